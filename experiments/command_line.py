@@ -1,0 +1,218 @@
+"""Commands: flags in, one clear line out when they are wrong.
+
+Flags are absl's and the config is ml_collections' `config_flags`, but nothing
+is global: `parse_flags` and `parse_config` are functions of argv.
+"""
+
+import difflib
+import os
+import pathlib
+import runpy
+import sys
+from collections.abc import Callable
+
+from absl import flags
+from ml_collections import config_flags
+
+from lstm_jax import config as config_lib
+from lstm_jax.config import Config
+from lstm_jax.errors import ConfigError, UserError
+
+EXIT_ERROR, EXIT_SAVED_ON_SIGTERM, EXIT_SAVED_ON_SIGINT = 2, 75, 130
+
+
+def run_command(main: Callable[[list[str]], int | None]):
+  """Runs main(argv) as a process: a UserError is one line and exit code 2."""
+  try:
+    sys.exit(main(sys.argv) or 0)
+  except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(EXIT_ERROR)
+  except BrokenPipeError:  # the reader of our output has gone
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
+  except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)
+    sys.exit(EXIT_SAVED_ON_SIGINT)
+
+
+def new_flags() -> flags.FlagValues:
+  return flags.FlagValues()
+
+
+def parse_flags(
+  values: flags.FlagValues,
+  argv: list[str],
+  help_text: str,
+  required: tuple[str, ...] = (),
+) -> flags.FlagValues:
+  """Parses argv into `values`; prints help and exits where it asks for it.
+
+  Raises:
+    ConfigError: an unknown or missing flag, a wrong value, a stray word.
+  """
+  if _asks_for_help(argv):
+    print(help_text.strip() + "\n\nflags:")
+    print(values.get_help())
+    sys.exit(0)
+  try:
+    rest = values(argv)
+  except flags.Error as error:
+    raise ConfigError(_one_line(error) + "; --help lists the flags") from None
+  if rest[1:]:
+    raise ConfigError(
+      f'unexpected word "{rest[1]}"; flags look like --name=value'
+    )
+  for name in required:
+    if not values[name].present or values[name].value in (None, ""):
+      raise ConfigError(f"--{name} is missing; --help lists the flags")
+  return values
+
+
+def parse_config(
+  argv: list[str], values: flags.FlagValues | None = None, help_text: str = ""
+) -> Config:
+  """The config of --config=FILE[:variant] and --config.a.b=value, checked.
+
+  Args:
+    argv: as sys.argv, the program's name first.
+    values: holds the command's other flags, which are parsed too.
+    help_text: what --help prints above the flags.
+
+  Raises:
+    ConfigError: one line that names the file, field or flag and what is wrong.
+  """
+  values = new_flags() if values is None else values
+  file, argv = _take_config_flag(argv)
+  if file is None and _asks_for_help(argv):
+    parse_flags(values, argv, help_text)
+  config = load_config_file(file)
+  known = config_lib.fields(config)
+  overrides = _overrides(argv)
+  for name, _ in overrides:
+    _check_field(name, known)
+  if _asks_for_help(argv):
+    help_text += "\nconfig fields:\n" + "\n".join(
+      f"  --config.{name}={_show(value)}" for name, value in known.items()
+    )
+    parse_flags(values, argv, help_text)
+  try:
+    config_flags.DEFINE_config_dataclass(
+      "config", config, flag_values=values, sys_argv=argv
+    )
+    parse_flags(values, argv, help_text)
+  except ConfigError as error:
+    wrong = [(n, v) for n, v in overrides if f"--config.{n}" in str(error)]
+    if not wrong:
+      raise
+    raise _wrong_value(known, *wrong[0]) from None
+  except Exception:  # config_flags raises most kinds there are
+    raise _wrong_value(known, *overrides[0]) from None
+  return config_lib.validate(values["config"].value)
+
+
+def _asks_for_help(argv) -> bool:
+  return any(w in ("--help", "-h", "-help", "--helpfull") for w in argv[1:])
+
+
+def _take_config_flag(argv) -> tuple[str | None, list[str]]:
+  """The value of --config and the other words."""
+  file, rest, words = None, [], iter(argv)
+  for word in words:
+    name, equals, value = word.partition("=")
+    if name in ("--config", "-config"):
+      file = value if equals else next(words, None)
+    else:
+      rest.append(word)
+  return file, rest
+
+
+def load_config_file(file: str | None) -> Config:
+  """What get_config(variant) of FILE[:variant] returns.
+
+  Raises:
+    ConfigError: no such file or variant, or the file fails.
+  """
+  here = sorted(map(str, pathlib.Path("configs").glob("[a-z]*.py")))
+  if not file:
+    example = here[0] if here else "configs/char_lm.py"
+    raise ConfigError(
+      f"--config is missing; give a config file, as --config={example}"
+    )
+  name, _, variant = file.partition(":")
+  path = pathlib.Path(name)
+  if "\0" in name or not path.is_file():
+    near = difflib.get_close_matches(name, here, n=1, cutoff=0.4)
+    hint = f'; did you mean "{near[0]}"?' if near else ""
+    raise ConfigError(f"{name}: no such config file{hint}")
+  try:
+    get_config = runpy.run_path(str(path))["get_config"]
+    config = get_config(variant) if variant else get_config()
+  except KeyError:
+    raise ConfigError(
+      f"{name}: not a config file: no get_config in it"
+    ) from None
+  except Exception as error:
+    raise ConfigError(f"{file}: {_one_line(error)}") from error
+  if not isinstance(config, Config):
+    raise ConfigError(
+      f"{file}: get_config must return a lstm_jax.config.Config"
+    )
+  return config
+
+
+def _overrides(argv) -> list[tuple[str, str]]:
+  """(field, value) of each --config.field=value."""
+  found = []
+  for i, word in enumerate(argv):
+    name, equals, value = word.partition("=")
+    name = name.lstrip("-")
+    if word.startswith("-") and name.startswith(("config.", "noconfig.")):
+      value = value if equals else "".join(argv[i + 1 : i + 2])
+      found.append((name.partition(".")[2], value))
+  return found
+
+
+def _check_field(name, known):
+  field, index, _ = name.partition("[")
+  if index and field in known:
+    raise ConfigError(
+      f"{name}: entries cannot be set one by one; give all of them, as"
+      f" --config.{field}={_show(known[field])}"
+    )
+  if name in known:
+    return
+  inside = [path for path in known if path.startswith(name + ".")]
+  if inside:
+    raise ConfigError(
+      f"{name} is a group of fields; set one of {', '.join(inside)}"
+    )
+  raise ConfigError(
+    f'unknown config field "{name}"' + config_lib.suggest(name, known)
+  )
+
+
+def _wrong_value(known, name, value) -> ConfigError:
+  return ConfigError(f"{name}: must be {_kind(known[name])}, got {value!r}")
+
+
+def _kind(value) -> str:
+  if hasattr(type(value), "__members__"):
+    return "one of " + ", ".join(member.value for member in type(value))
+  if isinstance(value, bool):
+    return "true or false"
+  if isinstance(value, tuple):
+    return "integers with commas between them"
+  return {int: "an integer", float: "a number"}.get(type(value), "text")
+
+
+def _show(value) -> str:
+  if isinstance(value, tuple):
+    return ",".join(map(str, value))
+  if hasattr(type(value), "__members__"):
+    return value.value
+  return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _one_line(error) -> str:
+  return " ".join(str(error).split()) or type(error).__name__

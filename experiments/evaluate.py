@@ -1,0 +1,110 @@
+"""The loss of a trained model on a split, or on every character of a text.
+
+  python -m experiments.evaluate --workdir=runs/char_lm --split=valid
+  python -m experiments.evaluate --workdir=runs/char_lm --score=TEXT_FILE
+
+By default the state runs through the whole split in one stream. --score prints
+a line for each character, nats and the character as JSON, as if the text
+followed a line end.
+"""
+
+import json
+import sys
+
+import numpy as np
+from absl import flags
+from flax import nnx
+
+from experiments.command_line import new_flags, parse_flags, run_command
+from lstm_jax import runtime
+from lstm_jax.data.text import read_text
+from lstm_jax.errors import ConfigError, RunError
+from lstm_jax.metrics import Sums
+from lstm_jax.run_directory import Run, load_run, read_record
+from lstm_jax.sampling import score
+from lstm_jax.tasks.char_lm import CharLM
+from lstm_jax.training.evaluation import make_evaluation
+
+SPLITS = ("valid", "test")
+
+
+def evaluate_split(
+  run: Run, workdir: str, split: str, streams: int
+) -> dict[str, float | int]:
+  """Scores of a run on a split of the text it was trained on.
+
+  Raises:
+    DataError: the text cannot be read.
+    RunError: it is not the text of the training.
+  """
+  config = run.config
+  task = config.task.load(config.train.batch_size, run.vocabulary)
+  trained_on = read_record(workdir).get("data", {}).get("corpus_sha256")
+  if trained_on not in (None, task.record["corpus_sha256"]):
+    raise RunError(
+      f"{workdir}: the run was trained on another version of its text"
+      f" ({read_record(workdir)['data']['corpus']}, now"
+      f" {task.record['corpus']}); --score=FILE scores any text"
+    )
+  structure, _ = nnx.split(run.model)
+  evaluate = make_evaluation(structure, task, split, streams)
+  sums = evaluate(run.params, _show_percent)
+  return {f"{task.token}s": int(sums.weight), **task.scores(sums)}
+
+
+def _show_percent(done: int, all: int):
+  if sys.stderr.isatty():
+    end = "\r\x1b[K" if done == all else ""
+    print(f"\r{100 * done // all} %{end}", end="", file=sys.stderr)
+
+
+def score_text(run: Run, text: str) -> np.ndarray:
+  """Nats of every character [t], the text taken to follow a line end."""
+  return score(run.model, run.vocabulary.encode("\n" + text))
+
+
+def main(argv: list[str]):
+  values = new_flags()
+  flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
+  flags.DEFINE_string(
+    "checkpoint", "best", "best, latest, or a step", flag_values=values
+  )
+  flags.DEFINE_enum(
+    "split", "valid", SPLITS, "which split to score", flag_values=values
+  )
+  flags.DEFINE_integer(
+    "streams",
+    1,
+    "pieces of the split read side by side; 1 is exact, more are faster",
+    lower_bound=1,
+    upper_bound=100_000,
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    "score", None, "a UTF-8 text to score instead", flag_values=values
+  )
+  flags.DEFINE_string("platform", "", "cpu, gpu or tpu", flag_values=values)
+  parse_flags(values, argv, __doc__, required=("workdir",))
+  if values.score is not None and (
+    values["split"].present or values["streams"].present
+  ):
+    raise ConfigError("--score takes neither --split nor --streams")
+  runtime.setup(values.platform)
+  text = read_text(values.score) if values.score is not None else None
+  run = load_run(values.workdir, values.checkpoint)
+  if text is None:
+    print(f"checkpoint {run.step}, {values.split} split")
+    scores = evaluate_split(run, values.workdir, values.split, values.streams)
+  else:
+    nats = score_text(run, text)
+    for value, character in zip(nats, text, strict=True):
+      print(f"{value:.4f}\t{json.dumps(character, ensure_ascii=False)}")
+    sums = Sums(float(nats.sum()), len(nats))
+    scores = {"characters": len(nats), **CharLM.scores(sums)}
+  for name, value in scores.items():
+    shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    print(f"{name.replace('_', ' ')}: {shown}")
+
+
+if __name__ == "__main__":
+  run_command(main)

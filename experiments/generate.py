@@ -1,0 +1,93 @@
+"""Text from a trained model, printed as it is made.
+
+  python -m experiments.generate --workdir=runs/char_lm --prompt='def ' --seed=1
+
+The same seed gives the same text. The prompt can be of any length: one state
+is carried through it and on.
+"""
+
+from absl import flags
+
+from experiments.command_line import new_flags, parse_flags, run_command
+from lstm_jax import runtime
+from lstm_jax.errors import ConfigError, DataError
+from lstm_jax.run_directory import Run, load_run
+from lstm_jax.sampling import generate
+
+
+def encode_prompt(run: Run, prompt: str):
+  """The symbols of a prompt, a line end for an empty one.
+
+  Raises:
+    DataError: the vocabulary lacks some of its characters.
+  """
+  if unknown := run.vocabulary.unknown(prompt or "\n"):
+    raise DataError(
+      "--prompt: the model's vocabulary lacks "
+      + ", ".join(ascii(character) for character in unknown[:10])
+      + (" and others" if len(unknown) > 10 else "")
+    )
+  return run.vocabulary.encode(prompt or "\n")
+
+
+def main(argv: list[str]):
+  values = new_flags()
+  flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
+  flags.DEFINE_string(
+    "checkpoint", "best", "best, latest, or a step", flag_values=values
+  )
+  flags.DEFINE_string("prompt", "", "text to go on from", flag_values=values)
+  flags.DEFINE_integer(
+    "length",
+    400,
+    "characters to make",
+    lower_bound=0,
+    upper_bound=10**9,
+    flag_values=values,
+  )
+  flags.DEFINE_float(
+    "temperature",
+    1.0,
+    "what logits are divided by; 0 takes the likeliest character",
+    lower_bound=0.0,
+    upper_bound=1000.0,
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "top_k",
+    0,
+    "draw among so many of the likeliest characters; 0 among all",
+    lower_bound=0,
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "seed",
+    0,
+    "seed of the draws",
+    lower_bound=0,
+    upper_bound=2**32 - 1,
+    flag_values=values,
+  )
+  flags.DEFINE_string("platform", "", "cpu, gpu or tpu", flag_values=values)
+  parse_flags(values, argv, __doc__, required=("workdir",))
+  if values.temperature != values.temperature:
+    raise ConfigError("--temperature: must be a number, got nan")
+  runtime.setup(values.platform)
+  run = load_run(values.workdir, values.checkpoint)
+  prompt = encode_prompt(run, values.prompt)
+  print(values.prompt, end="", flush=True)
+  blocks = generate(
+    run.model,
+    prompt,
+    values.length,
+    temperature=values.temperature,
+    top_k=values.top_k,
+    seed=values.seed,
+  )
+  for block in blocks:
+    print(run.vocabulary.decode(block), end="", flush=True)
+  print()
+
+
+if __name__ == "__main__":
+  run_command(main)

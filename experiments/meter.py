@@ -1,0 +1,83 @@
+"""Metrics of the updates: read late, checked, summed, shown and written."""
+
+import math
+import time
+
+from lstm_jax.errors import RunError
+from lstm_jax.metrics import Sums
+
+
+class Meter:
+  """Looks at each update while the next one is being computed.
+
+  It shows every update, writes a line of metrics at each log interval, and
+  stops the run where a loss is no longer finite.
+  """
+
+  def __init__(self, config, task, writer, report, checkpointer):
+    self._config, self._task = config, task
+    self._writer, self._report = writer, report
+    self._checkpointer = checkpointer
+    self._tokens = config.train.batch_size * config.task.window
+    self._waiting = None  # (step, metrics)
+    self._clear()
+
+  def put(self, step: int, metrics):
+    """Takes the metrics of an update that may not be finished yet."""
+    self.flush()
+    self._waiting = step, metrics
+
+  def flush(self):
+    """Waits for the last update and looks at it.
+
+    Raises:
+      RunError: its loss or gradient is not finite.
+    """
+    if self._waiting is None:
+      return
+    (step, metrics), self._waiting = self._waiting, None
+    gradient_norm = float(metrics.gradient_norm)
+    new = Sums(float(metrics.sums.nats), float(metrics.sums.weight))
+    self._check(step, loss=new.nats, gradient_norm=gradient_norm)
+    self._sums += new
+    self._updates += 1
+    log = (
+      step % self._config.run.log_every == 0 or step == self._config.train.steps
+    )
+    task = self._task
+    loss = task.scores(self._sums)[task.headline]
+    elapsed = time.monotonic() - self._start
+    speed = self._updates * self._tokens / max(elapsed, 1e-9)
+    self._report.update(step, loss, speed, log=log)
+    if log:
+      self._writer.write(
+        step,
+        **{
+          "epoch": step / task.steps_per_epoch,
+          f"train/{task.headline}": loss,
+          f"{task.token}s_per_second": speed,
+          "gradient_norm": gradient_norm,
+          "learning_rate": float(metrics.learning_rate),
+        },
+      )
+      self._clear()
+
+  def pause(self, seconds: float):
+    """Takes time that was not spent on updates out of the speed."""
+    self._start += seconds
+
+  def _clear(self):
+    self._sums, self._updates = Sums(0.0, 0.0), 0
+    self._start = time.monotonic()
+
+  def _check(self, step, **values):
+    for name, value in values.items():
+      if not math.isfinite(value):
+        self._checkpointer.wait()
+        last = self._checkpointer.latest_step()
+        raise RunError(
+          f"step {step}: the {name.replace('_', ' ')} is {value}; the last good"
+          f" checkpoint is {'none' if last is None else last}; a lower"
+          " --config.optimizer.learning_rate or clip_norm may help, in another"
+          " --workdir"
+        )

@@ -1,0 +1,124 @@
+"""What a person sees of a run: a live line on a terminal, plain lines in a log.
+
+On a terminal the line moves with every update; elsewhere a plain line is
+printed at every log interval. The run directory's train.log always has the
+plain ones.
+"""
+
+import pathlib
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import (
+  BarColumn,
+  Progress,
+  TextColumn,
+)
+
+
+class ProgressReport:
+  """Use as a context manager around the training loop.
+
+  unit: what the loss is shown in, as "bits/char".
+  token: what the speed counts, as "character".
+  """
+
+  def __init__(
+    self,
+    log: pathlib.Path,
+    *,
+    steps: int,
+    steps_per_epoch: int,
+    unit: str,
+    token: str,
+  ):
+    self._file = log.open("a", encoding="utf-8")
+    self._steps = steps
+    self._per_epoch, self._unit, self._token = steps_per_epoch, unit, token
+    self._started = self._first = None  # when, and at which step
+    self._live = None
+    if sys.stdout.isatty():
+      self._live = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        console=Console(soft_wrap=False),
+        auto_refresh=False,
+        expand=True,
+        transient=True,
+      )
+      self._task = self._live.add_task("compiling ...", total=steps)
+
+  def __enter__(self):
+    if self._live:
+      self._live.start()
+      self._live.refresh()
+    self._drawn = 0.0
+    return self
+
+  def __exit__(self, *error):
+    if self._live:
+      self._live.stop()
+    self._file.close()
+
+  def note(self, text: str):
+    """Prints a line that stays."""
+    self._to_log(text)
+    if self._live:
+      self._live.console.print(text, markup=False, highlight=False)
+    else:
+      print(text, flush=True)
+
+  def update(self, step: int, loss: float, speed: float, *, log: bool):
+    """Shows a step: loss in the unit, speed in tokens a second.
+
+    log: this step is one of the log intervals'.
+    """
+    left = self._left(step)
+    if not log and (not self._live or time.monotonic() - self._drawn < 0.1):
+      return
+    text = (
+      f"step {step:>{len(str(self._steps))}}/{self._steps}"
+      f"  epoch {step / self._per_epoch:.2f}"
+      f"  {loss:.3f} {self._unit}  {speed:,.0f} {self._token}s/s"
+      f"  {_duration(left)} left"
+    )
+    if log:
+      self._to_log(text)
+      if not self._live:
+        print(text, flush=True)
+    if self._live:
+      self._live.update(self._task, completed=step, description=text)
+      self._live.refresh()
+      self._drawn = time.monotonic()
+
+  def activity(self, text: str):
+    """Shows on the live line what takes the time between two updates."""
+    if self._live:
+      self._live.update(self._task, description=text)
+      self._live.refresh()
+
+  def _left(self, step: int) -> float:
+    """Seconds left at the mean speed since the first step, which compiles."""
+    now = time.monotonic()
+    if self._started is None:
+      self._started, self._first = now, step
+    done = step - self._first
+    if not done:
+      return float("nan")
+    return (now - self._started) / done * (self._steps - step)
+
+  def _to_log(self, text):
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    self._file.write(f"{stamp}  {text}\n")
+    self._file.flush()
+
+
+def _duration(seconds: float) -> str:
+  if seconds != seconds:
+    return "?:??"
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return (
+    f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+  )

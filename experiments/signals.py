@@ -1,0 +1,29 @@
+"""SIGTERM and Ctrl-C as a flag that the training loop looks at."""
+
+import signal
+
+
+class StopSignal:
+  """Remembers the first SIGTERM or SIGINT; a second SIGINT interrupts at once.
+
+  `number` is None until a signal arrives. Use as a context manager.
+  """
+
+  def __init__(self):
+    self.number = None
+
+  def __enter__(self):
+    self._before = {
+      number: signal.signal(number, self._receive)
+      for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    return self
+
+  def __exit__(self, *error):
+    for number, handler in self._before.items():
+      signal.signal(number, handler)
+
+  def _receive(self, number, frame):
+    if self.number is not None and number == signal.SIGINT:
+      raise KeyboardInterrupt
+    self.number = number

@@ -1,0 +1,82 @@
+"""Contiguous streams for truncated backpropagation through time.
+
+A long token sequence is laid out as b parallel streams, each a contiguous piece
+of it. Window w holds steps [w t, (w + 1) t) of every stream, so that the state
+after window w is the state before window w + 1, row by row.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from lstm_jax.array_types import Array, Float, Int, Shaped
+
+
+class Streams(NamedTuple):
+  """inputs and targets are the same sequence one step apart."""
+
+  inputs: Shaped[Array, "b n"]
+  targets: Shaped[Array, "b n"]
+  weights: Float[Array, "b n"] | None
+
+
+def training_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
+  """`batch` streams of whole windows; what is left over at the end of the
+  sequence and of each stream, less than a window each, is not used.
+
+  Raises:
+    ValueError: the sequence is shorter than one batch of windows.
+  """
+  windows = (len(tokens) - 1) // batch // window
+  if windows < 1:
+    raise ValueError(
+      f"{len(tokens)} tokens are fewer than one batch of windows"
+      f" ({batch} x {window} + 1)"
+    )
+  length = (len(tokens) - 1) // batch
+  inputs, targets = (
+    tokens[i : i + batch * length].reshape(batch, length)[:, : windows * window]
+    for i in (0, 1)
+  )
+  return Streams(
+    np.ascontiguousarray(inputs), np.ascontiguousarray(targets), None
+  )
+
+
+def evaluation_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
+  """`batch` streams that hold every token but the first as a target exactly
+  once; padding has weight 0. One stream is the exact evaluation: the state runs
+  through the whole sequence."""
+  count = len(tokens) - 1
+  length = -(-count // batch)  # ceil
+  padded = -(-length // window) * window
+  inputs = np.zeros((batch, padded), tokens.dtype)
+  targets = np.zeros((batch, padded), tokens.dtype)
+  weights = np.zeros((batch, padded), np.float32)
+  for row in range(batch):
+    start, stop = row * length, min((row + 1) * length, count)
+    if start < stop:
+      inputs[row, : stop - start] = tokens[start:stop]
+      targets[row, : stop - start] = tokens[start + 1 : stop + 1]
+      weights[row, : stop - start] = 1
+  return Streams(inputs, targets, weights)
+
+
+def cut_window(a, index, window: int):
+  """Window `index` of streams [b n], inside jit."""
+  return lax.dynamic_slice_in_dim(a, index * window, window, axis=1)
+
+
+def window_batch(
+  streams: Streams, index: Int[Array, ""] | int, window: int
+) -> tuple[Int[Array, "b t"], Int[Array, "b t"], Float[Array, "b t"]]:
+  """Inputs, targets and weights of window `index`."""
+  inputs = cut_window(streams.inputs, index, window).astype(jnp.int32)
+  targets = cut_window(streams.targets, index, window).astype(jnp.int32)
+  if streams.weights is None:
+    weights = jnp.ones(inputs.shape)
+  else:
+    weights = cut_window(streams.weights, index, window)
+  return inputs, targets, weights

@@ -1,0 +1,22 @@
+"""Files that are either there whole or not there."""
+
+import os
+import pathlib
+
+
+def write_atomically(path: pathlib.Path, text: str):
+  """Writes a text file that a kill or a full disk cannot leave half-written."""
+  temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+  try:
+    with temporary.open("w", encoding="utf-8") as file:
+      file.write(text)
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
+  folder = os.open(path.parent, os.O_RDONLY)
+  try:
+    os.fsync(folder)
+  finally:
+    os.close(folder)

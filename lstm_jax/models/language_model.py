@@ -1,0 +1,106 @@
+"""A recurrent language model: embedding, stack of recurrent layers, softmax.
+
+Mikolov et al. 2010, "Recurrent neural network based language model", with the
+stack and dropout of Zaremba et al. 2014; sharing the embedding with the softmax
+is from Press & Wolf 2017 and Inan et al. 2017.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from lstm_jax import initializers
+from lstm_jax.array_types import Array, Float, Int, Key, State
+from lstm_jax.cells.base import Cell
+from lstm_jax.layers.stack import Stack
+from lstm_jax.recurrence import Options
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+  """What the model says about each position, made on demand."""
+
+  features: Float[Array, "b t h"]  # outputs of the last layer
+  state: tuple[State, ...]  # to continue the sequence with
+  softmax_w: Float[Array, "h v"]
+  softmax_b: Float[Array, "v"]
+
+  def logits(self) -> Float[Array, "b t v"]:
+    """Unnormalised log-probabilities of the next token."""
+    return self.features @ self.softmax_w + self.softmax_b
+
+  def nll(self, targets: Int[Array, "b t"]) -> Float[Array, "b t"]:
+    """Negative log-likelihood of the targets in nats."""
+    return optax.softmax_cross_entropy_with_integer_labels(
+      self.logits(), targets
+    )
+
+
+class LanguageModel(nnx.Module):
+  """p(token_{t+1} | token_1 ... token_t) for token numbers below v.
+
+  embedding_size: width of the input embedding; with `tied` it must equal the
+    hidden size of the last layer.
+  tied: the softmax weights are the embedding, transposed.
+  """
+
+  def __init__(
+    self,
+    cells: list[Cell],
+    *,
+    vocabulary_size: int,
+    embedding_size: int,
+    tied: bool = False,
+    dropout_rate: float = 0.0,
+    options: Options = Options(),
+    rngs: nnx.Rngs,
+  ):
+    self.stack = Stack(
+      cells,
+      embedding_size,
+      dropout_rate=dropout_rate,
+      options=options,
+      rngs=rngs,
+    )
+    self.vocabulary_size = vocabulary_size
+    self.tied = tied
+    h, v = cells[-1].hidden_size, vocabulary_size
+    if tied and embedding_size != h:
+      raise ValueError(
+        f"a tied softmax needs embedding_size {embedding_size} to equal the"
+        f" last hidden size {h}"
+      )
+    self.embedding = nnx.Param(
+      initializers.uniform(rngs.params(), (v, embedding_size), 0.1)
+    )
+    if not tied:
+      self.softmax_w = nnx.Param(
+        initializers.lecun_uniform(rngs.params(), (h, v))
+      )
+    self.softmax_b = nnx.Param(jnp.zeros(v))
+
+  def initial_state(self, batch: int) -> tuple[State, ...]:
+    return self.stack.initial_state(batch)
+
+  def __call__(
+    self,
+    inputs: Int[Array, "b t"],
+    state: tuple[State, ...] | None = None,
+    *,
+    key: Key[Array, ""] | None = None,
+  ) -> Output:
+    """Reads a window of tokens from `state` (None: the initial one) on.
+
+    key: draws the dropout masks; None turns dropout off.
+    """
+    x = jnp.take(self.embedding[...], inputs, axis=0, mode="clip")
+    features, state = self.stack(x, state, key=key)
+    w = self.embedding[...].T if self.tied else self.softmax_w[...]
+    return Output(features, state, w, self.softmax_b[...])
+
+
+def parameter_count(params) -> int:
+  return sum(leaf.size for leaf in jax.tree.leaves(params))

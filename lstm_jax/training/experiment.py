@@ -1,0 +1,71 @@
+"""From a config to everything that a training loop needs."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+from flax import nnx
+
+from lstm_jax import run_directory
+from lstm_jax.array_types import Params
+from lstm_jax.config import Config
+from lstm_jax.errors import ConfigError
+from lstm_jax.tasks.base import Task
+from lstm_jax.training import optimizers, train_state
+from lstm_jax.training.train_state import TrainState
+
+
+class Experiment(NamedTuple):
+  task: Task
+  structure: Any  # nnx.merge(structure, params) is the model
+  plateau: optax.GradientTransformationExtraArgs | None
+  train_step: Callable  # (state, data) -> (state, metrics)
+
+
+def build(config: Config) -> tuple[Experiment, TrainState]:
+  """Loads the data and makes the model and its initial train state.
+
+  Raises:
+    DataError: the corpus cannot be used.
+    RunError, ConfigError: train.init_from is not a run of the same model.
+  """
+  vocabulary = parent = None
+  if config.train.init_from:
+    parent = run_directory.load_run(config.train.init_from)
+    vocabulary = parent.vocabulary
+  task = config.task.load(config.train.batch_size, vocabulary)
+  structure, params = train_state.make_model(
+    lambda rngs: config.model.build(len(task.vocabulary), rngs),
+    config.train.seed,
+  )
+  if parent:
+    if problem := _shape_difference(parent.params, params):
+      raise ConfigError(
+        f"train.init_from: {config.train.init_from} has another model:"
+        f" {problem}"
+      )
+    params = parent.params
+  schedule = optimizers.make_schedule(
+    config.optimizer, config.train.steps, task.steps_per_epoch
+  )
+  optimizer = optimizers.make_optimizer(config.optimizer, schedule)
+  plateau = optimizers.make_plateau(config.optimizer)
+  carry = nnx.merge(structure, params).initial_state(config.train.batch_size)
+  state = train_state.init_state(
+    params, carry, optimizer, plateau, config.train.seed
+  )
+  step = train_state.make_train_step(structure, task, optimizer, schedule)
+  return Experiment(task, structure, plateau, step), state
+
+
+def _shape_difference(theirs: Params, ours: Params) -> str | None:
+  """The first parameter that two models do not share in name and shape."""
+  a, b = (
+    {jax.tree_util.keystr(k): v.shape for k, v in leaves}
+    for leaves in map(jax.tree_util.tree_leaves_with_path, (theirs, ours))
+  )
+  for name in sorted(a.keys() | b.keys()):
+    if a.get(name) != b.get(name):
+      return f"{name} is {a.get(name)} there and {b.get(name)} here"
+  return None

@@ -1,0 +1,78 @@
+"""Metrics of a run: metrics.jsonl, the record, and TensorBoard files."""
+
+import json
+import math
+import pathlib
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from lstm_jax.errors import RunError
+from lstm_jax.files import write_atomically
+
+NAME = "metrics.jsonl"
+
+
+def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
+  """The lines of metrics.jsonl; a last line that a kill cut is left out."""
+  try:
+    lines = (pathlib.Path(workdir) / NAME).read_text("utf-8").splitlines()
+  except FileNotFoundError:
+    return []
+  rows = []
+  for line in lines:
+    try:
+      rows.append(json.loads(line))
+    except ValueError:
+      break
+  return rows
+
+
+class MetricWriter:
+  """Appends one flat JSON object a line, and the same numbers to TensorBoard.
+
+  first_step: number of updates done at the start. Later lines, written before
+    a kill and about to be written again, are dropped.
+  """
+
+  def __init__(
+    self, workdir: str | pathlib.Path, first_step: int, tensorboard: bool
+  ):
+    path = pathlib.Path(workdir) / NAME
+    kept = [r for r in read_metrics(workdir) if r["step"] <= first_step]
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
+    self._file = path.open("a", encoding="utf-8")
+    self._tensorboard = None
+    if tensorboard:
+      self._tensorboard = SummaryWriter(
+        str(pathlib.Path(workdir) / "tensorboard"), purge_step=first_step + 1
+      )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    self._file.close()
+    if self._tensorboard:
+      self._tensorboard.close()
+
+  def write(self, step: int, **metrics: float):
+    """Writes metrics of one step; non-finite ones become null, as JSON has it.
+
+    Raises:
+      RunError: the disk is full or the directory is gone.
+    """
+    row = {
+      k: (v if not isinstance(v, float) or math.isfinite(v) else None)
+      for k, v in metrics.items()
+    }
+    try:
+      self._file.write(json.dumps({"step": step, **row}) + "\n")
+      self._file.flush()
+    except OSError as error:
+      raise RunError(
+        f"{self._file.name}: cannot be written: {error.strerror}"
+      ) from error
+    if self._tensorboard:
+      for name, value in metrics.items():
+        self._tensorboard.add_scalar(name, value, step)

@@ -1,0 +1,217 @@
+"""Checkpoints: exact, checked, and the right ones kept."""
+
+import math
+import shutil
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from lstm_jax import LSTMState
+from lstm_jax.errors import CheckpointError
+from lstm_jax.training.checkpointing import Checkpointer, find_damage
+from lstm_jax.training.train_state import init_state
+
+
+def make_state(step=0, scale=1.0):
+  params = {"w": scale * jnp.arange(6.0).reshape(2, 3), "l": {0: jnp.ones(2)}}
+  plateau = optax.contrib.reduce_on_plateau()
+  carry = (LSTMState(jnp.ones((2, 3)), jnp.zeros((2, 3))),)
+  state = init_state(params, carry, optax.adam(0.1), plateau, seed=3)
+  return state.replace(step=jnp.int32(step))
+
+
+def assert_equal(a, b):
+  assert jax.tree.structure(a) == jax.tree.structure(b)
+  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+      x, y = jax.random.key_data(x), jax.random.key_data(y)
+    np.testing.assert_array_equal(x, y)
+
+
+def save(path, *losses):
+  """One checkpoint a loss, at steps 1, 2, ..."""
+  with Checkpointer(path, writing=True) as checkpointer:
+    for step, loss in enumerate(losses, 1):
+      checkpointer.save(make_state(step, scale=step), loss)
+
+
+def steps(path):
+  with Checkpointer(path) as checkpointer:
+    return checkpointer.steps(), checkpointer.best_step()
+
+
+def test_a_checkpoint_comes_back_whole(tmp_path):
+  save(tmp_path, 1.0)
+  assert (tmp_path / "checkpoints/1/manifest.json").exists()
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    state, notes = checkpointer.restore_latest(make_state())
+  assert notes == []
+  assert_equal(state, make_state(1, scale=1))
+
+
+def test_a_state_may_be_donated_while_it_is_saved(tmp_path):
+  state = make_state(1).replace(params={"w": jnp.zeros(1_000_000)})
+  change = jax.jit(
+    lambda s: s.replace(params={"w": s.params["w"] + 1}), donate_argnums=0
+  )
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    checkpointer.save(state, 1.0)
+    for _ in range(20):
+      state = change(state)
+    jax.block_until_ready(state)
+  with Checkpointer(tmp_path) as checkpointer:
+    params, _ = checkpointer.load_params("1", state.params)
+  assert float(params["w"].max()) == 0.0
+
+
+def test_the_last_two_and_the_best_are_kept(tmp_path):
+  save(tmp_path, 3.0, 1.0, 2.0, math.inf, math.nan)
+  assert steps(tmp_path) == ([2, 4, 5], 2)
+
+
+def test_a_tie_goes_to_the_later_one(tmp_path):
+  save(tmp_path, 1.0, 1.0, 2.0, 3.0)
+  assert steps(tmp_path) == ([2, 3, 4], 2)
+
+
+def test_poll_completes_a_save(tmp_path):
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    checkpointer.save(make_state(1), 1.0)
+    manifest = tmp_path / "checkpoints/1/manifest.json"
+    for _ in range(2000):
+      checkpointer.poll()
+      if manifest.exists():
+        break
+      time.sleep(0.005)
+    assert manifest.exists()
+
+
+def damage_flip(path):
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 1
+  path.write_bytes(data)
+
+
+def damage_truncate(path):
+  path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def damage_empty(path):
+  path.write_bytes(b"")
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+  path = tmp_path_factory.mktemp("three")
+  save(path, 3.0, 2.0, 2.5)
+  assert steps(path)[0] == [2, 3]
+  return path
+
+
+@pytest.mark.parametrize(
+  "damage", [damage_flip, damage_truncate, damage_empty, "unlink"]
+)
+def test_damage_to_any_file_is_found(three, tmp_path, damage):
+  files = sorted(p for p in (three / "checkpoints/3").rglob("*") if p.is_file())
+  assert len(files) > 5
+  for file in files:
+    if file.stat().st_size == 0 and damage != "unlink":
+      continue  # nothing to flip or to cut
+    copy = tmp_path / "3"
+    shutil.copytree(three / "checkpoints/3", copy)
+    target = copy / file.relative_to(three / "checkpoints/3")
+    target.unlink() if damage == "unlink" else damage(target)
+    assert find_damage(copy), target
+    shutil.rmtree(copy)
+  assert find_damage(three / "checkpoints/3") is None
+
+
+def test_the_newest_sound_checkpoint_is_used(three, tmp_path):
+  path = tmp_path / "run"
+  shutil.copytree(three, path)
+  data = (path / "checkpoints/3/params").rglob("*")
+  damage_flip(max(data, key=lambda p: p.is_file() * p.stat().st_size))
+  with Checkpointer(path, writing=True) as checkpointer:
+    state, notes = checkpointer.restore_latest(make_state())
+    assert int(state.step) == 2
+    assert len(notes) == 1 and "checkpoint 3 is damaged: params/" in notes[0]
+    checkpointer.save(make_state(3, scale=30), 1.0)
+  assert (path / "damaged/3/manifest.json").exists()
+  assert steps(path) == ([2, 3], 3)
+  with Checkpointer(path) as checkpointer:
+    params, _ = checkpointer.load_params("best", make_state().params)
+  assert float(params["w"].max()) == 150.0
+
+
+def test_an_unfinished_checkpoint_is_passed_over(three, tmp_path):
+  path = tmp_path / "run"
+  shutil.copytree(three, path)
+  (path / "checkpoints/3/manifest.json").unlink()
+  with Checkpointer(path, writing=True) as checkpointer:
+    state, notes = checkpointer.restore_latest(make_state())
+  assert int(state.step) == 2
+  assert notes[0].startswith("checkpoint 3 was not finished")
+
+
+def test_a_kill_in_the_first_save_starts_afresh(tmp_path):
+  save(tmp_path, 1.0)
+  (tmp_path / "checkpoints/1/manifest.json").unlink()
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    state, notes = checkpointer.restore_latest(make_state())
+    assert state is None and "not finished" in notes[0]
+    checkpointer.save(make_state(1), 1.0)
+  assert steps(tmp_path) == ([1], 1)
+
+
+def test_no_sound_checkpoint_is_an_error(tmp_path):
+  save(tmp_path, 1.0)
+  damage_empty(tmp_path / "checkpoints/1/params/_METADATA")
+  with (
+    Checkpointer(tmp_path, writing=True) as checkpointer,
+    pytest.raises(CheckpointError, match="no sound checkpoint is left"),
+  ):
+    checkpointer.restore_latest(make_state())
+
+
+def test_a_named_checkpoint_is_never_another(three, tmp_path):
+  params = make_state().params
+  with Checkpointer(three) as checkpointer:
+    assert checkpointer.load_params("latest", params)[1] == 3
+    assert checkpointer.load_params("best", params)[1] == 2
+    for name in ("7", "bset", "-1", ""):
+      with pytest.raises(CheckpointError, match="best, latest, 2, 3"):
+        checkpointer.load_params(name, params)
+  path = tmp_path / "run"
+  shutil.copytree(three, path)
+  damage_empty(path / "checkpoints/2/params/_METADATA")
+  with Checkpointer(path) as checkpointer:
+    with pytest.raises(CheckpointError, match="checkpoint 2 is damaged"):
+      checkpointer.load_params("best", params)
+    assert checkpointer.load_params("3", params)[1] == 3
+
+
+def test_checkpoints_that_are_not_there(tmp_path):
+  with pytest.raises(CheckpointError, match="no checkpoint here; train first"):
+    Checkpointer(tmp_path)
+  assert not (tmp_path / "checkpoints").exists()
+  params = make_state().params
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    with pytest.raises(CheckpointError, match="no checkpoint has been saved"):
+      checkpointer.load_params("latest", params)
+    checkpointer.save(make_state(1))
+    checkpointer.wait()
+    with pytest.raises(CheckpointError, match="take --checkpoint=latest"):
+      checkpointer.load_params("best", params)
+
+
+def test_another_shape_is_named(three):
+  other = {"w": jnp.zeros((4, 3)), "l": {0: jnp.ones(2)}}
+  with (
+    Checkpointer(three) as checkpointer,
+    pytest.raises(CheckpointError, match=r"(?s)does not fit.*\(4, 3\)"),
+  ):
+    checkpointer.load_params("3", other)

@@ -1,0 +1,112 @@
+"""Configs: complete, checked, and the same after JSON."""
+
+import json
+import pathlib
+
+import pytest
+
+from configs import char_lm
+from experiments.command_line import load_config_file
+from lstm_jax.config import differences, fields, from_json, to_json, validate
+from lstm_jax.errors import ConfigError
+
+FILES = sorted(pathlib.Path("configs").glob("[a-z]*.py"))
+ALL = [f"{f}{v}" for f in FILES for v in ("", ":tiny", ":large")]
+
+
+@pytest.mark.parametrize("file", ALL)
+def test_json_round_trip(file):
+  config = validate(load_config_file(file))
+  assert from_json(to_json(config)) == config
+  assert json.loads(to_json(config))["task"]["name"] == config.task.name
+
+
+@pytest.mark.parametrize(
+  "path, value, message",
+  [
+    ("model.cell", "lstmm", 'unknown name "lstmm"; did you mean "lstm"?'),
+    ("model.cell", "xyz", "known: lstm"),
+    ("task.name", "char", 'did you mean "char_lm"?'),
+    ("run.platform", "cuda", 'unknown name "cuda"'),
+    ("train.steps", 1.5, "train.steps: must be an integer, got 1.5"),
+    ("train.steps", True, "train.steps: must be an integer, got True"),
+    ("train.steps", 0, "train.steps: must be at least 1"),
+    ("train.seed", -1, "train.seed: must be at least 0"),
+    ("optimizer.learning_rate", float("nan"), "must be finite, got nan"),
+    ("optimizer.learning_rate", float("inf"), "must be finite, got inf"),
+    ("optimizer.learning_rate", "fast", "must be a number, got 'fast'"),
+    ("optimizer.name", "adam", "must be one of sgd, momentum, adam"),
+    ("model.dropout", 1.0, "model.dropout: must be at least 0 and at most"),
+    ("model.hidden_sizes", (), "give at least one layer"),
+    ("model.hidden_sizes", (8, 1.5), "must be an integer, got 1.5"),
+    ("model.hidden_sizes", (8, 0), "must be at least 1"),
+    ("model.hidden_sizes", 8, "must be a tuple, got 8"),
+    ("model.tied", True, "--config.model.embedding_size=16"),
+    ("model.options", 3, "model.options: must be a CellOptions"),
+    ("optimizer.warmup_steps", 40, "leaves none of the 40 train.steps"),
+    ("task.corpus", "a\0b", "a path cannot hold a NUL byte"),
+  ],
+)
+def test_wrong_values_are_named(path, value, message):
+  config = char_lm.get_config("tiny")
+  parent, name = path.split(".")
+  setattr(getattr(config, parent), name, value)
+  with pytest.raises(ConfigError) as error:
+    validate(config)
+  assert message in str(error.value)
+  assert "\n" not in str(error.value)
+
+
+def test_every_number_has_a_range():
+  from lstm_jax.config import _RANGES
+
+  numbers = {
+    path
+    for path, value in fields(char_lm.get_config()).items()
+    if type(value) in (int, float, tuple)
+  }
+  assert numbers == set(_RANGES)
+
+
+def test_an_integer_serves_as_a_number():
+  config = char_lm.get_config("tiny")
+  config.optimizer.learning_rate = 1
+  assert to_json(validate(config)) == to_json(from_json(to_json(config)))
+  assert isinstance(config.optimizer.learning_rate, float)
+
+
+@pytest.mark.parametrize(
+  "change, message",
+  [
+    (lambda d: d["train"].pop("steps"), "train.steps: missing field"),
+    (lambda d: d["train"].update(x=1), "train.x: unknown field"),
+    (lambda d: d.update(train=3), "train: must be an object"),
+    (
+      lambda d: d["optimizer"].update(name="adm"),
+      "optimizer.name: must be one",
+    ),
+    (lambda d: d["train"].update(steps="9"), "must be an integer, got '9'"),
+    (lambda d: d["model"].update(hidden_sizes=4), "must be a tuple, got 4"),
+  ],
+)
+def test_wrong_json_is_named(change, message):
+  data = json.loads(to_json(char_lm.get_config("tiny")))
+  change(data)
+  with pytest.raises(ConfigError) as error:
+    from_json(json.dumps(data))
+  assert message in str(error.value)
+  with pytest.raises(ConfigError, match="not valid JSON"):
+    from_json(json.dumps(data)[:-1])
+
+
+def test_differences_leave_run_out():
+  old, new = char_lm.get_config(), char_lm.get_config()
+  new.run.log_every = 7
+  assert differences(old, new, ()) == []
+  new.train.steps = 9
+  new.model.hidden_sizes = (3,)
+  assert differences(old, new, ()) == [
+    "model.hidden_sizes: (256,) -> (3,)",
+    f"train.steps: {old.train.steps} -> 9",
+  ]
+  assert differences(old, new, ("train.steps", "model.hidden_sizes")) == []

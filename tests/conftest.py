@@ -1,0 +1,79 @@
+"""Tests run on the CPU, with a compilation cache of their own."""
+
+import os
+import tempfile
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lstm_jax_tests_")
+
+import pathlib
+import shutil
+
+import jax
+import pytest
+
+from configs import char_lm
+from lstm_jax.config import Config
+
+REPOSITORY = pathlib.Path(__file__).parent.parent
+
+
+def pytest_unconfigure():
+  shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+
+
+@pytest.fixture
+def x64():
+  """float64 for the test, to compare with tight tolerances."""
+  with jax.enable_x64(True):
+    yield
+
+
+def small_text(length: int = 6000) -> str:
+  """Some text with structure, made here."""
+  words = ["red", "green", "blue", "one", "two", "three"]
+  text, state = [], 1
+  while sum(map(len, text)) < length:
+    state = state * 1103515245 % 2**31
+    text.append(words[state // 7 % 6] + (" \n"[state % 11 == 0]))
+  return "".join(text)[:length]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> str:
+  path = tmp_path_factory.mktemp("corpus") / "text.txt"
+  path.write_text(small_text())
+  return str(path)
+
+
+@pytest.fixture
+def small_config(corpus) -> Config:
+  """A run of 12 steps with 2 validations and 4 checkpoints."""
+  return make_small_config(corpus)
+
+
+def make_small_config(corpus: str) -> Config:
+  config = char_lm.get_config("tiny")
+  config.task.corpus = corpus
+  config.task.window = 8
+  config.task.limit = 0
+  config.model.hidden_sizes = (8,)
+  config.model.dropout = 0.1
+  config.train.steps = 12
+  config.train.batch_size = 4
+  config.train.validate_every = 6
+  config.train.validation_streams = 4
+  config.run.log_every = 2
+  config.run.save_every = 3
+  config.run.sample_length = 10
+  return config
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, corpus) -> pathlib.Path:
+  """A run directory trained to its last step. Tests must not change it."""
+  from experiments.train import train
+
+  path = tmp_path_factory.mktemp("runs") / "finished"
+  assert train(make_small_config(corpus), str(path)) == 0
+  return path

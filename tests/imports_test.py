@@ -1,0 +1,118 @@
+"""Imports run one way, and importing starts nothing."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / "lstm_jax"
+
+# Each module may import those in its own layer's row and in the rows above.
+LAYERS = [
+  {"array_types", "errors", "files", "initializers", "runtime"},
+  {"cells", "metrics", "data"},
+  {"recurrence"},
+  {"layers"},
+  {"models", "tasks", "training.optimizers"},
+  {"config"},
+  {"training", "sampling"},
+  {"run_directory"},
+  {"training.experiment"},
+]
+# Beyond the rows: what a module must never see.
+FORBIDDEN = {
+  "tasks": {"cells", "layers", "models", "recurrence"},
+  "data": {"cells"},
+  "cells": {"data", "metrics"},
+}
+
+
+def modules():
+  for path in sorted(PACKAGE.rglob("*.py")):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    name = ".".join(p for p in parts if p != "__init__")
+    if name:
+      yield name, path
+
+
+def imported(path) -> set[str]:
+  names = set()
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      names |= {alias.name for alias in node.names}
+    elif isinstance(node, ast.ImportFrom):
+      assert node.level == 0, f"{path}: relative import"
+      names.add(node.module)
+      names |= {f"{node.module}.{alias.name}" for alias in node.names}
+  return names
+
+
+def layer(name: str) -> int:
+  parts = name.split(".")
+  for key in (".".join(parts[:2]), parts[0]):
+    for number, row in enumerate(LAYERS):
+      if key in row:
+        return number
+  raise AssertionError(f"lstm_jax.{name} has no place in LAYERS")
+
+
+@pytest.mark.parametrize("name, path", list(modules()))
+def test_library_imports_run_one_way(name, path):
+  for target in imported(path):
+    top = target.split(".")[0]
+    assert top not in ("experiments", "configs", "scripts", "tests")
+    assert not target.startswith(("absl.flags", "absl.app"))
+    if "orbax" in top:
+      assert name == "training.checkpointing"
+    if not target.startswith("lstm_jax."):
+      continue
+    target = target.removeprefix("lstm_jax.")
+    if not any(target == n or target.startswith(f"{n}.") for n, _ in modules()):
+      continue
+    assert layer(target) <= layer(name), f"{name} imports {target}"
+    group = name.split(".")[0]
+    assert target.split(".")[0] not in FORBIDDEN.get(group, ())
+
+
+def test_only_experiments_and_scripts_parse_flags():
+  for path in (ROOT / "configs").rglob("*.py"):
+    tops = {target.split(".")[0] for target in imported(path)}
+    assert tops <= {"lstm_jax", "configs"}, path
+
+
+def test_importing_everything_starts_no_backend():
+  names = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for folder in ("lstm_jax", "configs", "experiments", "scripts")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if path.name != "__init__.py"
+  ]
+  program = f"""
+import importlib
+for name in {names!r}:
+  importlib.import_module(name)
+for name in {[n for n in names if n.startswith("configs.")]!r}:
+  importlib.import_module(name).get_config()
+from jax._src import xla_bridge
+assert not xla_bridge.backends_are_initialized()
+"""
+  subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_the_package_is_lazy():
+  program = """
+import sys, lstm_jax
+assert "jax" not in sys.modules
+from lstm_jax import LSTM, LSTMState, Options, unroll, load_run
+assert sorted(dir(lstm_jax)) == lstm_jax.__all__
+try:
+  lstm_jax.LTSM
+except AttributeError as error:
+  assert "LTSM" in str(error)
+else:
+  raise AssertionError
+"""
+  subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -1,0 +1,101 @@
+"""The language model: likelihoods, state, dropout, tied softmax."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from lstm_jax import LSTM
+from lstm_jax.layers.dropout import dropout
+from lstm_jax.models.language_model import LanguageModel, parameter_count
+
+V, E, H = 11, 4, 6
+
+
+def make(**options):
+  options = {"vocabulary_size": V, "embedding_size": E} | options
+  cells = [LSTM(5), LSTM(H)]
+  return LanguageModel(cells, **options, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture
+def tokens():
+  return np.random.default_rng(0).integers(0, V, (3, 9)).astype(np.int32)
+
+
+def test_likelihoods_are_those_of_the_logits(tokens):
+  output = make()(tokens[:, :-1])
+  logits = np.asarray(output.logits(), np.float64)
+  log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+  expected = -np.take_along_axis(log_p, tokens[:, 1:, None], 2)[..., 0]
+  np.testing.assert_allclose(output.nll(tokens[:, 1:]), expected, rtol=1e-5)
+
+
+def test_parameter_count():
+  free = V * E + 4 * 5 * (E + 5 + 1) + 4 * H * (5 + H + 1) + H * V + V
+  assert parameter_count(nnx.state(make())) == free
+  tied = V * H + 4 * 5 * (H + 5 + 1) + 4 * H * (5 + H + 1) + V
+  assert parameter_count(nnx.state(make(embedding_size=H, tied=True))) == tied
+
+
+def test_a_tied_softmax_is_the_embedding(tokens):
+  model = make(embedding_size=H, tied=True)
+  output = model(tokens)
+  np.testing.assert_allclose(
+    output.logits(), output.features @ model.embedding[...].T, atol=1e-6
+  )
+  with pytest.raises(ValueError, match="embedding_size 4 to equal"):
+    make(tied=True)
+
+
+def test_state_goes_on_from_window_to_window(tokens):
+  model = make()
+  whole = model(tokens)
+  first = model(tokens[:, :4])
+  second = model(tokens[:, 4:], first.state)
+  np.testing.assert_allclose(
+    jnp.concatenate([first.features, second.features], 1),
+    whole.features,
+    atol=1e-6,  # float32 rounding of values near 0.1
+  )
+
+
+def test_no_position_sees_its_future(tokens):
+  model = make()
+  changed = tokens.copy()
+  changed[:, 5:] = (changed[:, 5:] + 1) % V
+  before, after = model(tokens).logits(), model(changed).logits()
+  np.testing.assert_array_equal(before[:, :5], after[:, :5])
+  assert np.abs(before[:, 5:] - after[:, 5:]).min(-1).max() > 0
+
+
+def test_dropout_needs_a_key_and_a_rate(tokens):
+  plain, noisy = make(), make(dropout_rate=0.5)
+  key = jax.random.key(1)
+  expected = plain(tokens).features
+  np.testing.assert_array_equal(noisy(tokens).features, expected)
+  np.testing.assert_array_equal(plain(tokens, key=key).features, expected)
+  dropped = noisy(tokens, key=key).features
+  assert 0.3 < float((dropped == 0).mean()) < 0.7
+  np.testing.assert_array_equal(noisy(tokens, key=key).features, dropped)
+  other = noisy(tokens, key=jax.random.key(2)).features
+  assert (other != dropped).any()
+
+
+def test_dropout_keeps_the_mean():
+  x = jnp.ones((100, 1000))
+  y = np.asarray(dropout(x, 0.3, jax.random.key(0)))
+  assert set(np.unique(y)) == {0.0, np.float32(1 / 0.7)}
+  # 1e5 draws: the mean's standard deviation is 0.002.
+  assert abs(y.mean() - 1.0) < 0.01
+
+
+def test_gradient_reaches_every_parameter(tokens):
+  structure, params = nnx.split(make())
+
+  def loss(params):
+    return nnx.merge(structure, params)(tokens[:, :-1]).nll(tokens[:, 1:]).sum()
+
+  for leaf in jax.tree.leaves(jax.grad(loss)(params)):
+    assert float(jnp.abs(leaf).max()) > 0

@@ -1,0 +1,301 @@
+"""The scan and its hand-written backward pass against the oracle."""
+
+import dataclasses
+import functools
+import inspect
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference_lstm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstm_jax import LSTM, LSTMState, Options, unroll
+
+B, T, D, H = 3, 7, 4, 5
+
+
+def problem(seed=0, b=B, t=T, d=D, h=H):
+  """Parameters, inputs, state and cotangents in float64."""
+  rng = np.random.default_rng(seed)
+  normal = rng.standard_normal
+  params = {
+    "w_x": normal((d, 4 * h)) / 2,
+    "w_h": normal((h, 4 * h)) / 2,
+    "b": normal(4 * h) / 2,
+  }
+  return (
+    params,
+    normal((b, t, d)),
+    LSTMState(h=normal((b, h)), c=normal((b, h))),
+    (normal((b, t, h)), LSTMState(h=normal((b, h)), c=normal((b, h)))),
+  )
+
+
+def scan_value_and_vjp(options, params, x, state, cotangents):
+  cell = LSTM(state.h.shape[-1])
+
+  def run(params, x, state):
+    return unroll(cell, params, x, state, options=options)
+
+  out, vjp = jax.vjp(run, params, x, state)
+  return out, vjp(cotangents)
+
+
+def oracle_value_and_vjp(params, x, state, cotangents):
+  y, h, c, tape = reference_lstm.forward(params, x, state.h, state.c)
+  dy, dstate = cotangents
+  grads, dx, dh, dc = reference_lstm.backward(
+    params, tape, dy, dstate.h, dstate.c
+  )
+  return (y, LSTMState(h, c)), (grads, dx, LSTMState(dh, dc))
+
+
+def assert_close(a, b, tolerance):
+  """max|a - b| <= tolerance * max|b|, leaf by leaf."""
+  assert jax.tree.structure(a) == jax.tree.structure(b)
+  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+    x, y = np.asarray(x), np.asarray(y)
+    assert x.shape == y.shape
+    assert np.abs(x - y).max() <= tolerance * max(np.abs(y).max(), 1e-30)
+
+
+def test_oracle_gradients_are_finite_differences():
+  params, x, state, (dy, dstate) = problem()
+
+  def loss(params, x, state):
+    y, h, c, _ = reference_lstm.forward(params, x, *state)
+    return (y * dy).sum() + (h * dstate.h).sum() + (c * dstate.c).sum()
+
+  _, grads = oracle_value_and_vjp(params, x, state, (dy, dstate))
+  arguments = (params, x, state)
+  step = 1e-6
+  for leaf, grad in zip(
+    jax.tree.leaves(arguments), jax.tree.leaves(grads), strict=True
+  ):
+    for index in np.ndindex(leaf.shape):
+      before = leaf[index]
+      leaf[index] = before + step
+      up = loss(*arguments)
+      leaf[index] = before - step
+      down = loss(*arguments)
+      leaf[index] = before
+      # Central differences are exact to O(step^2) and to rounding / step.
+      assert abs((up - down) / (2 * step) - grad[index]) < 1e-7
+
+
+@pytest.mark.parametrize("backward", ["fused", "autodiff"])
+@pytest.mark.parametrize("chunk", [0, 1, 3, 7, 16])
+def test_values_and_gradients_equal_the_oracle(x64, chunk, backward):
+  # 1e-12: the same sums in another order, some 100 roundings of 1e-16 each.
+  options = Options(chunk=chunk, backward=backward)
+  ours = scan_value_and_vjp(options, *problem())
+  assert_close(ours, oracle_value_and_vjp(*problem()), 1e-12)
+
+
+@pytest.mark.parametrize("chunk", [0, 3])
+def test_float32_is_accurate_to_rounding(chunk):
+  arguments = jax.tree.map(np.float32, problem())
+  ours = scan_value_and_vjp(Options(chunk=chunk), *arguments)
+  assert ours[0][0].dtype == jnp.float32
+  # 5e-6: some 40 float32 roundings of 6e-8 over the steps.
+  assert_close(ours, oracle_value_and_vjp(*problem()), 5e-6)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+  b=st.integers(1, 4),
+  t=st.integers(1, 9),
+  d=st.integers(1, 4),
+  h=st.integers(1, 4),
+  chunk=st.integers(0, 10),
+)
+def test_any_shape(b, t, d, h, chunk):
+  with jax.enable_x64(True):
+    arguments = problem(1, b, t, d, h)
+    ours = scan_value_and_vjp(Options(chunk=chunk), *arguments)
+    assert_close(ours, oracle_value_and_vjp(*arguments), 1e-12)
+
+
+def test_two_windows_equal_one_sequence(x64):
+  params, x, state, _ = problem()
+  cell = LSTM(H)
+  whole, final = unroll(cell, params, x, state)
+  first, between = unroll(cell, params, x[:, :3], state)
+  second, last = unroll(cell, params, x[:, 3:], between)
+  assert_close(jnp.concatenate([first, second], 1), whole, 1e-14)
+  assert_close(last, final, 1e-14)
+
+
+def test_states_after_every_step(x64):
+  params, x, state, _ = problem()
+  states, final = unroll(LSTM(H), params, x, state, return_states=True)
+  y, _ = unroll(LSTM(H), params, x, state)
+  assert_close(states.h, y, 1e-15)
+  assert_close(jax.tree.map(lambda a: a[:, -1], states), final, 1e-15)
+
+  def loss(backward, params):
+    states, _ = unroll(
+      LSTM(H),
+      params,
+      x,
+      state,
+      return_states=True,
+      options=Options(chunk=2, backward=backward),
+    )
+    return (states.c**2).sum() + states.h.sum()
+
+  fused, autodiff = (
+    jax.grad(functools.partial(loss, backward))(params)
+    for backward in ("fused", "autodiff")
+  )
+  assert_close(fused, autodiff, 1e-12)
+
+
+def test_autodiff_goes_forwards_and_twice(x64):
+  params, x, state, _ = problem()
+
+  def loss(params):
+    y, _ = unroll(
+      LSTM(H), params, x, state, options=Options(backward="autodiff")
+    )
+    return (y**2).sum()
+
+  tangent = jax.tree.map(np.ones_like, params)
+  _, forward = jax.jvp(loss, (params,), (tangent,))
+  grads = jax.grad(loss)(params)
+  backward = sum(g.sum() for g in jax.tree.leaves(grads))
+  np.testing.assert_allclose(forward, backward, rtol=1e-12)
+  hessian = jax.jvp(jax.grad(loss), (params,), (tangent,))[1]
+  assert all(np.isfinite(h).all() for h in jax.tree.leaves(hessian))
+
+
+def test_large_inputs_stay_finite():
+  params, x, state, cotangents = jax.tree.map(np.float32, problem())
+  out, grads = scan_value_and_vjp(Options(), params, x * 1e4, state, cotangents)
+  assert all(np.isfinite(a).all() for a in jax.tree.leaves((out, grads)))
+
+
+def test_the_second_call_does_not_compile_again():
+  params, x, state, _ = jax.tree.map(np.float32, problem())
+  traced = []
+
+  @jax.jit
+  def run(params, x, state):
+    traced.append(None)
+    return unroll(LSTM(H), params, x, state)
+
+  _, state = run(params, x, state)
+  run(params, x, state)
+  assert len(traced) == 1
+
+
+def test_wrong_inputs_are_named():
+  params, x, state, _ = problem()
+  with pytest.raises(ValueError, match="4 input features, got 3"):
+    unroll(LSTM(H), params, x[:, :, :3], state)
+  with pytest.raises(ValueError, match="batch, time, features"):
+    # Without the type check that the tests switch on.
+    inspect.unwrap(unroll)(LSTM(H), params, x[0], state)
+  with pytest.raises(ValueError, match="chunk must be 0 or more"):
+    Options(chunk=-1)
+  with pytest.raises(ValueError, match="fused"):
+    Options(backward="magic")
+
+
+# Cells that use what the LSTM does not: parameters inside the step, gate
+# inputs kept apart, a recurrent input that is not the hidden state.
+
+
+def random_weights(d, r, h):
+  normal = np.random.default_rng(0).standard_normal
+  return {
+    "w_x": normal((d, 2 * h)),
+    "w_h": normal((r, 2 * h)) / 2,
+    "b": normal(2 * h),
+  }
+
+
+class GatedState(NamedTuple):
+  h: jax.Array
+  gate: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class GatesSeeGates:
+  """A peephole-like gain, and a gate that reads the gate before it."""
+
+  hidden_size: int
+  sums = True
+
+  def init(self, key, input_size):
+    return random_weights(
+      input_size, 2 * self.hidden_size, self.hidden_size
+    ) | {"gain": np.random.default_rng(1).standard_normal(self.hidden_size)}
+
+  def initial_state(self, batch, dtype=jnp.float32):
+    zeros = jnp.zeros((batch, self.hidden_size), dtype)
+    return GatedState(zeros, zeros)
+
+  def project(self, params, x):
+    return x @ params["w_x"] + params["b"]
+
+  def recurrent_input(self, params, state):
+    return jnp.concatenate([state.h, state.gate * params["gain"]], -1)
+
+  def step(self, params, z, state):
+    a, b = jnp.split(z, 2, -1)
+    gate = jax.nn.sigmoid(a + params["gain"] * state.h)
+    return GatedState(gate * state.h + (1 - gate) * jnp.tanh(b), gate)
+
+  def output(self, state):
+    return state.h
+
+
+@dataclasses.dataclass(frozen=True)
+class ResetAfter:
+  """A gate on the recurrent part alone, as in the reset-after GRU."""
+
+  hidden_size: int
+  sums = False
+
+  def init(self, key, input_size):
+    return random_weights(input_size, self.hidden_size, self.hidden_size)
+
+  def initial_state(self, batch, dtype=jnp.float32):
+    return jnp.zeros((batch, self.hidden_size), dtype)
+
+  def project(self, params, x):
+    return x @ params["w_x"] + params["b"]
+
+  def recurrent_input(self, params, state):
+    return state
+
+  def step(self, params, z, state):
+    (xr, xn), (hr, hn) = (jnp.split(part, 2, -1) for part in z)
+    return jnp.tanh(xn + jax.nn.sigmoid(xr + hr) * hn)
+
+  def output(self, state):
+    return state
+
+
+@pytest.mark.parametrize("chunk", [0, 3])
+@pytest.mark.parametrize("kind", [GatesSeeGates, ResetAfter])
+def test_other_cells_share_the_backward_pass(x64, kind, chunk):
+  rng = np.random.default_rng(0)
+  cell = kind(H)
+  params = cell.init(None, D)
+  x, dy = rng.standard_normal((B, T, D)), rng.standard_normal((B, T, H))
+
+  def loss(options, params, x):
+    y, state = unroll(cell, params, x, options=options)
+    return (y * dy).sum() + sum((s**2).sum() for s in jax.tree.leaves(state))
+
+  fused, autodiff = (
+    jax.value_and_grad(functools.partial(loss, options), (0, 1))(params, x)
+    for options in (Options(chunk=chunk), Options(backward="autodiff"))
+  )
+  assert_close(fused, autodiff, 1e-12)

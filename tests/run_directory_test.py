@@ -1,0 +1,151 @@
+"""Run directories: one process, one config, nothing half-made."""
+
+import contextlib
+import json
+import os
+
+import jax
+import numpy as np
+import pytest
+from conftest import make_small_config
+
+from lstm_jax import load_run
+from lstm_jax.config import to_json
+from lstm_jax.errors import CheckpointError, ConfigError, RunError
+from lstm_jax.files import write_atomically
+from lstm_jax.run_directory import (
+  check_config,
+  check_data,
+  claim,
+  digest,
+  read_config,
+  read_record,
+)
+
+
+def test_a_claim_that_wrote_nothing_leaves_nothing(tmp_path):
+  with contextlib.suppress(ZeroDivisionError), claim(tmp_path / "a/b/c"):
+    raise ZeroDivisionError
+  assert not (tmp_path / "a").exists()
+  (tmp_path / "mine").mkdir()
+  with claim(tmp_path / "mine"):
+    pass
+  assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_the_second_process_refuses(tmp_path):
+  with claim(tmp_path / "run"):
+    with pytest.raises(RunError, match=f"another process .*{os.getpid()}"):
+      with claim(tmp_path / "run"):
+        pass
+    assert (tmp_path / "run/lock").exists()
+  with claim(tmp_path / "run"):
+    pass
+
+
+def test_places_that_are_no_run_directory(tmp_path):
+  (tmp_path / "thesis.tex").write_text("x")
+  with pytest.raises(RunError, match="not a run directory: it has thesis.tex"):
+    with claim(tmp_path):
+      pass
+  assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+  for path in (tmp_path / "thesis.tex", tmp_path / "thesis.tex/run"):
+    with pytest.raises(RunError, match="cannot be used as run directory"):
+      with claim(path):
+        pass
+  (tmp_path / "sly").mkdir()
+  (tmp_path / "sly/lock").symlink_to(tmp_path / "thesis.tex")
+  with pytest.raises(RunError, match="cannot be used"):
+    with claim(tmp_path / "sly"):
+      pass
+  assert (tmp_path / "thesis.tex").read_text() == "x"
+
+
+def test_another_config_is_refused_with_the_difference(finished_run, corpus):
+  config = make_small_config(corpus)
+  assert check_config(finished_run, config, 0) is config
+  config.run.log_every = 9
+  assert check_config(finished_run, config, 0) is config
+  config.train.seed = 5
+  config.model.hidden_sizes = (9,)
+  with pytest.raises(ConfigError) as error:
+    check_config(finished_run, config, 0)
+  assert "hidden_sizes: (8,) -> (9,); train.seed: 0 -> 5;" in str(error.value)
+
+
+def test_only_more_steps_are_allowed(finished_run, tmp_path, corpus):
+  config = check_config(finished_run, make_small_config(corpus), 20)
+  assert config.train.steps == 20
+  with pytest.raises(ConfigError, match="already has 12 steps"):
+    check_config(finished_run, make_small_config(corpus), 5)
+  config = make_small_config(corpus)
+  config.train.steps = 30
+  with pytest.raises(ConfigError, match="--extend_to=30 makes it longer"):
+    check_config(finished_run, config, 0)
+  with pytest.raises(ConfigError, match="no run to extend"):
+    check_config(tmp_path, config, 30)
+
+
+def test_changed_data_are_refused(finished_run):
+  data = read_record(finished_run)["data"]
+  check_data(finished_run, data | {"corpus": "moved"})
+  with pytest.raises(RunError, match="the data changed .*corpus_sha256"):
+    check_data(finished_run, data | {"corpus_sha256": "0"})
+
+
+def test_the_record_of_a_run(finished_run, corpus):
+  record = read_record(finished_run)
+  (start,) = record["starts"]
+  assert start["from_step"] == 0
+  assert start["versions"]["jax"] == jax.__version__
+  assert start["platform"] == "cpu"
+  assert record["data"]["corpus"] == corpus
+  assert set(record["data"]["characters"]) == {"train", "valid", "test"}
+  assert read_config(finished_run) == make_small_config(corpus)
+
+
+def test_load_run(finished_run):
+  run = load_run(finished_run)
+  assert run.step in (6, 12)
+  tokens = run.vocabulary.encode("red green")
+  output = run.model(tokens[None])
+  assert output.logits().shape == (1, 9, len(run.vocabulary))
+  assert digest(load_run(finished_run, 12).params) != digest(
+    load_run(finished_run, 6 if run.step == 6 else 9).params
+  )
+  with pytest.raises(CheckpointError, match='no checkpoint "5"'):
+    load_run(finished_run, 5)
+
+
+def test_runs_that_are_not_there(tmp_path):
+  with pytest.raises(RunError, match="no run here: config.json is missing"):
+    load_run(tmp_path)
+  with pytest.raises(RunError, match="no run here"):
+    load_run(tmp_path / "nowhere")
+  (tmp_path / "config.json").write_text("{")
+  with pytest.raises(RunError, match="cannot be read: not valid JSON"):
+    load_run(tmp_path)
+  (tmp_path / "config.json").write_text(to_json(make_small_config("x")))
+  with pytest.raises(RunError, match="vocabulary.json: cannot be read"):
+    load_run(tmp_path)
+  (tmp_path / "vocabulary.json").write_text(json.dumps("zyx"))
+  with pytest.raises(RunError, match="vocabulary.json: cannot be read"):
+    load_run(tmp_path)
+
+
+def test_the_digest_sees_names_shapes_and_values():
+  w = np.zeros((2, 3), np.float32)
+  base = digest({"w": w})
+  assert digest({"w": w.copy()}) == base
+  assert digest({"v": w}) != base
+  assert digest({"w": w.reshape(3, 2)}) != base
+  assert digest({"w": np.nextafter(w, 1)}) != base
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path):
+  path = tmp_path / "file"
+  write_atomically(path, "old")
+  with pytest.raises(UnicodeEncodeError):
+    write_atomically(path, "new \ud800")
+  assert path.read_text() == "old"
+  assert list(tmp_path.iterdir()) == [path]

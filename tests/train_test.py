@@ -1,0 +1,434 @@
+"""The commands, end to end: train, resume, evaluate, generate, plot."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import REPOSITORY, make_small_config, small_text
+
+from experiments import evaluate, generate, plot, train
+from experiments.command_line import load_config_file
+from lstm_jax.errors import ConfigError, DataError, RunError, UserError
+from lstm_jax.run_directory import read_record
+from lstm_jax.training.experiment import build
+from lstm_jax.training.metric_writer import MetricWriter, read_metrics
+
+
+def test_a_run_directory_has_everything(finished_run):
+  names = {path.name for path in finished_run.iterdir()}
+  assert names == {
+    "checkpoints",
+    "config.json",
+    "learning_curve.png",
+    "lock",
+    "metrics.jsonl",
+    "run.json",
+    "tensorboard",
+    "train.log",
+    "vocabulary.json",
+  }
+  rows = read_metrics(finished_run)
+  assert [r["step"] for r in rows if "train/bits_per_char" in r] == [
+    2, 4, 6, 8, 10, 12,
+  ]  # fmt: skip
+  valid = [r for r in rows if "valid/bits_per_char" in r]
+  assert [r["step"] for r in valid] == [6, 12]
+  assert set(valid[0]) == {
+    "step",
+    "epoch",
+    "valid/bits_per_char",
+    "valid/nats_per_char",
+    "valid/perplexity",
+  }
+  assert set(rows[0]) == {
+    "step",
+    "epoch",
+    "train/bits_per_char",
+    "characters_per_second",
+    "gradient_norm",
+    "learning_rate",
+  }
+  assert valid[1]["valid/bits_per_char"] < valid[0]["valid/bits_per_char"]
+  assert list((finished_run / "tensorboard").glob("events.*"))
+  assert (finished_run / "learning_curve.png").stat().st_size > 5000
+  log = (finished_run / "train.log").read_text()
+  assert "parameters sha256" in log and "best validation" in log
+
+
+def sha(path: pathlib.Path) -> str:
+  """The parameter digest that a run printed last."""
+  lines = (path / "train.log").read_text().splitlines()
+  return [line for line in lines if "sha256" in line][-1].split()[-1]
+
+
+def test_the_same_seed_gives_the_same_parameters(
+  small_config, finished_run, tmp_path
+):
+  assert train.train(small_config, str(tmp_path / "run")) == 0
+  assert sha(tmp_path / "run") == sha(finished_run)
+
+
+def test_another_seed_gives_others(small_config, finished_run, tmp_path):
+  small_config.train.seed = 1
+  assert train.train(small_config, str(tmp_path / "run")) == 0
+  assert sha(tmp_path / "run") != sha(finished_run)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_resume_is_bit_exact(finished_run, corpus, tmp_path, lost):
+  """As if it had been killed: later checkpoints never were, metrics are."""
+  path = tmp_path / "run"
+  shutil.copytree(finished_run, path)
+  steps = sorted(int(p.name) for p in (path / "checkpoints").iterdir())
+  assert steps in ([6, 9, 12], [9, 12])
+  lost = min(lost, len(steps))
+  for step in steps[-lost:]:
+    shutil.rmtree(path / "checkpoints" / str(step))
+  with (path / "metrics.jsonl").open("a") as file:
+    file.write('{"step": 12, "epo')  # cut by the kill
+  assert train.train(make_small_config(corpus), str(path)) == 0
+  assert sha(path) == sha(finished_run)
+  rows = read_metrics(path)
+  assert [r["step"] for r in rows if "valid/perplexity" in r] == [6, 12]
+  assert len({(r["step"], "epoch" in r, len(r)) for r in rows}) == len(rows)
+  kept = ([0, *steps])[: len(steps) + 1 - lost]
+  assert read_record(path)["starts"][-1]["from_step"] == kept[-1]
+
+
+def test_a_run_can_be_extended(finished_run, corpus, tmp_path):
+  path = tmp_path / "run"
+  shutil.copytree(finished_run, path)
+  config = make_small_config(corpus)
+  assert train.train(config, str(path), extend_to=15) == 0
+  assert read_metrics(path)[-1]["step"] == 15
+  with pytest.raises(ConfigError, match="train.steps: 15 -> 12"):
+    train.train(make_small_config(corpus), str(path))
+
+
+def test_init_from_takes_the_parameters(finished_run, corpus, tmp_path):
+  config = make_small_config(corpus)
+  config.train.init_from = str(finished_run)
+  _, state = build(config)
+  _, fresh = build(make_small_config(corpus))
+  from lstm_jax import load_run
+  from lstm_jax.run_directory import digest
+
+  assert digest(state.params) == digest(load_run(finished_run).params)
+  assert digest(state.params) != digest(fresh.params)
+  assert int(state.step) == 0
+  # Another text is read with the vocabulary of the first.
+  other = tmp_path / "other.txt"
+  other.write_text(small_text().replace("red", "r\u00e9d"))
+  config.task.corpus = str(other)
+  experiment, _ = build(config)
+  assert "\u00e9" not in experiment.task.vocabulary.characters
+  config.model.hidden_sizes = (9,)
+  with pytest.raises(ConfigError, match="has another model: .* is .* there"):
+    build(config)
+  config.train.init_from = str(tmp_path / "nowhere")
+  with pytest.raises(RunError, match="no run here"):
+    build(config)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+  small_config, tmp_path, monkeypatch
+):
+  def build_poisoned(config):
+    """A forget bias becomes NaN before the 8th update."""
+    experiment, state = build(config)
+    update = experiment.train_step
+
+    def train_step(state, data):
+      poison = jnp.where(state.step == 7, jnp.nan, 0.0)
+      params = state.params | {"softmax_b": state.params["softmax_b"] + poison}
+      return update(state.replace(params=params), data)
+
+    return experiment._replace(train_step=train_step), state
+
+  monkeypatch.setattr(train.experiment_lib, "build", build_poisoned)
+  with pytest.raises(RunError) as error:
+    train.train(small_config, str(tmp_path / "run"))
+  assert str(error.value).startswith(
+    "step 8: the loss is nan; the last good checkpoint is 6;"
+  )
+  saved = {p.name for p in (tmp_path / "run/checkpoints").iterdir()}
+  assert saved == {"3", "6"}
+
+
+@pytest.mark.parametrize(
+  "text, message",
+  [
+    ("", "the file is empty"),
+    ("too short", "fewer than one batch of windows"),
+    (None, "no such file"),
+    (b"\xff\xfe" * 1000, "not UTF-8"),
+  ],
+)
+def test_a_wrong_corpus_leaves_nothing_behind(tmp_path, text, message):
+  corpus = tmp_path / "text.txt"
+  if isinstance(text, bytes):
+    corpus.write_bytes(text)
+  elif text is not None:
+    corpus.write_text(text)
+  with pytest.raises(DataError, match=message):
+    train.train(make_small_config(str(corpus)), str(tmp_path / "run"))
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_text_that_changed_is_refused(finished_run, corpus, tmp_path):
+  path, text = tmp_path / "run", tmp_path / "text.txt"
+  text.write_text(small_text())
+  config = make_small_config(str(text))
+  config.train.steps = config.train.validate_every = 2
+  assert train.train(config, str(path)) == 0
+  text.write_text(small_text().replace("red", "der", 1))
+  with pytest.raises(RunError, match="the data changed since the run began"):
+    train.train(config, str(path))
+  with pytest.raises(RunError, match="another version of its text"):
+    evaluate.main(["evaluate", f"--workdir={path}"])
+
+
+# evaluate
+
+
+def run_main(module, capsys, *words) -> str:
+  assert not module.main([module.__name__, *words])
+  return capsys.readouterr().out
+
+
+def test_evaluate(finished_run, capsys):
+  printed = run_main(
+    evaluate, capsys, f"--workdir={finished_run}", "--streams=4"
+  )
+  values = dict(line.split(": ") for line in printed.splitlines()[1:])
+  best = min(
+    row["valid/bits_per_char"]
+    for row in read_metrics(finished_run)
+    if "valid/bits_per_char" in row
+  )
+  assert float(values["bits per char"]) == pytest.approx(best, abs=1e-4)
+  assert values["characters"] == "299"
+  bits, nats = float(values["bits per char"]), float(values["nats per char"])
+  assert bits == pytest.approx(nats / np.log(2), abs=2e-4)
+  assert float(values["perplexity"]) == pytest.approx(np.exp(nats), rel=1e-3)
+  test = run_main(evaluate, capsys, f"--workdir={finished_run}", "--split=test")
+  assert "test split" in test and "characters: 299" in test
+
+
+def test_scoring_a_text(finished_run, capsys, tmp_path):
+  path = tmp_path / "text.txt"
+  path.write_text("red\n\u00fc")
+  printed = run_main(
+    evaluate, capsys, f"--workdir={finished_run}", f"--score={path}"
+  )
+  rows = [line.split("\t") for line in printed.splitlines()[:5]]
+  assert "".join(json.loads(row[1]) for row in rows) == "red\n\u00fc"
+  nats = [float(row[0]) for row in rows]
+  assert "characters: 5" in printed
+  mean = float(printed.split("nats per char: ")[1].split()[0])
+  assert mean == pytest.approx(sum(nats) / 5, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+  "words, message",
+  [
+    ([], "--workdir is missing"),
+    (["--workdir=nowhere"], "no run here"),
+    (["--workdir=RUN", "--checkpoint=7"], "best, latest, "),
+    (["--workdir=RUN", "--split=train"], "should be one of <valid|test>"),
+    (["--workdir=RUN", "--streams=0"], "--streams"),
+    (["--workdir=RUN", "--score=nowhere.txt"], "no such file"),
+    (["--workdir=RUN", "--score=x", "--split=test"], "takes neither"),
+  ],
+)
+def test_wrong_evaluate_commands(finished_run, words, message):
+  words = [w.replace("RUN", str(finished_run)) for w in words]
+  with pytest.raises(UserError) as error:
+    evaluate.main(["evaluate", *words])
+  assert message in str(error.value) and "\n" not in str(error.value)
+
+
+# generate
+
+
+def test_generate(finished_run, capsys):
+  words = [f"--workdir={finished_run}", "--prompt=red", "--length=50"]
+  first = run_main(generate, capsys, *words, "--seed=1")
+  assert first.startswith("red") and len(first) == 3 + 50 + 1
+  assert run_main(generate, capsys, *words, "--seed=1") == first
+  assert run_main(generate, capsys, *words, "--seed=2") != first
+  greedy = run_main(generate, capsys, *words, "--temperature=0")
+  assert run_main(generate, capsys, *words, "--top_k=1") == greedy
+  long = "red green\n" * 100  # longer than the training window of 8
+  printed = run_main(
+    generate, capsys, words[0], f"--prompt={long}", "--length=5"
+  )
+  assert printed.startswith(long) and len(printed) == 1006
+
+
+@pytest.mark.parametrize(
+  "words, message",
+  [
+    (["--prompt=r\u00fcd", "--length=2"], "vocabulary lacks '\\xfc'"),
+    (["--prompt=\udcff"], "vocabulary lacks '\\udcff'"),
+    (["--temperature=-1"], "--temperature"),
+    (["--temperature=nan"], "--temperature"),
+    (["--length=x"], "--length=x"),
+    (["--top_k=-2"], "--top_k"),
+    (["--checkpoint=3"], "no checkpoint"),
+  ],
+)
+def test_wrong_generate_commands(finished_run, words, message):
+  with pytest.raises(UserError) as error:
+    generate.main(["generate", f"--workdir={finished_run}", *words])
+  assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_plot(finished_run, capsys, tmp_path):
+  copy = tmp_path / "run"
+  shutil.copytree(finished_run, copy)
+  (copy / "learning_curve.png").unlink()
+  printed = run_main(plot, capsys, f"--workdir={copy}")
+  assert printed.strip() == str(copy / "learning_curve.png")
+  assert (copy / "learning_curve.png").exists()
+  (copy / "metrics.jsonl").unlink()
+  with pytest.raises(RunError, match="no metrics to plot"):
+    plot.main(["plot", f"--workdir={copy}"])
+
+
+def test_metrics_that_are_not_finite_are_null(tmp_path):
+  with MetricWriter(tmp_path, 0, tensorboard=False) as writer:
+    writer.write(1, **{"valid/perplexity": float("inf"), "epoch": 0.5})
+  assert read_metrics(tmp_path) == [
+    {"step": 1, "valid/perplexity": None, "epoch": 0.5}
+  ]
+
+
+CONFIGS = sorted((REPOSITORY / "configs").glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("variant", ["", ":tiny", ":large"])
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda p: p.stem)
+def test_one_step_of_every_config(file, variant):
+  config = load_config_file(f"{file}{variant}")
+  if variant != ":tiny":  # the model is the real one, the batch need not be
+    config.train.batch_size, config.task.window = 2, 8
+    config.task.limit = 20_000
+  experiment, state = build(config)
+  state, metrics = experiment.train_step(state, experiment.task.train)
+  assert int(state.step) == 1 and np.isfinite(metrics.sums.nats)
+
+
+# processes
+
+
+def start(path, *words, corpus):
+  command = [
+    *(sys.executable, "-m", "experiments.train"),
+    *("--config=configs/char_lm.py:tiny", f"--workdir={path}"),
+    f"--config.task.corpus={corpus}",
+    "--config.task.limit=0",
+    *words,
+  ]
+  return subprocess.Popen(
+    command,
+    cwd=REPOSITORY,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+    env=os.environ | {"PYTHONUNBUFFERED": "1"},
+  )
+
+
+def wait_for(process, text):
+  printed = []
+  for line in process.stdout:
+    printed.append(line)
+    if re.search(text, line):
+      return printed
+  raise AssertionError("".join(printed))
+
+
+STEPS = ("--config.train.steps=400", "--config.run.save_every=10")
+
+
+def test_kill_9_and_start_again_ends_the_same(tmp_path, corpus):
+  whole = start(tmp_path / "whole", *STEPS, corpus=corpus)
+  assert whole.wait(60) == 0, whole.stdout.read()
+  for after, delay in (("step +25/", 0.0), ("step +300/", 0.03)):
+    process = start(tmp_path / "killed", *STEPS, corpus=corpus)
+    wait_for(process, after)
+    time.sleep(delay)
+    process.kill()
+    assert process.wait(10) == -signal.SIGKILL
+    process.stdout.close()
+  last = start(tmp_path / "killed", *STEPS, corpus=corpus)
+  printed = last.communicate(timeout=60)[0]
+  assert last.returncode == 0, printed
+  assert "going on from step" in printed
+  assert sha(tmp_path / "killed") == sha(tmp_path / "whole")
+  whole.stdout.close()
+
+
+@pytest.mark.parametrize(
+  "number, code", [(signal.SIGTERM, 75), (signal.SIGINT, 130)]
+)
+def test_signals_save_and_say_how_to_go_on(tmp_path, corpus, number, code):
+  words = ("--config.train.steps=100000", "--config.run.save_every=0")
+  process = start(tmp_path / "run", *words, corpus=corpus)
+  wait_for(process, "step +10/")
+  process.send_signal(number)
+  printed = process.communicate(timeout=60)[0]
+  assert process.returncode == code, printed
+  line = next(t for t in printed.splitlines() if "stopped and saved" in t)
+  step = int(line.split("at step ")[1].split(";")[0])
+  assert "to go on: python -m experiments.train --config=" in line
+  assert (tmp_path / f"run/checkpoints/{step}/manifest.json").exists()
+
+
+def test_the_second_process_is_refused(tmp_path, corpus):
+  words = ("--config.train.steps=100000",)
+  first = start(tmp_path / "run", *words, corpus=corpus)
+  wait_for(first, "step +5/")
+  second = start(tmp_path / "run", *words, corpus=corpus)
+  printed = second.communicate(timeout=60)[0]
+  assert second.returncode == 2
+  assert printed.startswith("error: ") and "another process" in printed
+  assert len(printed.splitlines()) == 1
+  first.kill()
+  first.communicate()
+
+
+def test_errors_are_one_line_and_exit_2(tmp_path):
+  done = subprocess.run(
+    [
+      *(sys.executable, "-m", "experiments.train"),
+      *("--config=configs/char_lm.py:tiny", f"--workdir={tmp_path}/run"),
+      "--config.optimizer.lerning_rate=1",
+    ],
+    cwd=REPOSITORY,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 2 and done.stdout == ""
+  assert done.stderr == (
+    'error: unknown config field "optimizer.lerning_rate"; did you mean'
+    ' "optimizer.learning_rate"?\n'
+  )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda p: p.stem)
+def test_tiny_runs_from_start_to_end(file, tmp_path):
+  config = load_config_file(f"{file}:tiny")
+  assert train.train(config, str(tmp_path / "run")) == 0
+  assert (tmp_path / "run/learning_curve.png").exists()
