@@ -3,7 +3,12 @@
   python -m experiments.train --config=configs/char_lm.py --workdir=runs/char_lm
 
 One layer of 256 units, truncated backpropagation over 128 characters, Adam with
-cosine decay.
+cosine decay. Two cores of an AMD EPYC, Python 3.12.1, seed 0: 3 min 44 s,
+validation 1.887 bits per character in 32 streams, 1.880 in one.
+
+  :tiny   seconds, for tests
+  :large  two layers of 1024 units with dropout, meant for an accelerator; no
+          score of it is recorded
 """
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
@@ -23,7 +28,7 @@ def get_config(variant: str = "") -> Config:
   match variant:
     case "":
       pass
-    case "tiny":  # a few seconds, for tests
+    case "tiny":
       config.task.window = 16
       config.task.limit = 20_000
       config.model.hidden_sizes = (16,)
@@ -35,7 +40,7 @@ def get_config(variant: str = "") -> Config:
       config.run.log_every = 5
       config.run.save_every = 10
       config.run.sample_length = 80
-    case "large":  # hours on a CPU, minutes on an accelerator
+    case "large":
       config.model.hidden_sizes = (1024, 1024)
       config.model.embedding_size = 256
       config.model.dropout = 0.3

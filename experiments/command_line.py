@@ -5,6 +5,7 @@ is global: `parse_flags` and `parse_config` are functions of argv.
 """
 
 import difflib
+import logging
 import os
 import pathlib
 import runpy
@@ -23,6 +24,8 @@ EXIT_ERROR, EXIT_SAVED_ON_SIGTERM, EXIT_SAVED_ON_SIGINT = 2, 75, 130
 
 def run_command(main: Callable[[list[str]], int | None]):
   """Runs main(argv) as a process: a UserError is one line and exit code 2."""
+  # Orbax logs the traceback of every error that it also raises.
+  logging.getLogger("absl").setLevel(logging.CRITICAL)
   try:
     sys.exit(main(sys.argv) or 0)
   except UserError as error:

@@ -20,6 +20,7 @@ class Meter:
     self._checkpointer = checkpointer
     self._tokens = config.train.batch_size * config.task.window
     self._waiting = None  # (step, metrics)
+    self._compiling = True  # the first update's time is not training
     self._clear()
 
   def put(self, step: int, metrics):
@@ -40,14 +41,19 @@ class Meter:
     new = Sums(float(metrics.sums.nats), float(metrics.sums.weight))
     self._check(step, loss=new.nats, gradient_norm=gradient_norm)
     self._sums += new
-    self._updates += 1
+    if self._compiling:
+      self._compiling, self._start = False, time.monotonic()
+    else:
+      self._updates += 1
     log = (
       step % self._config.run.log_every == 0 or step == self._config.train.steps
     )
     task = self._task
     loss = task.scores(self._sums)[task.headline]
-    elapsed = time.monotonic() - self._start
-    speed = self._updates * self._tokens / max(elapsed, 1e-9)
+    speed = math.nan
+    if self._updates:
+      elapsed = time.monotonic() - self._start
+      speed = self._updates * self._tokens / elapsed
     self._report.update(step, loss, speed, log=log)
     if log:
       self._writer.write(

@@ -20,21 +20,23 @@ from lstm_jax.training.metric_writer import read_metrics
 NAME = "learning_curve.png"
 
 
-def plot_run(workdir: str | pathlib.Path, score: str) -> pathlib.Path:
+def plot_run(workdir: str | pathlib.Path) -> pathlib.Path:
   """Training and validation score against the number of updates, as a PNG.
 
   Raises:
     RunError: the run has no metrics yet.
   """
   rows = read_metrics(workdir)
+  names = [name for row in rows for name in row if name.startswith("train/")]
+  if not names:
+    raise RunError(f"{workdir}: no metrics to plot yet")
+  score = names[0].removeprefix("train/")
   curves = {}
   for split in ("train", "valid"):
     name = f"{split}/{score}"
     points = [(r["step"], r[name]) for r in rows if r.get(name) is not None]
     if points:
       curves[split] = np.array(points)
-  if not curves:
-    raise RunError(f"{workdir}: no metrics to plot yet")
   figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
   if "train" in curves:
     axes.plot(*curves["train"].T, color="#9ab8d8", lw=1, label="training")
@@ -68,7 +70,7 @@ def main(argv: list[str]):
   flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
   parse_flags(values, argv, __doc__, required=("workdir",))
   read_config(values.workdir)
-  print(plot_run(values.workdir, "bits_per_char"))
+  print(plot_run(values.workdir))
 
 
 if __name__ == "__main__":

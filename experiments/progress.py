@@ -5,6 +5,7 @@ printed at every log interval. The run directory's train.log always has the
 plain ones.
 """
 
+import math
 import pathlib
 import sys
 import time
@@ -77,10 +78,11 @@ class ProgressReport:
     left = self._left(step)
     if not log and (not self._live or time.monotonic() - self._drawn < 0.1):
       return
+    speed = "?" if math.isnan(speed) else f"{speed:,.0f}"
     text = (
       f"step {step:>{len(str(self._steps))}}/{self._steps}"
       f"  epoch {step / self._per_epoch:.2f}"
-      f"  {loss:.3f} {self._unit}  {speed:,.0f} {self._token}s/s"
+      f"  {loss:.3f} {self._unit}  {speed} {self._token}s/s"
       f"  {_duration(left)} left"
     )
     if log:
@@ -105,7 +107,7 @@ class ProgressReport:
       self._started, self._first = now, step
     done = step - self._first
     if not done:
-      return float("nan")
+      return math.nan
     return (now - self._started) / done * (self._steps - step)
 
   def _to_log(self, text):
@@ -115,7 +117,7 @@ class ProgressReport:
 
 
 def _duration(seconds: float) -> str:
-  if seconds != seconds:
+  if math.isnan(seconds):
     return "?:??"
   minutes, seconds = divmod(round(seconds), 60)
   hours, minutes = divmod(minutes, 60)

@@ -52,12 +52,16 @@ def train(
       config.run.tune_allocator,
       config.run.compilation_cache,
     )
-    experiment, state = experiment_lib.build(config)
+    resuming = (path / "checkpoints").is_dir()
+    vocabulary = run_directory.read_vocabulary(path) if resuming else None
+    experiment, state = experiment_lib.build(config, vocabulary)
     task = experiment.task
     run_directory.check_data(path, task.record)
     run_directory.write_config(path, config, task.vocabulary)
     with Checkpointer(path, writing=True) as checkpointer:
       restored, notes = checkpointer.restore_latest(state)
+      if restored is None and resuming:  # killed before its first checkpoint
+        _, state = experiment_lib.build(config)
       state = restored or state
       step = int(state.step)
       run_directory.write_start(
@@ -104,15 +108,10 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
   )
   meter = Meter(config, task, writer, report, checkpointer)
   step = int(state.step)
-  first = step + 1
   while step < train.steps and stop.number is None:
-    started = time.monotonic()
     state, metrics = experiment.train_step(state, data)  # not waited for
     step += 1
     meter.put(step, metrics)
-    if step == first:  # it was compiled, which is not training
-      jax.block_until_ready(metrics)
-      meter.pause(time.monotonic() - started)
     checkpointer.poll()
     last = step == train.steps
     validating = last or step % train.validate_every == 0
@@ -151,7 +150,7 @@ def finish(config, experiment, state, checkpointer, report, path):
   score = f"valid/{task.headline}"
   best = {r["step"]: r[score] for r in read_metrics(path) if score in r}[step]
   report.note(f"best validation {best:.4f} {_unit(task)} at step {step}")
-  report.note(f"learning curve in {_short(plot_run(path, task.headline))}")
+  report.note(f"learning curve in {_short(plot_run(path))}")
   if config.run.sample_length:
     blocks = generate(
       nnx.merge(experiment.structure, params),

@@ -12,9 +12,8 @@ import json
 import math
 import types
 import typing
-from typing import Any
+from typing import Any, ClassVar
 
-from lstm_jax.cells.registry import CELLS
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.config import MODELS, LanguageModelConfig
 from lstm_jax.tasks.char_lm import CharLMConfig
@@ -24,6 +23,14 @@ from lstm_jax.training.optimizers import OptimizerConfig
 
 @dataclasses.dataclass(slots=True)
 class TrainConfig:
+  RANGES: ClassVar = {
+    "seed": (0, 2**32 - 1),
+    "steps": (1, 2**31 - 1),
+    "batch_size": (1, 10**6),
+    "validate_every": (1, 2**31 - 1),
+    "validation_streams": (1, 10**6),
+  }
+
   # initial parameters and dropout noise
   seed: int = 0
   # number of updates
@@ -31,7 +38,7 @@ class TrainConfig:
   # parallel streams of text
   batch_size: int = 32
   # updates between validations, each of which saves a checkpoint
-  validate_every: int = 400
+  validate_every: int = 250
   # streams the validation split is cut into: more is faster, one is exact
   validation_streams: int = 32
   # run directory to take the initial parameters from; empty is none
@@ -42,6 +49,13 @@ class TrainConfig:
 class RunConfig:
   """How a run is carried out. Nothing here changes its numbers, and a resumed
   run may change all of it."""
+
+  CHOICES: ClassVar = {"platform": ("", "cpu", "gpu", "tpu")}
+  RANGES: ClassVar = {
+    "log_every": (1, 2**31 - 1),
+    "save_every": (0, 2**31 - 1),
+    "sample_length": (0, 10**6),
+  }
 
   # "cpu", "gpu" or "tpu"; empty is the best there is
   platform: str = ""
@@ -62,51 +76,15 @@ class RunConfig:
 
 @dataclasses.dataclass(slots=True)
 class Config:
-  task: CharLMConfig
-  model: LanguageModelConfig
+  task: CharLMConfig  # or another of TASKS
+  model: LanguageModelConfig  # or another of MODELS
   optimizer: OptimizerConfig
   train: TrainConfig
   run: RunConfig
 
 
-# Fields with a smallest and a largest value, both allowed.
-_RANGES = {
-  "task.window": (1, 10**6),
-  "task.limit": (0, math.inf),
-  "model.hidden_sizes": (1, 10**6),
-  "model.embedding_size": (1, 10**6),
-  "model.options.forget_bias": (-100, 100),
-  "model.dropout": (0, 0.99),
-  "model.chunk": (0, 10**6),
-  "optimizer.learning_rate": (0, 1e6),
-  "optimizer.warmup_steps": (0, 2**31 - 1),
-  "optimizer.final_fraction": (0, 1),
-  "optimizer.decay": (1e-6, 0.999999),
-  "optimizer.decay_from_epoch": (0, 2**31 - 1),
-  "optimizer.patience": (1, 2**31 - 1),
-  "optimizer.clip_norm": (0, 1e9),
-  "optimizer.momentum": (0, 0.999999),
-  "optimizer.beta1": (0, 0.999999),
-  "optimizer.beta2": (0, 0.999999),
-  "optimizer.rms_decay": (0, 0.999999),
-  "optimizer.epsilon": (1e-30, 1),
-  "optimizer.weight_decay": (0, 1e6),
-  "train.seed": (0, 2**32 - 1),
-  "train.steps": (1, 2**31 - 1),
-  "train.batch_size": (1, 10**6),
-  "train.validate_every": (1, 2**31 - 1),
-  "train.validation_streams": (1, 10**6),
-  "run.log_every": (1, 2**31 - 1),
-  "run.save_every": (0, 2**31 - 1),
-  "run.sample_length": (0, 10**6),
-}
-
-_CHOICES = {
-  "task.name": TASKS,
-  "model.name": MODELS,
-  "model.cell": CELLS,
-  "run.platform": ("", "cpu", "gpu", "tpu"),
-}
+# The class of these two is chosen by their `name`.
+_BY_NAME = {"task": TASKS, "model": MODELS}
 
 
 def fields(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -140,61 +118,76 @@ def validate(config: Config) -> Config:
   Raises:
     ConfigError: names the field, its value, and what it may be.
   """
-  _check_types(config, "")
-  values = fields(config)
-  for path, known in _CHOICES.items():
-    if path in values and values[path] not in known:
-      raise ConfigError(
-        f'{path}: unknown name "{values[path]}"' + suggest(values[path], known)
-      )
-  for path, (low, high) in _RANGES.items():
-    value = values.get(path, low)
-    for number in value if isinstance(value, tuple) else (value,):
-      if not low <= number <= high:
-        most = "" if high == math.inf else f" and at most {high}"
-        raise ConfigError(f"{path}: must be at least {low}{most}, got {number}")
-  sizes = config.model.hidden_sizes
-  if not sizes:
-    raise ConfigError("model.hidden_sizes: give at least one layer, as 256,256")
-  if config.model.tied and config.model.embedding_size != sizes[-1]:
+  _check(config, "")
+  config.model.check()
+  warmup, steps = config.optimizer.warmup_steps, config.train.steps
+  if warmup >= steps:
     raise ConfigError(
-      f"model.tied: the embedding ({config.model.embedding_size}) must be as"
-      f" wide as the last layer ({sizes[-1]}); set"
-      f" --config.model.embedding_size={sizes[-1]}"
+      f"optimizer.warmup_steps: {warmup} leaves none of the {steps} train.steps"
     )
-  if config.optimizer.warmup_steps >= config.train.steps:
-    raise ConfigError(
-      f"optimizer.warmup_steps: {config.optimizer.warmup_steps} leaves none of"
-      f" the {config.train.steps} train.steps"
-    )
-  for path in ("task.corpus", "train.init_from", "run.compilation_cache"):
-    if "\0" in values[path]:
-      raise ConfigError(f"{path}: a path cannot hold a NUL byte")
   return config
 
 
-def _check_types(value, path):
-  hints = typing.get_type_hints(type(value))
-  for field in dataclasses.fields(value):
-    child, wanted = getattr(value, field.name), hints[field.name]
-    where = path + field.name
+def _hints(kind) -> dict[str, Any]:
+  """The declared types of a dataclass's fields."""
+  return {
+    field.name: typing.get_type_hints(kind)[field.name]
+    for field in dataclasses.fields(kind)
+  }
+
+
+def _check(config, path):
+  """Types, ranges and choices of a dataclass and those inside it."""
+  for name, wanted in _hints(type(config)).items():
+    value, where = getattr(config, name), path + name
+    if name in _BY_NAME and not path:
+      chosen = getattr(value, "name", None)
+      _check_choice(where + ".name", chosen, _BY_NAME[name])
+      wanted = _BY_NAME[name][chosen]
+      if type(value) is not wanted:
+        raise ConfigError(
+          f"{where}.name: the config file makes a {type(value).__name__}, which"
+          f' cannot become a "{chosen}"; take another --config'
+        )
     if dataclasses.is_dataclass(wanted):
-      if type(child) is not wanted:
+      if type(value) is not wanted:
         raise ConfigError(f"{where}: must be a {wanted.__name__}")
-      _check_types(child, where + ".")
+      _check(value, where + ".")
       continue
-    is_tuple = typing.get_origin(wanted) is tuple
-    kind = typing.get_args(wanted)[0] if is_tuple else wanted
-    if is_tuple and not isinstance(child, tuple):
-      raise ConfigError(f"{where}: must be a tuple, got {child!r}")
-    for leaf in child if is_tuple else (child,):
-      right = type(leaf) is kind or (kind is float and type(leaf) is int)
-      if not right:
-        raise ConfigError(f"{where}: must be {_name(kind)}, got {leaf!r}")
-      if kind is float and not math.isfinite(leaf):
-        raise ConfigError(f"{where}: must be finite, got {leaf}")
-    if kind is float and not is_tuple:
-      setattr(value, field.name, float(child))  # 1 and 1.0 compare as JSON
+    _check_type(where, value, wanted)
+    if type(value) is int and wanted is float:
+      setattr(config, name, float(value))  # 1 and 1.0 compare as JSON
+    if name in getattr(config, "CHOICES", ()):
+      _check_choice(where, value, config.CHOICES[name])
+    if isinstance(value, str) and "\0" in value:
+      raise ConfigError(f"{where}: a NUL byte in {value!r}")
+    if name in getattr(config, "RANGES", ()):
+      low, high = config.RANGES[name]
+      for number in value if isinstance(value, tuple) else (value,):
+        if not low <= number <= high:
+          raise ConfigError(
+            f"{where}: must be at least {low} and at most {high}, got {number}"
+          )
+
+
+def _check_choice(where, value, known):
+  if value not in known:
+    raise ConfigError(
+      f'{where}: unknown name "{value}"' + suggest(str(value), known)
+    )
+
+
+def _check_type(where, value, wanted):
+  kind, leaves = wanted, (value,)
+  if typing.get_origin(wanted) is tuple:
+    kind, leaves = typing.get_args(wanted)[0], value
+    if not isinstance(value, tuple):
+      raise ConfigError(f"{where}: must be a tuple, got {value!r}")
+  for leaf in leaves:
+    if not (type(leaf) is kind or (kind is float and type(leaf) is int)):
+      raise ConfigError(f"{where}: must be {_name(kind)}, got {leaf!r}")
+    if kind is float and not math.isfinite(leaf):
+      raise ConfigError(f"{where}: must be finite, got {leaf}")
 
 
 def _name(kind) -> str:
@@ -233,7 +226,13 @@ def _build(kind, value, path):
   if dataclasses.is_dataclass(kind):
     if not isinstance(value, dict):
       raise ConfigError(f"{where or 'config'}: must be an object")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
+    if kind is Config:
+      for name, known in _BY_NAME.items():
+        chosen = value.get(name)
+        if isinstance(chosen, dict) and "name" in chosen:
+          _check_choice(f"{name}.name", chosen["name"], known)
+          hints[name] = known[chosen["name"]]
     if value.keys() != hints.keys():
       odd = sorted(value.keys() ^ hints.keys())[0]
       what = "missing" if odd in hints else "unknown"

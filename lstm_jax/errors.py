@@ -4,6 +4,11 @@
 class UserError(Exception):
   """Says in one line what was wrong, where, and what to do."""
 
+  def __str__(self):
+    # What a user typed may hold anything; the message is one line all the same.
+    text = super().__str__()
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
 
 class ConfigError(UserError):
   """A config field, file or command-line flag is wrong."""

@@ -1,5 +1,6 @@
 """Configs: complete, checked, and the same after JSON."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -7,8 +8,11 @@ import pytest
 
 from configs import char_lm
 from experiments.command_line import load_config_file
-from lstm_jax.config import differences, fields, from_json, to_json, validate
+from lstm_jax import LSTM
+from lstm_jax.cells.registry import CELLS
+from lstm_jax.config import differences, from_json, to_json, validate
 from lstm_jax.errors import ConfigError
+from lstm_jax.tasks.registry import TASKS
 
 FILES = sorted(pathlib.Path("configs").glob("[a-z]*.py"))
 ALL = [f"{f}{v}" for f in FILES for v in ("", ":tiny", ":large")]
@@ -44,7 +48,7 @@ def test_json_round_trip(file):
     ("model.tied", True, "--config.model.embedding_size=16"),
     ("model.options", 3, "model.options: must be a CellOptions"),
     ("optimizer.warmup_steps", 40, "leaves none of the 40 train.steps"),
-    ("task.corpus", "a\0b", "a path cannot hold a NUL byte"),
+    ("task.corpus", "a\0b", "task.corpus: a NUL byte"),
   ],
 )
 def test_wrong_values_are_named(path, value, message):
@@ -58,14 +62,46 @@ def test_wrong_values_are_named(path, value, message):
 
 
 def test_every_number_has_a_range():
-  from lstm_jax.config import _RANGES
+  def unchecked(config):
+    for field in dataclasses.fields(config):
+      value = getattr(config, field.name)
+      if dataclasses.is_dataclass(value):
+        yield from unchecked(value)
+      elif type(value) in (int, float, tuple):
+        if field.name not in config.RANGES:
+          yield field.name
 
-  numbers = {
-    path
-    for path, value in fields(char_lm.get_config()).items()
-    if type(value) in (int, float, tuple)
+  assert list(unchecked(char_lm.get_config())) == []
+
+
+def test_an_option_that_the_cell_does_not_take(monkeypatch):
+  methods = {
+    name: value for name, value in vars(LSTM).items() if name[0] != "_"
   }
-  assert numbers == set(_RANGES)
+  del methods["forget_bias"]
+  Plain = dataclasses.make_dataclass(
+    "Plain", [("hidden_size", int)], namespace=methods, frozen=True
+  )
+  monkeypatch.setitem(CELLS, "plain", Plain)
+  config = char_lm.get_config("tiny")
+  config.model.cell = "plain"
+  validate(config)
+  assert config.model.cells() == [Plain(16)]
+  config.model.options.forget_bias = 2.0
+  with pytest.raises(ConfigError, match='the cell "plain" does not take it'):
+    validate(config)
+
+
+def test_a_name_cannot_change_the_class(monkeypatch):
+  @dataclasses.dataclass(slots=True)
+  class Other:
+    name: str = "other"
+
+  monkeypatch.setitem(TASKS, "other", Other)
+  config = char_lm.get_config("tiny")
+  config.task.name = "other"
+  with pytest.raises(ConfigError, match="take another --config"):
+    validate(config)
 
 
 def test_an_integer_serves_as_a_number():

@@ -74,6 +74,24 @@ def test_a_step_is_sgd_on_the_mean_loss(small_config):
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+  "change",
+  [{"chunk": 3}, {"chunk": 8}, {"backward": "autodiff"}],
+)
+def test_how_it_is_computed_changes_nothing(small_config, change):
+  config = deterministic(small_config)
+  experiment, state = constant_state(config)
+  expected, _ = experiment.train_step(state, experiment.task.train)
+  for name, value in change.items():
+    setattr(config.model, name, value)
+  experiment, state = constant_state(config)
+  found, _ = experiment.train_step(state, experiment.task.train)
+  for a, b in zip(
+    jax.tree.leaves(found.params), jax.tree.leaves(expected.params), strict=True
+  ):
+    np.testing.assert_allclose(a, b, atol=2e-7)  # float32 rounding
+
+
 def test_the_step_compiles_once(small_config):
   experiment, state = build(small_config)
   for _ in range(3):

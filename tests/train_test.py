@@ -139,12 +139,33 @@ def test_init_from_takes_the_parameters(finished_run, corpus, tmp_path):
     build(config)
 
 
+def test_a_resumed_run_needs_its_parent_no_more(finished_run, corpus, tmp_path):
+  parent = tmp_path / "parent"
+  shutil.copytree(finished_run, parent)
+  config = make_small_config(corpus)
+  config.train.init_from = str(parent)
+  assert train.train(config, str(tmp_path / "run")) == 0
+  parent.rename(tmp_path / "gone")
+  # Killed before its first checkpoint, it needs the parameters once more.
+  killed = tmp_path / "killed"
+  shutil.copytree(tmp_path / "run", killed)
+  shutil.rmtree(killed / "checkpoints")
+  (killed / "checkpoints").mkdir()
+  with pytest.raises(RunError, match="no run here"):
+    train.train(config, str(killed))
+  assert train.train(config, str(tmp_path / "run")) == 0
+  assert read_record(tmp_path / "run")["starts"][-1]["from_step"] == 12
+  (tmp_path / "gone").rename(parent)
+  assert train.train(config, str(killed)) == 0
+  assert sha(killed) == sha(tmp_path / "run")
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(
   small_config, tmp_path, monkeypatch
 ):
-  def build_poisoned(config):
+  def build_poisoned(config, vocabulary):
     """A forget bias becomes NaN before the 8th update."""
-    experiment, state = build(config)
+    experiment, state = build(config, vocabulary)
     update = experiment.train_step
 
     def train_step(state, data):

@@ -1,11 +1,13 @@
 """Model configs: what a config file and the command line say of a model."""
 
 import dataclasses
+from typing import ClassVar
 
 from flax import nnx
 
 from lstm_jax.cells.base import Cell
 from lstm_jax.cells.registry import CELLS
+from lstm_jax.errors import ConfigError
 from lstm_jax.models.language_model import LanguageModel
 from lstm_jax.recurrence import Options
 
@@ -14,12 +16,22 @@ from lstm_jax.recurrence import Options
 class CellOptions:
   """Every option of every cell; a cell takes those it has a field for."""
 
+  RANGES: ClassVar = {"forget_bias": (-100, 100)}
+
   # initial bias of the forget gate
   forget_bias: float = 1.0
 
 
 @dataclasses.dataclass(slots=True)
 class LanguageModelConfig:
+  CHOICES: ClassVar = {"cell": CELLS, "backward": ("fused", "autodiff")}
+  RANGES: ClassVar = {
+    "hidden_sizes": (1, 10**6),
+    "embedding_size": (1, 10**6),
+    "dropout": (0, 0.99),
+    "chunk": (0, 10**6),
+  }
+
   name: str = "language_model"
   cell: str = "lstm"
   options: CellOptions = dataclasses.field(default_factory=CellOptions)
@@ -32,15 +44,41 @@ class LanguageModelConfig:
   dropout: float = 0.0
   # time steps whose inputs are projected at once; 0 is the whole window
   chunk: int = 16
+  # "fused", the hand-written backward pass, or "autodiff" through the scan
+  backward: str = "fused"
+
+  def check(self):
+    """What fields say together.
+
+    Raises:
+      ConfigError: no layer, a tied softmax of another width than the embedding,
+        or an option that the cell does not take.
+    """
+    if not self.hidden_sizes:
+      raise ConfigError("model.hidden_sizes: give at least one layer, as 64,64")
+    last = self.hidden_sizes[-1]
+    if self.tied and self.embedding_size != last:
+      raise ConfigError(
+        f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
+        f" the last layer ({last}); set --config.model.embedding_size={last}"
+      )
+    for name, value in dataclasses.asdict(self.options).items():
+      default = getattr(CellOptions(), name)
+      if name not in self._options_taken() and value != default:
+        raise ConfigError(
+          f'model.options.{name}: the cell "{self.cell}" does not take it'
+        )
+
+  def _options_taken(self) -> set[str]:
+    return {field.name for field in dataclasses.fields(CELLS[self.cell])}
 
   def cells(self) -> list[Cell]:
-    make = CELLS[self.cell]
-    fields = {field.name for field in dataclasses.fields(make)}
     options = {
-      field.name: getattr(self.options, field.name)
-      for field in dataclasses.fields(self.options)
-      if field.name in fields
+      name: value
+      for name, value in dataclasses.asdict(self.options).items()
+      if name in self._options_taken()
     }
+    make = CELLS[self.cell]
     return [make(hidden_size=h, **options) for h in self.hidden_sizes]
 
   def build(self, vocabulary_size: int, rngs: nnx.Rngs) -> LanguageModel:
@@ -50,7 +88,7 @@ class LanguageModelConfig:
       embedding_size=self.embedding_size,
       tied=self.tied,
       dropout_rate=self.dropout,
-      options=Options(chunk=self.chunk),
+      options=Options(chunk=self.chunk, backward=self.backward),
       rngs=rngs,
     )
 

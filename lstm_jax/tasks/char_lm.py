@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from lstm_jax.tasks.base import Batch
 
 @dataclasses.dataclass(slots=True)
 class CharLMConfig:
+  RANGES: ClassVar = {"window": (1, 10**6), "limit": (0, 10**12)}
+
   name: str = "char_lm"
   # "stdlib", a UTF-8 text file (cut 90/5/5), or a folder with train.txt,
   # valid.txt and test.txt

@@ -22,7 +22,7 @@ from orbax.checkpoint import v1 as ocp
 from lstm_jax.array_types import Params
 from lstm_jax.errors import CheckpointError
 from lstm_jax.files import write_atomically
-from lstm_jax.training.train_state import TrainState
+from lstm_jax.training.train_state import TrainState, shape_difference
 
 MANIFEST = "manifest.json"
 
@@ -43,8 +43,14 @@ class Checkpointer:
         f"{workdir}: no checkpoint here; train first with"
         " python -m experiments.train --workdir=" + str(workdir)
       )
+    # When a directory cannot be made in the background, Orbax's other threads
+    # wait minutes for it, and the process with them.
+    directories_first = ocp.options.AsyncOptions(
+      create_directories_asynchronously=False
+    )
     self._orbax = ocp.training.Checkpointer(
       self._directory,
+      context=ocp.Context(async_options=directories_first),
       preservation_policy=policies.AnyPreservationPolicy(
         [
           policies.LatestN(2),
@@ -59,18 +65,22 @@ class Checkpointer:
     )
     self._worker = concurrent.futures.ThreadPoolExecutor(1)
     self._saving = None  # (step, orbax's response)
-    self._hashing = None  # future of a manifest
+    self._hashing = None  # (step, future of its manifest)
     self._saved = {self.latest_step()}
 
   def __enter__(self):
     return self
 
-  def __exit__(self, *error):
+  def __exit__(self, kind, error, traceback):
     try:
       self.wait()
+      with _as_checkpoint_error(self._workdir, "of the last step"):
+        self._orbax.close()
+    except Exception:
+      if error is None:
+        raise  # else the error under way says what was wrong first
     finally:
       self._worker.shutdown()
-      self._orbax.close()
 
   def steps(self) -> list[int]:
     """Steps of the checkpoints in the directory, sound or not."""
@@ -118,71 +128,87 @@ class Checkpointer:
   def poll(self):
     """Writes the manifest of a save that has been committed."""
     if self._saving and not self._orbax.is_saving_in_progress():
-      step, response = self._saving
-      self._saving = None
-      with _as_checkpoint_error(self._workdir, step):
-        response.result()
-      self._hashing = self._worker.submit(
-        _write_manifest, self._directory / str(step)
-      )
-    if self._hashing and self._hashing.done():
+      self._commit()
+    if self._hashing and self._hashing[1].done():
       self._finish_hashing()
 
   def wait(self):
-    """Returns when everything handed to `save` is on disk with its manifest."""
+    """Returns when everything handed to `save` is on disk with its manifest.
+
+    Raises:
+      CheckpointError: it cannot be written.
+    """
     if self._saving:
-      step, response = self._saving
-      with _as_checkpoint_error(self._workdir, step):
-        response.result()
-    self.poll()
+      self._commit()
     self._finish_hashing()
 
+  def _commit(self):
+    (step, response), self._saving = self._saving, None
+    with _as_checkpoint_error(self._workdir, step):
+      response.result()
+    self._finish_hashing()
+    directory = self._directory / str(step)
+    self._hashing = step, self._worker.submit(_write_manifest, directory)
+
   def _finish_hashing(self):
-    hashing, self._hashing = self._hashing, None
-    if hashing:
-      with _as_checkpoint_error(self._workdir, self.latest_step()):
-        hashing.result()
+    if self._hashing:
+      (step, future), self._hashing = self._hashing, None
+      with _as_checkpoint_error(self._workdir, step):
+        future.result()
 
   def restore_latest(
     self, state: TrainState
   ) -> tuple[TrainState | None, list[str]]:
     """The newest sound checkpoint, with the shapes and devices of `state`.
 
-    Newer checkpoints that are damaged move to damaged/ in the run directory;
-    those that a kill left unfinished are removed.
+    Newer checkpoints and the best one, where they are damaged, move to damaged/
+    in the run directory; what a kill left unfinished is removed.
 
     Returns:
       The restored state, None where there is nothing to restore, and a line for
-      each checkpoint that was passed over.
+      each checkpoint that was put away.
 
     Raises:
       CheckpointError: all are damaged, or a sound one does not fit `state`.
     """
-    notes, damaged = [], False
+    restored, unsound = None, {}
     for step in reversed(self.steps()):
       problem = find_damage(self._directory / str(step))
       if not problem:
-        restored = self._load(step, state)
+        loaded = self._load(
+          step, {"params": state.params, "training": _training(state)}
+        )
+        restored = state.replace(params=loaded["params"], **loaded["training"])
         self._saved.add(step)
-        return restored, notes
-      unfinished = problem == UNFINISHED
-      damaged |= not unfinished
-      notes.append(f"checkpoint {step} {problem}; " + self._put_away(step))
-    if damaged:
+        break
+      unsound[step] = problem
+    if restored is None and set(unsound.values()) - {UNFINISHED}:
+      step, problem = next(iter(unsound.items()))
       raise CheckpointError(
-        f"{self._workdir}: no sound checkpoint is left ({'; '.join(notes)});"
-        " start again in another directory"
+        f"{self._workdir}: no sound checkpoint is left: checkpoint {step}"
+        f" {problem}; start again in another --workdir"
       )
-    return None, notes
+    notes = [self._put_away(*item) for item in unsound.items()]
+    while (best := self.best_step()) is not None:
+      if not (problem := find_damage(self._directory / str(best))):
+        break
+      notes.append(self._put_away(best, problem))
+    return restored, notes
 
-  def _put_away(self, step):
-    self._saved.discard(step)
+  def _put_away(self, step: int, problem: str) -> str:
+    directory = self._directory / str(step)
     aside = self._workdir / "damaged" / str(step)
-    aside.parent.mkdir(exist_ok=True)
-    shutil.rmtree(aside, ignore_errors=True)
-    os.rename(self._directory / str(step), aside)
+    if problem == UNFINISHED:
+      shutil.rmtree(directory)
+      where = "removed"
+    else:
+      aside.parent.mkdir(exist_ok=True)
+      shutil.rmtree(aside, ignore_errors=True)
+      os.rename(directory, aside)
+      where = f"moved to damaged/{step}"
+    self._saved.discard(step)
     self._orbax.reload()
-    return f"moved to damaged/{step}"
+    return f"checkpoint {step} {problem}; {where}"
 
   def load_params(self, checkpoint: str, like: Params) -> tuple[Params, int]:
     """Parameters of one checkpoint and its step; never another's.
@@ -200,11 +226,7 @@ class Checkpointer:
         f"{self._workdir}: checkpoint {step} {problem}; others are "
         + _enumerate([s for s in self.steps() if s != step])
       )
-    with _as_load_error(self._workdir, step):
-      loaded = self._orbax.load_checkpointables(
-        step, {"params": _abstract(like)}
-      )
-    return loaded["params"], step
+    return self._load(step, {"params": like})["params"], step
 
   def _resolve(self, checkpoint: str) -> int:
     steps = self.steps()
@@ -228,11 +250,12 @@ class Checkpointer:
       )
     return int(checkpoint)
 
-  def _load(self, step: int, state: TrainState) -> TrainState:
-    like = {"params": state.params, "training": _training(state)}
-    with _as_load_error(self._workdir, step):
-      loaded = self._orbax.load_checkpointables(step, _abstract(like))
-    return state.replace(params=loaded["params"], **loaded["training"])
+  def _load(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
+    with _as_checkpoint_error(self._workdir, step, "cannot be loaded"):
+      saved = self._orbax.checkpointables_metadata(step).metadata["params"]
+      if problem := shape_difference(saved, like["params"]):
+        raise ValueError(f"it is of another model: {problem}")
+      return self._orbax.load_checkpointables(step, _abstract(like))
 
 
 UNFINISHED = "was not finished"
@@ -295,12 +318,10 @@ def _enumerate(steps) -> str:
 
 
 class _as_checkpoint_error:
-  """Turns what a save raises into one line."""
+  """Turns what Orbax raises into one line."""
 
-  what = "could not be saved"
-
-  def __init__(self, workdir, step):
-    self.where = f"{workdir}: checkpoint {step}"
+  def __init__(self, workdir, step, what="cannot be saved"):
+    self.what = f"{workdir}: checkpoint {step} {what}"
 
   def __enter__(self):
     pass
@@ -309,10 +330,4 @@ class _as_checkpoint_error:
     if isinstance(error, Exception):
       cause = error.__cause__ or error
       text = str(cause).strip().splitlines() or [type(cause).__name__]
-      raise CheckpointError(
-        f"{self.where} {self.what}: {text[0][:300]}"
-      ) from error
-
-
-class _as_load_error(_as_checkpoint_error):
-  what = "does not fit this model"
+      raise CheckpointError(f"{self.what}: {text[0][:300]}") from error

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import optax
 from flax import nnx
 
 from lstm_jax import run_directory
-from lstm_jax.array_types import Params
 from lstm_jax.config import Config
+from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.errors import ConfigError
 from lstm_jax.tasks.base import Task
 from lstm_jax.training import optimizers, train_state
@@ -23,15 +22,20 @@ class Experiment(NamedTuple):
   train_step: Callable  # (state, data) -> (state, metrics)
 
 
-def build(config: Config) -> tuple[Experiment, TrainState]:
+def build(
+  config: Config, vocabulary: CharVocabulary | None = None
+) -> tuple[Experiment, TrainState]:
   """Loads the data and makes the model and its initial train state.
+
+  vocabulary: that of the run to go on with. Its parameters are about to be
+    restored, so that train.init_from is not looked at.
 
   Raises:
     DataError: the corpus cannot be used.
     RunError, ConfigError: train.init_from is not a run of the same model.
   """
-  vocabulary = parent = None
-  if config.train.init_from:
+  parent = None
+  if config.train.init_from and vocabulary is None:
     parent = run_directory.load_run(config.train.init_from)
     vocabulary = parent.vocabulary
   task = config.task.load(config.train.batch_size, vocabulary)
@@ -40,7 +44,7 @@ def build(config: Config) -> tuple[Experiment, TrainState]:
     config.train.seed,
   )
   if parent:
-    if problem := _shape_difference(parent.params, params):
+    if problem := train_state.shape_difference(parent.params, params):
       raise ConfigError(
         f"train.init_from: {config.train.init_from} has another model:"
         f" {problem}"
@@ -57,15 +61,3 @@ def build(config: Config) -> tuple[Experiment, TrainState]:
   )
   step = train_state.make_train_step(structure, task, optimizer, schedule)
   return Experiment(task, structure, plateau, step), state
-
-
-def _shape_difference(theirs: Params, ours: Params) -> str | None:
-  """The first parameter that two models do not share in name and shape."""
-  a, b = (
-    {jax.tree_util.keystr(k): v.shape for k, v in leaves}
-    for leaves in map(jax.tree_util.tree_leaves_with_path, (theirs, ours))
-  )
-  for name in sorted(a.keys() | b.keys()):
-    if a.get(name) != b.get(name):
-      return f"{name} is {a.get(name)} there and {b.get(name)} here"
-  return None

@@ -75,4 +75,5 @@ class MetricWriter:
       ) from error
     if self._tensorboard:
       for name, value in metrics.items():
-        self._tensorboard.add_scalar(name, value, step)
+        if math.isfinite(value):
+          self._tensorboard.add_scalar(name, value, step)

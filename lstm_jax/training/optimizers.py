@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from typing import ClassVar
 
 import jax.numpy as jnp
 import optax
@@ -24,6 +25,22 @@ class Schedule(enum.Enum):
 
 @dataclasses.dataclass(slots=True)
 class OptimizerConfig:
+  RANGES: ClassVar = {
+    "learning_rate": (0, 10**6),
+    "warmup_steps": (0, 2**31 - 1),
+    "final_fraction": (0, 1),
+    "decay": (1e-6, 0.999999),
+    "decay_from_epoch": (0, 2**31 - 1),
+    "patience": (1, 2**31 - 1),
+    "clip_norm": (0, 10**9),
+    "momentum": (0, 0.999999),
+    "beta1": (0, 0.999999),
+    "beta2": (0, 0.999999),
+    "rms_decay": (0, 0.999999),
+    "epsilon": (1e-30, 1),
+    "weight_decay": (0, 10**6),
+  }
+
   name: Optimizer = Optimizer.ADAM
   learning_rate: float = 4e-3
   schedule: Schedule = Schedule.COSINE

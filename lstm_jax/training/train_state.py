@@ -43,6 +43,24 @@ def make_model(build: Callable[[nnx.Rngs], nnx.Module], seed: int):
   return structure, nnx.to_pure_dict(params)
 
 
+def shape_difference(theirs, ours) -> str | None:
+  """The first parameter that two models do not share in name, shape and type.
+
+  The leaves are arrays, or descriptions of arrays such as a checkpoint has.
+  """
+  a, b = (
+    {
+      "/".join(str(entry.key) for entry in path): f"{leaf.dtype}{leaf.shape}"
+      for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+    for tree in (theirs, ours)
+  )
+  for name in sorted(a.keys() | b.keys()):
+    if a.get(name) != b.get(name):
+      return f"{name} is {a.get(name)} there and {b.get(name)} here"
+  return None
+
+
 def init_state(
   params: Params,
   carry: tuple[State, ...],

@@ -1,0 +1,119 @@
+"""Measures what a user waits for: the update, the loop around it, and sampling.
+
+  python -m scripts.benchmark_training
+  python -m scripts.benchmark_training --config=configs/char_lm.py:large \\
+      --steps=5 --rounds=2
+
+Prints medians: the update alone, with the hand-written backward pass and with
+autodiff through the scan in alternated rounds; what experiments.train adds to
+the update in a short run; and the characters sampled a second.
+"""
+
+import contextlib
+import io
+import statistics
+import tempfile
+import time
+
+import jax
+from absl import flags
+from flax import nnx
+
+from experiments.command_line import new_flags, parse_config, run_command
+from experiments.train import train
+from lstm_jax import runtime
+from lstm_jax.sampling import generate
+from lstm_jax.training.experiment import build
+from lstm_jax.training.metric_writer import read_metrics
+
+
+def measure_updates(config, steps: int, rounds: int) -> dict[str, float]:
+  """Median seconds of an update with each backward pass."""
+  runs = {}
+  for backward in ("fused", "autodiff"):
+    config.model.backward = backward
+    experiment, state = build(config)
+    data = jax.device_put(experiment.task.train)
+    runs[backward] = [experiment.train_step, state, data, []]
+  config.model.backward = "fused"
+  for number in range(rounds + 1):  # the first compiles and warms up
+    for run in runs.values():
+      train_step, state, data, seconds = run
+      for _ in range(steps if number else 2):
+        started = time.perf_counter()
+        state, metrics = train_step(state, data)
+        jax.block_until_ready((state, metrics))
+        if number:
+          seconds.append(time.perf_counter() - started)
+      run[1] = state
+  return {name: statistics.median(run[3]) for name, run in runs.items()}
+
+
+def measure_loop(config, steps: int) -> float:
+  """Median over the log intervals of seconds an update in experiments.train,
+  checkpoints and metrics included, validation apart."""
+  config.train.steps = steps
+  config.train.validate_every = steps
+  config.run.save_every = steps // 4
+  config.run.log_every = max(steps // 10, 1)
+  config.run.sample_length = 0
+  with tempfile.TemporaryDirectory() as folder:
+    with contextlib.redirect_stdout(io.StringIO()):
+      train(config, f"{folder}/run")
+    speeds = [
+      row["characters_per_second"]
+      for row in read_metrics(f"{folder}/run")
+      if "characters_per_second" in row
+    ]
+  tokens = config.train.batch_size * config.task.window
+  return tokens / statistics.median(speeds[1:] or speeds)
+
+
+def measure_sampling(config, length: int, rounds: int) -> float:
+  """Median characters a second, without compilation."""
+  experiment, state = build(config)
+  model = nnx.merge(experiment.structure, state.params)
+  prompt = experiment.task.vocabulary.encode("\n")
+  speeds = []
+  for _ in range(rounds + 1):
+    started = time.perf_counter()
+    for _ in generate(model, prompt, length):
+      pass
+    speeds.append(length / (time.perf_counter() - started))
+  return statistics.median(speeds[1:])
+
+
+def main(argv: list[str]):
+  values = new_flags()
+  flags.DEFINE_integer(
+    "steps", 20, "updates a round", lower_bound=1, flag_values=values
+  )
+  flags.DEFINE_integer(
+    "rounds", 5, "rounds of each", lower_bound=1, flag_values=values
+  )
+  if not any(word.split("=")[0] == "--config" for word in argv):
+    argv = [*argv, "--config=configs/char_lm.py"]
+  config = parse_config(argv, values, __doc__)
+  run = config.run
+  runtime.setup(run.platform, run.tune_allocator, run.compilation_cache)
+  device = jax.devices()[0]
+  print(f"{device.platform} ({device.device_kind}), jax {jax.__version__}")
+  tokens = config.train.batch_size * config.task.window
+  updates = measure_updates(config, values.steps, values.rounds)
+  for name, seconds in updates.items():
+    print(
+      f"update, {name} backward: {1e3 * seconds:.1f} ms,"
+      f" {tokens / seconds:,.0f} characters/s"
+    )
+  speed = measure_sampling(config, 2000, values.rounds)
+  print(f"sampling: {speed:,.0f} characters/s")
+  loop = measure_loop(config, values.steps * values.rounds)
+  print(
+    f"in the training loop: {1e3 * loop:.1f} ms,"
+    f" {tokens / loop:,.0f} characters/s,"
+    f" {100 * (loop / updates['fused'] - 1):+.1f} % on the update"
+  )
+
+
+if __name__ == "__main__":
+  run_command(main)
