@@ -12,18 +12,43 @@ validation 1.887 bits per character in 32 streams, 1.880 in one.
 """
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
-from lstm_jax.models.config import LanguageModelConfig
+from lstm_jax.errors import ConfigError
+from lstm_jax.models.config import CellOptions, LanguageModelConfig
 from lstm_jax.tasks.char_lm import CharLMConfig
-from lstm_jax.training.optimizers import OptimizerConfig
+from lstm_jax.training.optimizers import (
+  Optimizer,
+  OptimizerConfig,
+  Schedule,
+)
 
 
 def get_config(variant: str = "") -> Config:
   config = Config(
-    task=CharLMConfig(),
-    model=LanguageModelConfig(),
-    optimizer=OptimizerConfig(),
-    train=TrainConfig(),
-    run=RunConfig(),
+    task=CharLMConfig(corpus="stdlib", window=128),
+    model=LanguageModelConfig(
+      cell="lstm",
+      options=CellOptions(forget_bias=1.0),
+      hidden_sizes=(256,),
+      embedding_size=64,
+      tied=False,
+      dropout=0.0,
+      chunk=16,
+    ),
+    optimizer=OptimizerConfig(
+      name=Optimizer.ADAM,
+      learning_rate=4e-3,
+      schedule=Schedule.COSINE,
+      final_fraction=0.0,
+      clip_norm=1.0,
+    ),
+    train=TrainConfig(
+      seed=0,
+      steps=2000,
+      batch_size=32,
+      validate_every=250,
+      validation_streams=32,
+    ),
+    run=RunConfig(log_every=20, save_every=200, sample_length=400),
   )
   match variant:
     case "":
@@ -50,5 +75,5 @@ def get_config(variant: str = "") -> Config:
       config.train.batch_size = 64
       config.train.validate_every = 1000
     case _:
-      raise ValueError(f'no variant "{variant}"; there are tiny and large')
+      raise ConfigError(f'no variant "{variant}"; there are tiny and large')
   return config

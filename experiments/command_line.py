@@ -10,6 +10,7 @@ import os
 import pathlib
 import runpy
 import sys
+import traceback
 from collections.abc import Callable
 
 from absl import flags
@@ -34,6 +35,9 @@ def run_command(main: Callable[[list[str]], int | None]):
   except BrokenPipeError:  # the reader of our output has gone
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
+  except OSError as error:  # a full disk, a directory that went away
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(EXIT_ERROR)
   except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
     sys.exit(EXIT_SAVED_ON_SIGINT)
@@ -96,7 +100,8 @@ def parse_config(
     _check_field(name, known)
   if _asks_for_help(argv):
     help_text += "\nconfig fields:\n" + "\n".join(
-      f"  --config.{name}={_show(value)}" for name, value in known.items()
+      f"  --config.{name}={config_lib.show(value)}"
+      for name, value in known.items()
     )
     parse_flags(values, argv, help_text)
   try:
@@ -109,7 +114,9 @@ def parse_config(
     if not wrong:
       raise
     raise _wrong_value(known, *wrong[0]) from None
-  except Exception:  # config_flags raises most kinds there are
+  except Exception as error:  # config_flags raises most kinds there are
+    if not overrides:
+      raise ConfigError(f"a flag is wrong: {_one_line(error)}") from None
     raise _wrong_value(known, *overrides[0]) from None
   return config_lib.validate(values["config"].value)
 
@@ -144,19 +151,25 @@ def load_config_file(file: str | None) -> Config:
     )
   name, _, variant = file.partition(":")
   path = pathlib.Path(name)
-  if "\0" in name or not path.is_file():
+  try:
+    found = path.is_file()
+  except (OSError, ValueError):
+    found = False
+  if not found:
     near = difflib.get_close_matches(name, here, n=1, cutoff=0.4)
     hint = f'; did you mean "{near[0]}"?' if near else ""
     raise ConfigError(f"{name}: no such config file{hint}")
   try:
-    get_config = runpy.run_path(str(path))["get_config"]
+    get_config = runpy.run_path(str(path)).get("get_config")
+    if get_config is None:
+      raise ConfigError("not a config file: no get_config in it")
     config = get_config(variant) if variant else get_config()
-  except KeyError:
-    raise ConfigError(
-      f"{name}: not a config file: no get_config in it"
-    ) from None
   except Exception as error:
-    raise ConfigError(f"{file}: {_one_line(error)}") from error
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    known = isinstance(error, ConfigError)
+    where = "" if known else f" (line {place.lineno} of {place.filename})"
+    kind = "" if known else f"{type(error).__name__}: "
+    raise ConfigError(f"{file}: {kind}{_one_line(error)}{where}") from error
   if not isinstance(config, Config):
     raise ConfigError(
       f"{file}: get_config must return a lstm_jax.config.Config"
@@ -181,7 +194,7 @@ def _check_field(name, known):
   if index and field in known:
     raise ConfigError(
       f"{name}: entries cannot be set one by one; give all of them, as"
-      f" --config.{field}={_show(known[field])}"
+      f" --config.{field}={config_lib.show(known[field])}"
     )
   if name in known:
     return
@@ -196,25 +209,9 @@ def _check_field(name, known):
 
 
 def _wrong_value(known, name, value) -> ConfigError:
-  return ConfigError(f"{name}: must be {_kind(known[name])}, got {value!r}")
-
-
-def _kind(value) -> str:
-  if hasattr(type(value), "__members__"):
-    return "one of " + ", ".join(member.value for member in type(value))
-  if isinstance(value, bool):
-    return "true or false"
-  if isinstance(value, tuple):
-    return "integers with commas between them"
-  return {int: "an integer", float: "a number"}.get(type(value), "text")
-
-
-def _show(value) -> str:
-  if isinstance(value, tuple):
-    return ",".join(map(str, value))
-  if hasattr(type(value), "__members__"):
-    return value.value
-  return str(value).lower() if isinstance(value, bool) else str(value)
+  return ConfigError(
+    f"{name}: must be {config_lib.type_name(known[name])}, got {value!r}"
+  )
 
 
 def _one_line(error) -> str:

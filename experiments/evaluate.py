@@ -20,9 +20,10 @@ from lstm_jax import runtime
 from lstm_jax.data.text import read_text
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.metrics import Sums
-from lstm_jax.run_directory import Run, load_run, read_record
+from lstm_jax.run_directory import read_record
 from lstm_jax.sampling import score
 from lstm_jax.tasks.char_lm import CharLM
+from lstm_jax.trained_run import Run, load_checkpoint
 from lstm_jax.training.evaluation import make_evaluation
 
 SPLITS = ("valid", "test")
@@ -39,7 +40,7 @@ def evaluate_split(
   """
   config = run.config
   task = config.task.load(config.train.batch_size, run.vocabulary)
-  trained_on = read_record(workdir).get("data", {}).get("corpus_sha256")
+  trained_on = read_record(workdir)["data"].get("corpus_sha256")
   if trained_on not in (None, task.record["corpus_sha256"]):
     raise RunError(
       f"{workdir}: the run was trained on another version of its text"
@@ -91,9 +92,9 @@ def main(argv: list[str]):
     raise ConfigError("--score takes neither --split nor --streams")
   runtime.setup(values.platform)
   text = read_text(values.score) if values.score is not None else None
-  run = load_run(values.workdir, values.checkpoint)
+  run, step = load_checkpoint(values.workdir, values.checkpoint)
   if text is None:
-    print(f"checkpoint {run.step}, {values.split} split")
+    print(f"checkpoint {step}, {values.split} split")
     scores = evaluate_split(run, values.workdir, values.split, values.streams)
   else:
     nats = score_text(run, text)

@@ -11,8 +11,8 @@ from absl import flags
 from experiments.command_line import new_flags, parse_flags, run_command
 from lstm_jax import runtime
 from lstm_jax.errors import ConfigError, DataError
-from lstm_jax.run_directory import Run, load_run
 from lstm_jax.sampling import generate
+from lstm_jax.trained_run import Run, load_run
 
 
 def encode_prompt(run: Run, prompt: str):

@@ -39,7 +39,9 @@ class Meter:
     (step, metrics), self._waiting = self._waiting, None
     gradient_norm = float(metrics.gradient_norm)
     new = Sums(float(metrics.sums.nats), float(metrics.sums.weight))
-    self._check(step, loss=new.nats, gradient_norm=gradient_norm)
+    for name, value in (("loss", new.nats), ("gradient norm", gradient_norm)):
+      if not math.isfinite(value):
+        self.fail(step, f"the {name} is {value}")
     self._sums += new
     if self._compiling:
       self._compiling, self._start = False, time.monotonic()
@@ -76,14 +78,17 @@ class Meter:
     self._sums, self._updates = Sums(0.0, 0.0), 0
     self._start = time.monotonic()
 
-  def _check(self, step, **values):
-    for name, value in values.items():
-      if not math.isfinite(value):
-        self._checkpointer.wait()
-        last = self._checkpointer.latest_step()
-        raise RunError(
-          f"step {step}: the {name.replace('_', ' ')} is {value}; the last good"
-          f" checkpoint is {'none' if last is None else last}; a lower"
-          " --config.optimizer.learning_rate or clip_norm may help, in another"
-          " --workdir"
-        )
+  def fail(self, step: int, what: str):
+    """Stops the run.
+
+    Raises:
+      RunError: names the step, what is wrong and the last good checkpoint.
+    """
+    self._checkpointer.wait()
+    last = self._checkpointer.latest_step()
+    raise RunError(
+      f"step {step}: {what}; the last good checkpoint is"
+      f" {'none' if last is None else last}; a lower"
+      " --config.optimizer.learning_rate or clip_norm may help, in another"
+      " --workdir"
+    )

@@ -66,7 +66,9 @@ class ProgressReport:
     """Prints a line that stays."""
     self._to_log(text)
     if self._live:
-      self._live.console.print(text, markup=False, highlight=False)
+      self._live.console.print(
+        text, markup=False, highlight=False, emoji=False, soft_wrap=True
+      )
     else:
       print(text, flush=True)
 

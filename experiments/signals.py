@@ -24,6 +24,7 @@ class StopSignal:
       signal.signal(number, handler)
 
   def _receive(self, number, frame):
-    if self.number is not None and number == signal.SIGINT:
+    if self.number is None:
+      self.number = number
+    elif number == signal.SIGINT:
       raise KeyboardInterrupt
-    self.number = number

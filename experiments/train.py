@@ -24,16 +24,18 @@ from experiments.meter import Meter
 from experiments.plot import plot_run
 from experiments.progress import ProgressReport
 from experiments.signals import StopSignal
+from lstm_jax import experiment as experiment_lib
 from lstm_jax import run_directory, runtime
 from lstm_jax.config import Config
 from lstm_jax.errors import ConfigError
+from lstm_jax.metrics import Sums
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.sampling import generate
-from lstm_jax.training import experiment as experiment_lib
+from lstm_jax.trained_run import digest
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.evaluation import make_evaluation
-from lstm_jax.training.metric_writer import MetricWriter, read_metrics
-from lstm_jax.training.train_state import update_plateau
+from lstm_jax.training.metric_writer import MetricWriter
+from lstm_jax.training.train_state import all_finite, update_plateau
 
 
 def train(
@@ -64,7 +66,7 @@ def train(
         _, state = experiment_lib.build(config)
       state = restored or state
       step = int(state.step)
-      run_directory.write_start(
+      notes += run_directory.write_start(
         path, task.record, parameter_count(state.params), step, command
       )
       with (
@@ -88,8 +90,7 @@ def train(
           checkpointer.save(state)
           checkpointer.wait()
           report.note(
-            f"stopped and saved at step {step}; to go on:"
-            f" {command or 'start the same run again'}"
+            f"stopped and saved at step {step}; the same command goes on there"
           )
           if stop.number == signal.SIGTERM:
             return command_line.EXIT_SAVED_ON_SIGTERM
@@ -101,32 +102,37 @@ def train(
 
 def loop(config, experiment, state, checkpointer, writer, report, stop):
   """Updates until the last step or a signal; returns the state."""
-  task, train = experiment.task, config.train
+  task, settings = experiment.task, config.train
   data = jax.device_put(task.train)
   validate = make_evaluation(
-    experiment.structure, task, "valid", train.validation_streams
+    experiment.structure, task, "valid", settings.validation_streams
   )
   meter = Meter(config, task, writer, report, checkpointer)
   step = int(state.step)
-  while step < train.steps and stop.number is None:
+  while step < settings.steps and stop.number is None:
     state, metrics = experiment.train_step(state, data)  # not waited for
     step += 1
     meter.put(step, metrics)
     checkpointer.poll()
-    last = step == train.steps
-    validating = last or step % train.validate_every == 0
+    last = step == settings.steps
+    validating = last or step % settings.validate_every == 0
     saving = config.run.save_every and step % config.run.save_every == 0
     if not (validating or saving):
       continue
     meter.flush()
-    started = time.monotonic()
+    if not all_finite(state.params):  # never saved, so never resumed from
+      meter.fail(step, "a parameter is not finite")
     nats = math.inf
     if validating:
+      started = time.monotonic()
       report.activity(f"step {step}: validating ...")
       sums = validate(state.params)
       scores, nats = task.scores(sums), sums.nats / sums.weight
+      if not math.isfinite(nats):
+        meter.fail(step, f"the validation loss is {nats}")
       if experiment.plateau:
         state = update_plateau(state, experiment.plateau, nats)
+      meter.pause(time.monotonic() - started)
     checkpointer.save(state, nats)
     if validating:
       writer.write(
@@ -137,7 +143,6 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
       report.note(
         f"step {step}: validation {scores[task.headline]:.4f} {_unit(task)}"
       )
-    meter.pause(time.monotonic() - started)
   meter.flush()
   return state
 
@@ -145,10 +150,10 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
 def finish(config, experiment, state, checkpointer, report, path):
   """Digest, picture, best score and a sample, when the last step is done."""
   task = experiment.task
-  report.note(f"parameters sha256 {run_directory.digest(state.params)}")
+  report.note(f"parameters sha256 {digest(state.params)}")
   params, step = checkpointer.load_params("best", state.params)
-  score = f"valid/{task.headline}"
-  best = {r["step"]: r[score] for r in read_metrics(path) if score in r}[step]
+  nats = checkpointer.validation_losses()[step]
+  best = task.scores(Sums(nats, 1.0))[task.headline]
   report.note(f"best validation {best:.4f} {_unit(task)} at step {step}")
   report.note(f"learning curve in {_short(plot_run(path))}")
   if config.run.sample_length:

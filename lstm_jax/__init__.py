@@ -7,8 +7,11 @@ __version__ = "0.1.0"
 _HOMES = {
   "LSTM": "lstm_jax.cells.lstm",
   "LSTMState": "lstm_jax.cells.lstm",
+  "Noise": "lstm_jax.scan",
   "Options": "lstm_jax.recurrence",
-  "load_run": "lstm_jax.run_directory",
+  "bidirectional": "lstm_jax.recurrence",
+  "length_mask": "lstm_jax.recurrence",
+  "load_run": "lstm_jax.trained_run",
   "unroll": "lstm_jax.recurrence",
 }
 __all__ = sorted(_HOMES)

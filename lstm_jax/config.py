@@ -34,11 +34,11 @@ class TrainConfig:
   # initial parameters and dropout noise
   seed: int = 0
   # number of updates
-  steps: int = 2000
+  steps: int = 1000
   # parallel streams of text
   batch_size: int = 32
   # updates between validations, each of which saves a checkpoint
-  validate_every: int = 250
+  validate_every: int = 100
   # streams the validation split is cut into: more is faster, one is exact
   validation_streams: int = 32
   # run directory to take the initial parameters from; empty is none
@@ -185,20 +185,36 @@ def _check_type(where, value, wanted):
       raise ConfigError(f"{where}: must be a tuple, got {value!r}")
   for leaf in leaves:
     if not (type(leaf) is kind or (kind is float and type(leaf) is int)):
-      raise ConfigError(f"{where}: must be {_name(kind)}, got {leaf!r}")
+      raise ConfigError(f"{where}: must be {_example(kind)}, got {leaf!r}")
     if kind is float and not math.isfinite(leaf):
       raise ConfigError(f"{where}: must be finite, got {leaf}")
 
 
-def _name(kind) -> str:
-  if issubclass(kind, enum.Enum):
-    return "one of " + ", ".join(member.value for member in kind)
+def _example(kind) -> str:
+  return type_name(next(iter(kind)) if issubclass(kind, enum.Enum) else kind())
+
+
+def type_name(value: Any) -> str:
+  """What a field that holds such a value must be, in words."""
+  if isinstance(value, enum.Enum):
+    return "one of " + ", ".join(member.value for member in type(value))
+  if isinstance(value, tuple):
+    return "integers with commas between them"
   return {
     int: "an integer",
     float: "a number",
     bool: "true or false",
     str: "text",
-  }[kind]
+  }[type(value)]
+
+
+def show(value: Any) -> str:
+  """A field's value as the command line takes it."""
+  if isinstance(value, tuple):
+    return ",".join(map(str, value))
+  if isinstance(value, enum.Enum):
+    return value.value
+  return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def to_json(config: Config) -> str:
@@ -248,7 +264,7 @@ def _build(kind, value, path):
       return kind(value)
     except ValueError:
       raise ConfigError(
-        f"{where}: must be {_name(kind)}, got {value!r}"
+        f"{where}: must be {_example(kind)}, got {value!r}"
       ) from None
   return value
 
@@ -258,13 +274,9 @@ def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
   ignored ones apart."""
   before, after = fields(old), fields(new)
   return [
-    f"{path}: {_show(before[path])} -> {_show(after[path])}"
+    f"{path}: {show(before[path])} -> {show(after[path])}"
     for path in before
     if not path.startswith("run.")
     and path not in ignore
     and before[path] != after[path]
   ]
-
-
-def _show(value):
-  return value.value if isinstance(value, enum.Enum) else value

@@ -5,8 +5,11 @@ import pathlib
 
 
 def write_atomically(path: pathlib.Path, text: str):
-  """Writes a text file that a kill or a full disk cannot leave half-written."""
-  temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+  """Writes a text file that a kill or a full disk cannot leave half-written.
+
+  What a kill leaves behind is `.NAME.tmp`, which the next write replaces.
+  """
+  temporary = path.with_name(f".{path.name}.tmp")
   try:
     with temporary.open("w", encoding="utf-8") as file:
       file.write(text)

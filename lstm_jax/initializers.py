@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.array_types import Array, Float, Key
+from lstm_jax.array_types import Array, Float, Key, Params
 
 
 def uniform(
@@ -35,3 +35,32 @@ def orthogonal_per_gate(
     ],
     axis=1,
   )
+
+
+def lstm_weights(
+  key: Key[Array, ""], input_size: int, hidden_size: int, forget_bias: float
+) -> Params:
+  """Weights of the four gates i f g o: w_x LeCun uniform, w_h one orthogonal
+  matrix a gate, b zero but the forget gate's."""
+  h = hidden_size
+  key_x, key_h = jax.random.split(key)
+  return {
+    "w_x": lecun_uniform(key_x, (input_size, 4 * h)),
+    "w_h": orthogonal_per_gate(key_h, h, 4),
+    "b": jnp.zeros(4 * h).at[h : 2 * h].set(forget_bias),
+  }
+
+
+def chrono_biases(
+  key: Key[Array, ""], hidden_size: int, longest: float
+) -> Float[Array, "g"]:
+  """Biases of i f g o for dependencies of up to `longest` steps.
+
+  b_f = log U(1, longest - 1) and b_i = -b_f (Tallec & Ollivier 2018, "Can
+  recurrent neural networks warp time?".
+  """
+  b_f = jnp.log(
+    jax.random.uniform(key, (hidden_size,), minval=1.0, maxval=longest - 1)
+  )
+  zeros = jnp.zeros(hidden_size)
+  return jnp.concatenate([-b_f, b_f, zeros, zeros])

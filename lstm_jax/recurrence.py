@@ -1,28 +1,20 @@
-"""The scan over time: runs any cell, with a hand-written backward pass.
+"""Running a recurrent cell over sequences: `unroll`.
 
-Differentiating `lax.scan` accumulates every weight gradient step by step. Here
-the backward scan carries only the state's cotangent and writes down dz_t, the
-gradient of the gate inputs; the gradients of the weights and of the inputs are
-then one matrix product each over all time steps. The derivative of a cell's
-pointwise `step` comes from `jax.vjp` inside the backward scan, recomputed from
-the stored gate inputs, so a cell never writes its own backward pass. Measured
-on a 2-core CPU against autodiff through the scan, this is 1.2 to 1.6 times
-faster in training; python -m scripts.benchmark_training repeats it.
-
-Arrays are time-major inside this file and batch-major at `unroll`.
+States go in and come out, so that a sequence can be continued; a mask leaves
+steps out, resets begin new documents, and everything can run backwards in time.
+Arrays are batch-major.
 """
 
 import dataclasses
-import functools
+import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from lstm_jax.array_types import Array, Float, Params, PyTree, State
+from lstm_jax.array_types import Array, Bool, Float, Int, Params, PyTree, State
 from lstm_jax.cells.base import Cell
-
-_MATRICES = ("w_x", "w_h", "b")  # what `step` does not see
+from lstm_jax.scan import Aside, Noise, Plan, run_autodiff, run_fused
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,20 +24,28 @@ class Options:
   chunk: project the inputs and form the weight gradients for this many time
     steps at a time; 0 takes the whole sequence at once. Less memory traffic on
     long sequences, more small matrix products on short ones.
+  memory: "full" keeps what the backward pass needs of every step; "sqrt" keeps
+    the state of every sqrt(t)-th step and computes the rest again, at the price
+    of a second forward pass. It sets the chunk.
   backward: "fused", the hand-written backward pass, or "autodiff", which JAX
     can also differentiate forwards and twice.
   """
 
   chunk: int = 0
+  memory: str = "full"
   backward: str = "fused"
 
   def __post_init__(self):
     if self.chunk < 0:
       raise ValueError(f"chunk must be 0 or more, got {self.chunk}")
-    if self.backward not in ("fused", "autodiff"):
-      raise ValueError(
-        f'backward must be "fused" or "autodiff", got {self.backward!r}'
-      )
+    for name, known in (
+      ("memory", ("full", "sqrt")),
+      ("backward", ("fused", "autodiff")),
+    ):
+      if getattr(self, name) not in known:
+        raise ValueError(
+          f"{name} must be one of {known}, got {getattr(self, name)!r}"
+        )
 
 
 def unroll(
@@ -54,6 +54,10 @@ def unroll(
   x: Float[Array, "b t d"],
   state: State | None = None,
   *,
+  mask: Bool[Array, "b t"] | None = None,
+  reset: Bool[Array, "b t"] | None = None,
+  noise: Noise = Noise(),
+  reverse: bool = False,
   return_states: bool = False,
   options: Options = Options(),
 ) -> tuple[PyTree[Float[Array, "b t ..."]], State]:
@@ -64,6 +68,13 @@ def unroll(
     params: its parameters, from `cell.init(key, d)`.
     x: the inputs.
     state: the state before the first step; None is the cell's initial state.
+    mask: False skips a step: the state stays as it is and the output is zero,
+      whatever the input holds. `length_mask` makes one of lengths.
+    reset: True gives the initial state before a step, as at the start of each
+      document of a packed sequence; no gradient crosses it.
+    noise: random factors.
+    reverse: run from the last step to the first. With `reset`, each document
+      starts afresh at its last step.
     return_states: give the state after every step, [b t ...] a leaf, in place
       of the outputs.
     options: how to compute it.
@@ -73,150 +84,71 @@ def unroll(
     sequence when it is passed to the next call.
 
   Raises:
-    ValueError: the inputs are not [b t d] or d is not that of the parameters.
+    ValueError: the inputs are not [b t d], d is not that of the parameters, or
+      mask or reset are not [b t].
   """
   if x.ndim != 3:
     raise ValueError(f"inputs must be [batch, time, features], got {x.shape}")
-  d = params["w_x"].shape[0]
-  if x.shape[2] != d:
+  if "w_x" in params and x.shape[2] != (d := params["w_x"].shape[0]):
     raise ValueError(f"the cell takes {d} input features, got {x.shape[2]}")
+  for name, flags in (("mask", mask), ("reset", reset)):
+    if flags is not None and flags.shape != x.shape[:2]:
+      raise ValueError(f"{name} must be {x.shape[:2]}, got {flags.shape}")
   if state is None:
     state = cell.initial_state(x.shape[0], x.dtype)
-  run = _run if options.backward == "autodiff" else _run_fused
-  y, state = run(cell, options.chunk, return_states, params, _swap(x), state)
+  if reset is not None and reverse:
+    # Backwards, a document begins at the step before the next one's first.
+    reset = jnp.pad(reset[:, 1:], ((0, 0), (0, 1)), constant_values=False)
+  if mask is not None:
+    x = jnp.where(mask[:, :, None], x, 0)  # not even a NaN gets in
+  aside = jax.tree.map(_swap, Aside(mask, reset, noise))
+  x = _swap(x)
+  if reverse:
+    x, aside = jax.tree.map(_flip, (x, aside))
+  plan = Plan(cell, return_states, _chunk(options, x.shape[0]), options.memory)
+  run = run_autodiff if options.backward == "autodiff" else run_fused
+  y, state = run(plan, params, x, state, aside)
+  if reverse:
+    y = jax.tree.map(_flip, y)
   return jax.tree.map(_swap, y), state
+
+
+def length_mask(lengths: Int[Array, "b"], time: int) -> Bool[Array, "b t"]:
+  """True at the first `lengths` steps of each row."""
+  return jnp.arange(time) < jnp.asarray(lengths)[:, None]
+
+
+def bidirectional(
+  cells: tuple[Cell, Cell],
+  params: tuple[Params, Params],
+  x: Float[Array, "b t d"],
+  state: tuple[State, State] | None = None,
+  **arguments: Any,
+) -> tuple[Float[Array, "b t two_h"], tuple[State, State]]:
+  """One cell forwards, one backwards, side by side (Schuster & Paliwal 1997).
+
+  Each row is reversed inside its own length, and each document inside itself.
+  The arguments are those of `unroll`.
+  """
+  states = (None, None) if state is None else state
+  (forth, s_forth), (back, s_back) = (
+    unroll(cell, p, x, s, reverse=reverse, **arguments)
+    for cell, p, s, reverse in zip(
+      cells, params, states, (False, True), strict=True
+    )
+  )
+  return jnp.concatenate([forth, back], -1), (s_forth, s_back)
+
+
+def _chunk(options, time):
+  if options.memory == "sqrt":
+    return max(math.isqrt(time), 1)
+  return options.chunk
 
 
 def _swap(a):
   return jnp.swapaxes(a, 0, 1)
 
 
-def _emit(cell, return_states, state):
-  return state if return_states else cell.output(state)
-
-
-def _forward(cell, chunk, return_states, params, x, state, *, save):
-  """Final state and, for each step, its output and (if `save`) what the
-  backward pass needs: the state before the step and the gate inputs."""
-  pointwise = {k: v for k, v in params.items() if k not in _MATRICES}
-
-  def step(state, zx):
-    zh = cell.recurrent_input(pointwise, state) @ params["w_h"]
-    z = zx + zh if cell.sums else (zx, zh)
-    new = cell.step(pointwise, z, state)
-    out = _emit(cell, return_states, new)
-    return new, ((out, state, z) if save else out)
-
-  def run_chunk(state, x):
-    return lax.scan(step, state, cell.project(params, x))
-
-  return _scan_chunks(run_chunk, state, x, chunk)
-
-
-def _run(cell, chunk, return_states, params, x, state):
-  state, y = _forward(cell, chunk, return_states, params, x, state, save=False)
-  return y, state
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _run_fused(cell, chunk, return_states, params, x, state):
-  return _run(cell, chunk, return_states, params, x, state)
-
-
-def _run_forward(cell, chunk, return_states, params, x, state):
-  final, (y, before, z) = _forward(
-    cell, chunk, return_states, params, x, state, save=True
-  )
-  return (y, final), (params, x, before, z)
-
-
-def _run_backward(cell, chunk, return_states, saved, cotangents):
-  params, x, before, z = saved
-  dy, dstate = cotangents
-  pointwise = {k: v for k, v in params.items() if k not in _MATRICES}
-  w_h_transposed = params["w_h"].T  # once, not in every step
-
-  def forward_step(pointwise, z, state):
-    new = cell.step(pointwise, z, state)
-    return new, _emit(cell, return_states, new)
-
-  def step(carry, inputs):
-    dstate, dpointwise = carry
-    dy, state, z = inputs
-    _, vjp = jax.vjp(forward_step, pointwise, z, state)
-    dp_step, dz, dprevious = vjp((dstate, dy))
-    dr = (dz if cell.sums else dz[1]) @ w_h_transposed
-    _, vjp = jax.vjp(cell.recurrent_input, pointwise, state)
-    dp_input, dprevious_input = vjp(dr)
-    return (
-      _add(dprevious, dprevious_input),
-      _add(dpointwise, _add(dp_step, dp_input)),
-    ), dz
-
-  def run_chunk(carry, inputs):
-    dstate, dparams = carry
-    x, dy, before, z = inputs
-    (dstate, dpointwise), dz = lax.scan(
-      step,
-      (dstate, jax.tree.map(jnp.zeros_like, pointwise)),
-      (dy, before, z),
-      reverse=True,
-    )
-    dzx, dzh = (dz, dz) if cell.sums else dz
-    _, vjp = jax.vjp(cell.project, params, x)
-    dprojection, dx = vjp(dzx)
-    r = cell.recurrent_input(pointwise, before)
-    dw_h = jnp.einsum("tbr,tbg->rg", r, dzh)
-    dchunk = dprojection | {
-      "w_h": _add(dprojection["w_h"], dw_h),
-      **{k: _add(dprojection[k], dpointwise[k]) for k in pointwise},
-    }
-    return (dstate, _add(dparams, dchunk)), dx
-
-  zeros = jax.tree.map(jnp.zeros_like, params)
-  (dstate, dparams), dx = _scan_chunks(
-    run_chunk, (dstate, zeros), (x, dy, before, z), chunk, reverse=True
-  )
-  return dparams, dx, dstate
-
-
-_run_fused.defvjp(_run_forward, _run_backward)
-
-
-def _add(a, b):
-  return jax.tree.map(jnp.add, a, b)
-
-
-def _scan_chunks(run_chunk, carry, xs, chunk, reverse=False):
-  """`run_chunk(carry, piece)` over pieces of `chunk` steps of `xs` [t ...].
-
-  A last piece that is shorter runs by itself; 0 is one piece.
-  """
-  time = jax.tree.leaves(xs)[0].shape[0]
-  pieces, rest = divmod(time, chunk) if chunk else (0, time)
-  if not pieces:
-    return run_chunk(carry, xs)
-  whole = pieces * chunk
-
-  def cut(a):
-    return a[:whole].reshape(pieces, chunk, *a.shape[1:])
-
-  def join(a):
-    return a.reshape(whole, *a.shape[2:])
-
-  def run_whole(carry):
-    carry, ys = lax.scan(
-      run_chunk, carry, jax.tree.map(cut, xs), reverse=reverse
-    )
-    return carry, jax.tree.map(join, ys)
-
-  if not rest:
-    return run_whole(carry)
-  tail = jax.tree.map(lambda a: a[whole:], xs)
-  if reverse:
-    carry, last = run_chunk(carry, tail)
-    carry, first = run_whole(carry)
-  else:
-    carry, first = run_whole(carry)
-    carry, last = run_chunk(carry, tail)
-  return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, last)
+def _flip(a):
+  return jnp.flip(a, 0)

@@ -11,7 +11,6 @@ tensorboard/     the metrics again
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import pathlib
@@ -20,19 +19,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
-from flax import nnx
 
-from lstm_jax.array_types import Params
-from lstm_jax.config import Config, differences, from_json, to_json
+from lstm_jax.config import Config, differences, from_json, to_json, validate
 from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.files import write_atomically
-from lstm_jax.training.checkpointing import Checkpointer
-from lstm_jax.training.train_state import make_model
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 _LOCK = "lock"
@@ -49,43 +43,68 @@ def claim(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
     RunError: another process has it, it is not a run directory, or it cannot
       be written.
   """
-  path = pathlib.Path(workdir).expanduser().absolute()
-  missing = [p for p in (path, *path.parents) if not p.exists()]
+  missing = []
   try:
-    path.mkdir(parents=True, exist_ok=True)
-    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-  except (OSError, ValueError) as error:
+    path = pathlib.Path(workdir).expanduser().absolute()
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    lock = _lock(path)
+  except (OSError, ValueError, RuntimeError) as error:
     _remove_empty(missing)
     reason = getattr(error, "strerror", None) or error
     raise RunError(
       f"{workdir}: cannot be used as run directory: {reason}"
     ) from None
   try:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-      holder = os.read(lock, 100).decode(errors="replace").strip()
-      raise RunError(
-        f"{workdir}: another process is training here ({holder}); wait for it"
-        " or take another --workdir"
-      ) from None
-    entries = {entry.name for entry in path.iterdir()} - {_LOCK}
+    entries = {
+      entry.name
+      for entry in path.iterdir()
+      if entry.name != _LOCK and not entry.name.endswith(".tmp")
+    }
     if entries and not (path / "config.json").exists():
       (path / _LOCK).unlink()
       raise RunError(
         f"{workdir}: not a run directory: it has {sorted(entries)[0]} but no"
         " config.json; take another --workdir"
       )
-    os.ftruncate(lock, 0)
-    os.write(lock, f"process {os.getpid()} on {platform.node()}\n".encode())
     try:
       yield path
     finally:
       if not (path / "config.json").exists():
-        (path / _LOCK).unlink(missing_ok=True)
+        for left in (path / _LOCK, *path.glob(".*.tmp")):
+          left.unlink(missing_ok=True)
         _remove_empty(missing)
   finally:
     os.close(lock)  # which unlocks it
+
+
+def _lock(path: pathlib.Path) -> int:
+  """Makes the directory and locks its lock file.
+
+  Raises:
+    RunError: another process holds it.
+    OSError: the directory or the file cannot be made.
+  """
+  while True:
+    path.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      # A start that failed may have removed the file before we locked it.
+      if os.path.samestat(os.fstat(lock), os.stat(path / _LOCK)):
+        os.ftruncate(lock, 0)
+        holder = f"process {os.getpid()} on {platform.node()}"
+        os.write(lock, holder.encode())
+        return lock
+    except BlockingIOError:
+      holder = os.read(lock, 100).decode(errors="replace")
+      os.close(lock)
+      raise RunError(
+        f"{path}: another process is training here ({holder}); wait for it or"
+        " take another --workdir"
+      ) from None
+    except FileNotFoundError:
+      pass
+    os.close(lock)
 
 
 def _remove_empty(paths):
@@ -103,6 +122,7 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
   """
   if extend_to:
     config.train.steps = extend_to
+    validate(config)
   if not (path / "config.json").exists():
     if extend_to:
       raise ConfigError(
@@ -118,7 +138,8 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
   if changed := differences(old, config, ignore):
     advice = "take another --workdir"
     if [line.split(":")[0] for line in changed] == ["train.steps"]:
-      advice = f"--extend_to={config.train.steps} makes it longer"
+      more = max(config.train.steps, old.train.steps)
+      advice = f"a longer run needs --extend_to={more}"
     raise ConfigError(
       f"{path}: the config differs from this run's: {'; '.join(changed)};"
       f" {advice}"
@@ -132,16 +153,15 @@ def read_config(workdir: str | pathlib.Path) -> Config:
   Raises:
     RunError: there is no run, or its config cannot be read.
   """
-  path = pathlib.Path(workdir).expanduser() / "config.json"
   try:
-    return from_json(path.read_text("utf-8"))
+    return from_json(_read(workdir, "config.json"))
   except (FileNotFoundError, NotADirectoryError):
     raise RunError(
-      f"{workdir}: no run here: config.json is missing; train one with"
-      f" python -m experiments.train --workdir={workdir}"
+      f"{workdir}: no run here: config.json is missing; train one first, with"
+      f" python -m experiments.train --config=FILE --workdir={workdir}"
     ) from None
-  except (OSError, ValueError, ConfigError) as error:
-    raise RunError(f"{path}: cannot be read: {error}") from None
+  except (OSError, ValueError, RuntimeError, ConfigError) as error:
+    raise _unreadable(workdir, "config.json", error) from None
 
 
 def read_vocabulary(workdir: str | pathlib.Path) -> CharVocabulary:
@@ -150,22 +170,38 @@ def read_vocabulary(workdir: str | pathlib.Path) -> CharVocabulary:
   Raises:
     RunError: it is missing or damaged.
   """
-  path = pathlib.Path(workdir).expanduser() / "vocabulary.json"
   try:
-    return CharVocabulary(json.loads(path.read_text("utf-8")))
+    return CharVocabulary(json.loads(_read(workdir, "vocabulary.json")))
   except (OSError, ValueError, AttributeError) as error:
-    raise RunError(f"{path}: cannot be read: {error}") from None
+    raise _unreadable(workdir, "vocabulary.json", error) from None
 
 
 def read_record(workdir: str | pathlib.Path) -> dict[str, Any]:
-  """run.json, or an empty dictionary before the first start."""
-  path = pathlib.Path(workdir).expanduser() / "run.json"
+  """run.json, or an empty record before the first start.
+
+  Raises:
+    RunError: it is damaged.
+  """
   try:
-    return json.loads(path.read_text("utf-8"))
+    record = json.loads(_read(workdir, "run.json"))
+    if not (isinstance(record["data"], dict) and record["starts"]):
+      raise ValueError("data or starts are not as they were written")
+    return record
   except FileNotFoundError:
-    return {}
-  except (OSError, ValueError) as error:
-    raise RunError(f"{path}: cannot be read: {error}") from None
+    return {"data": {}, "starts": []}
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise _unreadable(workdir, "run.json", error) from None
+
+
+def _read(workdir, name) -> str:
+  return (pathlib.Path(workdir).expanduser() / name).read_text("utf-8")
+
+
+def _unreadable(workdir, name, error) -> RunError:
+  return RunError(
+    f"{workdir}/{name}: cannot be read:"
+    f" {getattr(error, 'strerror', None) or error}"
+  )
 
 
 def check_data(path: pathlib.Path, data: dict[str, Any]):
@@ -174,7 +210,7 @@ def check_data(path: pathlib.Path, data: dict[str, Any]):
   Raises:
     RunError: says what changed.
   """
-  old = read_record(path).get("data", data)
+  old = read_record(path)["data"]
   changed = [k for k in old if k != "corpus" and old[k] != data.get(k)]
   if changed:
     raise RunError(
@@ -205,8 +241,12 @@ def write_start(
   parameters: int,
   step: int,
   command: str,
-):
+) -> list[str]:
   """Adds to run.json what starts here: command, code, versions and device.
+
+  Returns:
+    A line for each thing that differs from the last start and may change the
+    numbers.
 
   Raises:
     RunError: it cannot be written.
@@ -226,13 +266,17 @@ def write_start(
     "devices": jax.device_count(),
     "cpu_cores": os.cpu_count(),
   }
-  record = {
-    "data": data,
-    "parameters": parameters,
-    "starts": [*read_record(path).get("starts", []), start],
-  }
+  starts = read_record(path)["starts"]
+  record = {"data": data, "parameters": parameters, "starts": [*starts, start]}
   with _writing(path):
     write_atomically(path / "run.json", json.dumps(record, indent=2) + "\n")
+  last = starts[-1] if starts else start
+  return [
+    f"{name} was {last.get(name)} at the last start and is {start[name]} now:"
+    " the numbers may differ from those of a run without the change"
+    for name in ("python", "versions", "platform", "device", "devices")
+    if last.get(name) != start[name]
+  ]
 
 
 @contextlib.contextmanager
@@ -256,49 +300,3 @@ def _git(*arguments) -> str | None:
   except (OSError, subprocess.TimeoutExpired):
     return None
   return done.stdout.strip() if done.returncode == 0 else None
-
-
-class Run(NamedTuple):
-  """A trained model, as `load_run` gives it."""
-
-  model: nnx.Module
-  params: Params
-  config: Config
-  vocabulary: CharVocabulary
-  step: int  # of the checkpoint
-
-
-def digest(params: Params) -> str:
-  """SHA-256 over the names, shapes and bytes of all parameters."""
-  sha = hashlib.sha256()
-  for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-    leaf = np.asarray(leaf)
-    sha.update(f"{jax.tree_util.keystr(path)} {leaf.shape}\n".encode())
-    sha.update(leaf.tobytes())
-  return sha.hexdigest()
-
-
-def load_run(
-  workdir: str | pathlib.Path, checkpoint: str | int = "best"
-) -> Run:
-  """Loads a run's model with its parameters, ready to be called.
-
-  `run.model(tokens)` gives logits and likelihoods; `run.vocabulary.encode`
-  makes tokens of text.
-
-  Args:
-    workdir: a run directory.
-    checkpoint: "best" by validation, "latest", or a step.
-
-  Raises:
-    RunError: there is no run, or no such checkpoint, or it is damaged.
-  """
-  config = read_config(workdir)
-  vocabulary = read_vocabulary(workdir)
-  structure, params = make_model(
-    lambda rngs: config.model.build(len(vocabulary), rngs), config.train.seed
-  )
-  path = pathlib.Path(workdir).expanduser()
-  with Checkpointer(path) as checkpointer:
-    params, step = checkpointer.load_params(str(checkpoint), params)
-  return Run(nnx.merge(structure, params), params, config, vocabulary, step)

@@ -1,5 +1,6 @@
 """Process set-up, done before the first array: platform, allocator, cache."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -12,6 +13,7 @@ import jaxlib
 from lstm_jax.errors import ConfigError
 
 _CACHE_BYTES = 2**30
+_show_warning = None  # Python's own
 
 
 def setup(
@@ -39,16 +41,16 @@ def setup(
   except RuntimeError as error:
     reason = str(error).splitlines()[0]
     raise ConfigError(
-      f'run.platform: "{platform or "default"}" is not available: {reason}'
+      f'platform: "{platform or "default"}" is not available: {reason}'
     ) from None
 
 
 def tune_glibc() -> bool:
   """Makes glibc's malloc keep large blocks instead of returning them.
 
-  By default each large array is mapped and zeroed by the kernel anew. Without
-  that, LSTM training on CPU is up to 1.7 times faster. Does nothing, and
-  returns False, where the C library is not glibc.
+  By default the kernel maps and zeroes each large array anew, which takes a
+  good part of a training step on CPU. Where the C library is not glibc, it does
+  nothing and returns False.
   """
   if not sys.platform.startswith("linux"):
     return False
@@ -74,21 +76,23 @@ def use_compilation_cache(directory: str = "user"):
   if not directory:
     jax.config.update("jax_enable_compilation_cache", False)
     return
-  if directory == "user":
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    path = pathlib.Path(base).expanduser() / "lstm_jax"
-  else:
-    path = pathlib.Path(directory).expanduser()
-  path = path / f"jaxlib-{jaxlib.__version__}"
   try:
+    if directory == "user":
+      directory = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+      directory = pathlib.Path(directory) / "lstm_jax"
+    path = pathlib.Path(directory).expanduser()
+    path = path / f"jaxlib-{jaxlib.__version__}"
     path.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
+    (path / ".lockfile").open("a").close()  # JAX's own; shows that we may write
+  except (OSError, RuntimeError) as error:
     print(
-      f"compilation cache: {path} cannot be made ({error.strerror}); going on"
-      " without",
+      f"compilation cache: {directory} cannot be used"
+      f" ({getattr(error, 'strerror', None) or error}); going on without",
       file=sys.stderr,
     )
+    jax.config.update("jax_enable_compilation_cache", False)
     return
+  jax.config.update("jax_enable_compilation_cache", True)
   jax.config.update("jax_compilation_cache_dir", str(path))
   # A size limit also turns on the lock that lets processes share the cache.
   jax.config.update("jax_compilation_cache_max_size", _CACHE_BYTES)
@@ -102,16 +106,22 @@ def _replace_torn_entries(path: pathlib.Path):
   JAX compiles such a program again but never overwrites its entry, so that the
   warning would come back for ever.
   """
-  show = warnings.showwarning
+  global _show_warning
+  _show_warning = _show_warning or warnings.showwarning
 
-  def showwarning(message, category, filename, lineno, file=None, line=None):
-    if "reading persistent compilation cache entry" not in str(message):
-      show(message, category, filename, lineno, file, line)
-      return
-    for entry in path.glob("*-cache"):
-      entry.unlink(missing_ok=True)
-    print(
-      f"compilation cache: a damaged entry in {path}; emptied", file=sys.stderr
-    )
+  def showwarning(message, *place, **options):
+    text = str(message)
+    if "reading persistent compilation cache entry" not in text:
+      _show_warning(message, *place, **options)
+    elif "Timeout" in text or "PermissionError" in text:
+      return  # a busy cache; the program is compiled again, and that is all
+    else:
+      for entry in path.glob("*-cache"):
+        with contextlib.suppress(OSError):
+          entry.unlink()
+      print(
+        f"compilation cache: a damaged entry in {path}; emptied",
+        file=sys.stderr,
+      )
 
   warnings.showwarning = showwarning

@@ -22,8 +22,8 @@ from flax import nnx
 from experiments.command_line import new_flags, parse_config, run_command
 from experiments.train import train
 from lstm_jax import runtime
+from lstm_jax.experiment import build
 from lstm_jax.sampling import generate
-from lstm_jax.training.experiment import build
 from lstm_jax.training.metric_writer import read_metrics
 
 
@@ -50,8 +50,8 @@ def measure_updates(config, steps: int, rounds: int) -> dict[str, float]:
 
 
 def measure_loop(config, steps: int) -> float:
-  """Median over the log intervals of seconds an update in experiments.train,
-  checkpoints and metrics included, validation apart."""
+  """Mean seconds of an update in experiments.train, with everything the loop
+  does but compilation and validation."""
   config.train.steps = steps
   config.train.validate_every = steps
   config.run.save_every = steps // 4
@@ -66,7 +66,7 @@ def measure_loop(config, steps: int) -> float:
       if "characters_per_second" in row
     ]
   tokens = config.train.batch_size * config.task.window
-  return tokens / statistics.median(speeds[1:] or speeds)
+  return tokens / statistics.harmonic_mean(speeds)  # intervals of one length
 
 
 def measure_sampling(config, length: int, rounds: int) -> float:

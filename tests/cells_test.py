@@ -1,19 +1,199 @@
-"""Initial parameters and states of the cells."""
+"""Every cell against its NumPy oracle, and what relates them to each other."""
+
+import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
+import reference_cells
+from recurrence_test import assert_close
 
-from lstm_jax import LSTM
+from lstm_jax import LSTM, Options, unroll
+from lstm_jax.cells.greff import VARIANTS, GreffLSTM
+from lstm_jax.cells.gru import GRU
+from lstm_jax.cells.layer_norm import LayerNormLSTM
+from lstm_jax.cells.mogrifier import MogrifierLSTM
+from lstm_jax.cells.multiplicative import MultiplicativeLSTM
+from lstm_jax.cells.peephole import PeepholeLSTM
+from lstm_jax.cells.projection import ProjectionLSTM
 from lstm_jax.cells.registry import CELLS
+from lstm_jax.cells.rnn import RNN
+
+B, T, D, H = 3, 6, 4, 5
+CASES = {
+  "lstm": (LSTM(H), reference_cells.lstm),
+  "peephole": (PeepholeLSTM(H), reference_cells.peephole),
+  "projection": (ProjectionLSTM(H, 3), reference_cells.projection),
+  "layer_norm": (LayerNormLSTM(H), reference_cells.layer_norm),
+  "multiplicative": (MultiplicativeLSTM(H), reference_cells.multiplicative),
+  "mogrifier": (MogrifierLSTM(H), reference_cells.mogrifier),
+  "mogrifier rank 2": (
+    MogrifierLSTM(H, rounds=4, rank=2),
+    reference_cells.mogrifier,
+  ),
+  "gru": (GRU(H), reference_cells.gru),
+  "rnn": (RNN(H), reference_cells.rnn),
+  "rnn relu": (RNN(H, nonlinearity="relu"), reference_cells.rnn),
+} | {
+  f"greff {v}": (GreffLSTM(H, variant=v), reference_cells.greff)
+  for v in VARIANTS
+}
+
+
+def problem(cell, seed=0):
+  """Random parameters of the cell's shapes, inputs and a state, in float64."""
+  rng = np.random.default_rng(seed)
+  params = jax.tree.map(
+    lambda p: rng.standard_normal(p.shape) / 2, cell.init(jax.random.key(0), D)
+  )
+  state = jax.tree.map(
+    lambda s: rng.standard_normal(s.shape), cell.initial_state(B)
+  )
+  return params, rng.standard_normal((B, T, D)), state
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cell_equals_its_oracle(x64, name):
+  """Values, and gradients against finite differences of the oracle along random
+  directions in all parameters, inputs and states at once."""
+  cell, step = CASES[name]
+  arguments = problem(cell)
+  rng = np.random.default_rng(1)
+  weight = rng.standard_normal((B, T, cell.output_size))
+  ends = [rng.standard_normal(s.shape) for s in arguments[2]]
+
+  def total(y, end):
+    return (y * weight).sum() + sum((e * w).sum() for e, w in zip(end, ends))
+
+  @jax.jit
+  def run(*arguments):
+    def loss(params, x, state):
+      y, end = unroll(cell, params, x, state, options=Options(chunk=4))
+      return total(y, end), (y, end)
+
+    return jax.grad(loss, (0, 1, 2), has_aux=True)(*arguments)
+
+  def oracle(params, x, state):
+    return reference_cells.run(step, cell, params, x, tuple(state))
+
+  grads, (y, end) = run(*arguments)
+  expected_y, expected_end = oracle(*arguments)
+  assert_close(y, expected_y, 1e-13)
+  assert_close(tuple(end), tuple(expected_end), 1e-13)
+  for _ in range(3):
+    direction = jax.tree.map(lambda a: rng.standard_normal(a.shape), arguments)
+    up, down = (
+      total(
+        *oracle(*jax.tree.map(lambda a, d: a + s * d, arguments, direction))
+      )
+      for s in (1e-6, -1e-6)
+    )
+    slope = sum(
+      (g * d).sum()
+      for g, d in zip(jax.tree.leaves(grads), jax.tree.leaves(direction))
+    )
+    # Exact to the square of the step and to rounding / step, on sums near 100.
+    assert abs((up - down) / 2e-6 - slope) < 1e-6 * max(1.0, abs(slope))
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "mogrifier", "greff FGR"])
+def test_fused_gradients_equal_autodiff(x64, name):
+  cell, _ = CASES[name]
+  params, x, state = problem(cell)
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def gradients(options, params, x):
+    def loss(params, x):
+      y, end = unroll(cell, params, x, state, options=options)
+      return (y**2).sum() + sum((e**3).sum() for e in end)
+
+    return jax.grad(loss, (0, 1))(params, x)
+
+  fused = gradients(Options(memory="sqrt"), params, x)
+  autodiff = gradients(Options(backward="autodiff"), params, x)
+  assert_close(fused, autodiff, 1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cell_is_static_and_starts_sound(name):
+  cell, _ = CASES[name]
+  assert hash(cell) == hash(CASES[name][0])
+  params = cell.init(jax.random.key(0), D)
+  x = jax.random.normal(jax.random.key(1), (B, 50, D))
+  y, _ = unroll(cell, params, x)
+  assert np.isfinite(y).all() and y.dtype == jnp.float32
+  assert 1e-4 < np.abs(y).mean() < 10
+  assert type(cell) in CELLS.values()
+
+
+def test_every_registered_cell_has_a_case():
+  assert {type(cell) for cell, _ in CASES.values()} == set(CELLS.values())
+
+
+# Identities
+
+
+def same_as_lstm(cell, params, lstm_params):
+  rng = np.random.default_rng(2)
+  x = rng.standard_normal((B, T, D))
+  y, _ = unroll(cell, params, x)
+  expected, _ = unroll(LSTM(H), lstm_params, x)
+  assert_close(y, expected, 1e-14)
+
+
+def test_cells_that_become_the_lstm(x64):
+  lstm, _, _ = problem(LSTM(H))
+  zeros = np.zeros(H)
+  silent = {"p_i": zeros, "p_f": zeros, "p_o": zeros}
+  same_as_lstm(PeepholeLSTM(H), lstm | silent, lstm)
+  same_as_lstm(GreffLSTM(H), lstm | silent, lstm)
+  same_as_lstm(GreffLSTM(H, variant="NP"), lstm, lstm)
+  gates = {"w_gates": np.zeros((3 * H, 3 * H))}
+  same_as_lstm(GreffLSTM(H, variant="FGR"), lstm | silent | gates, lstm)
+  same_as_lstm(ProjectionLSTM(H, H), lstm | {"w_r": np.eye(H)}, lstm)
+  renamed = {f"u_{k[2:] or 'b'}": v for k, v in lstm.items()}
+  same_as_lstm(MogrifierLSTM(H, rounds=0), renamed, lstm)
+  # 2 sigmoid(0) = 1: rounds with zero matrices change nothing.
+  zero_rounds = {"q1": np.zeros((H, D)), "q2": np.zeros((D, H))}
+  same_as_lstm(MogrifierLSTM(H, rounds=2), renamed | zero_rounds, lstm)
+
+
+def test_greff_without_peepholes_is_the_peephole_lstm(x64):
+  params, x, state = problem(PeepholeLSTM(H))
+  expected, _ = unroll(PeepholeLSTM(H), params, x)
+  found, _ = unroll(GreffLSTM(H), params, x)
+  assert_close(found, expected, 1e-14)
+
+
+@pytest.mark.parametrize(
+  "cell, count",
+  [
+    # From the papers' equations: g gates of (d + r + 1) h weights each.
+    (LSTM(H), 4 * H * (D + H + 1)),
+    (PeepholeLSTM(H), 4 * H * (D + H + 1) + 3 * H),
+    (GreffLSTM(H, variant="CIFG"), 3 * H * (D + H + 1) + 2 * H),
+    (GreffLSTM(H, variant="NOG"), 3 * H * (D + H + 1) + 2 * H),
+    (GreffLSTM(H, variant="FGR"), 4 * H * (D + H + 1) + 3 * H + 9 * H * H),
+    (ProjectionLSTM(H, 3), 4 * H * (D + 3 + 1) + 3 * H),
+    (GRU(H), 3 * H * (D + H + 1) + H),
+    (RNN(H), H * (D + H + 1)),
+    (MultiplicativeLSTM(H), 4 * H * (D + H + 1) + H * (D + H)),
+    (MogrifierLSTM(H), 4 * H * (D + H + 1) + 5 * D * H),
+    (MogrifierLSTM(H, rank=2), 4 * H * (D + H + 1) + 5 * 2 * (D + H)),
+  ],
+  ids=str,
+)
+def test_parameter_counts(cell, count):
+  params = cell.init(jax.random.key(0), D)
+  assert sum(p.size for p in params.values()) == count
+
+
+# Initial parameters
 
 
 def test_lstm_initial_parameters():
   params = LSTM(hidden_size=6, forget_bias=2.0).init(jax.random.key(0), 4)
-  assert {k: v.shape for k, v in params.items()} == {
-    "w_x": (4, 24),
-    "w_h": (6, 24),
-    "b": (24,),
-  }
   biases = np.asarray(params["b"]).reshape(4, 6)
   np.testing.assert_array_equal(biases[1], 2.0)
   np.testing.assert_array_equal(biases[[0, 2, 3]], 0.0)
@@ -23,7 +203,41 @@ def test_lstm_initial_parameters():
   assert np.abs(params["w_x"]).max() > 0.9 * (3 / 4) ** 0.5
 
 
-def test_every_cell_is_a_static_argument():
-  for make in CELLS.values():
-    assert hash(make(hidden_size=3)) == hash(make(hidden_size=3))
-    assert make(hidden_size=3) != make(hidden_size=4)
+@pytest.mark.parametrize("variant", ["NIG", "V", "CIFG", "NOG"])
+def test_the_forget_bias_is_the_forget_gates(variant):
+  """What is left of b when gates are taken out."""
+  cell = GreffLSTM(H, variant=variant, forget_bias=3.0)
+  biases = np.asarray(cell.init(jax.random.key(0), D)["b"]).reshape(-1, H)
+  expected = {"NIG": [3, 0, 0], "V": [0, 3, 0, 0]}.get(variant)
+  if variant == "CIFG":  # the forget gate has no bias of its own
+    expected = [0, 0, 0]
+  if variant == "NOG":
+    expected = [0, 3, 0]
+  np.testing.assert_array_equal(biases[:, 0], expected)
+
+
+def test_the_irnn_starts_as_the_identity():
+  params = RNN(50, nonlinearity="relu", identity=True).init(
+    jax.random.key(0), 40
+  )
+  np.testing.assert_array_equal(params["w_h"], np.eye(50))
+  assert 0.0009 < np.std(params["w_x"]) < 0.0011  # 2000 draws
+  np.testing.assert_array_equal(params["b"], 0.0)
+
+
+def test_chrono_biases():
+  from lstm_jax.initializers import chrono_biases
+
+  b = np.asarray(chrono_biases(jax.random.key(0), 4000, 100.0)).reshape(4, -1)
+  np.testing.assert_array_equal(b[0], -b[1])
+  np.testing.assert_array_equal(b[2:], 0.0)
+  assert np.exp(b[1]).min() >= 0.99 and np.exp(b[1]).max() <= 99.01
+  # U(1, 99): mean 50, standard deviation of the mean of 4000 draws 0.45.
+  assert abs(np.exp(b[1]).mean() - 50) < 2
+
+
+def test_unknown_choices_are_named():
+  with pytest.raises(ValueError, match="variant must be one of V, NIG"):
+    GreffLSTM(H, variant="XYZ")
+  with pytest.raises(ValueError, match="nonlinearity must be"):
+    RNN(H, nonlinearity="sin")

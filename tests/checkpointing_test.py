@@ -12,7 +12,8 @@ import pytest
 
 from lstm_jax import LSTMState
 from lstm_jax.errors import CheckpointError
-from lstm_jax.training.checkpointing import Checkpointer, find_damage
+from lstm_jax.training.checkpointing import Checkpointer
+from lstm_jax.training.manifest import find_damage
 from lstm_jax.training.train_state import init_state
 
 
@@ -188,6 +189,33 @@ def test_a_damaged_best_is_found_on_resume(tmp_path):
   assert int(state.step) == 3
   assert len(notes) == 1 and "checkpoint 1 is damaged" in notes[0]
   assert steps(tmp_path) == ([2, 3], 3)
+
+
+def test_a_best_that_lost_its_metrics_is_not_passed_over(tmp_path):
+  save(tmp_path, 1.0, 3.0, 2.0)
+  shutil.rmtree(tmp_path / "checkpoints/1/metrics")
+  with (
+    Checkpointer(tmp_path) as checkpointer,
+    pytest.raises(
+      CheckpointError, match="1 is damaged: its metrics are missing"
+    ),
+  ):
+    checkpointer.load_params("best", make_state().params)
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    _, notes = checkpointer.restore_latest(make_state())
+  assert notes[0].startswith("checkpoint 1 is damaged: metrics/")
+
+
+def test_only_the_last_save_can_be_unfinished(tmp_path):
+  save(tmp_path, 1.0, 3.0, 2.0)
+  for manifest in (tmp_path / "checkpoints").glob("*/manifest.json"):
+    manifest.unlink()
+  with (
+    Checkpointer(tmp_path, writing=True) as checkpointer,
+    pytest.raises(CheckpointError, match="no sound checkpoint is left"),
+  ):
+    checkpointer.restore_latest(make_state())
+  assert len(steps(tmp_path)[0]) == 3
 
 
 def test_a_save_that_fails_is_one_line(tmp_path):

@@ -76,7 +76,10 @@ def test_one_clear_line(words, message):
 def test_a_failing_config_file(tmp_path):
   path = tmp_path / "broken.py"
   path.write_text("def get_config():\n  return 1 / 0\n")
-  with pytest.raises(ConfigError, match="broken.py: division by zero"):
+  with pytest.raises(
+    ConfigError,
+    match=r"broken.py: ZeroDivisionError: division by zero \(line 2 of",
+  ):
     parse(f"--config={path}")
   path.write_text("def get_config():\n  return 3\n")
   with pytest.raises(ConfigError, match="must return a lstm_jax.config.Config"):

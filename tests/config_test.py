@@ -2,20 +2,19 @@
 
 import dataclasses
 import json
-import pathlib
 
 import pytest
+from conftest import CONFIGS, variants
 
 from configs import char_lm
 from experiments.command_line import load_config_file
-from lstm_jax import LSTM
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.config import differences, from_json, to_json, validate
 from lstm_jax.errors import ConfigError
+from lstm_jax.models.config import CellOptions
 from lstm_jax.tasks.registry import TASKS
 
-FILES = sorted(pathlib.Path("configs").glob("[a-z]*.py"))
-ALL = [f"{f}{v}" for f in FILES for v in ("", ":tiny", ":large")]
+ALL = [f"{file}{variant}" for file in CONFIGS for variant in variants(file)]
 
 
 @pytest.mark.parametrize("file", ALL)
@@ -29,7 +28,7 @@ def test_json_round_trip(file):
   "path, value, message",
   [
     ("model.cell", "lstmm", 'unknown name "lstmm"; did you mean "lstm"?'),
-    ("model.cell", "xyz", "known: lstm"),
+    ("model.cell", "xyz", "known: lstm, peephole"),
     ("task.name", "char", 'did you mean "char_lm"?'),
     ("run.platform", "cuda", 'unknown name "cuda"'),
     ("train.steps", 1.5, "train.steps: must be an integer, got 1.5"),
@@ -74,22 +73,28 @@ def test_every_number_has_a_range():
   assert list(unchecked(char_lm.get_config())) == []
 
 
-def test_an_option_that_the_cell_does_not_take(monkeypatch):
-  methods = {
-    name: value for name, value in vars(LSTM).items() if name[0] != "_"
-  }
-  del methods["forget_bias"]
-  Plain = dataclasses.make_dataclass(
-    "Plain", [("hidden_size", int)], namespace=methods, frozen=True
-  )
-  monkeypatch.setitem(CELLS, "plain", Plain)
+def test_an_option_that_the_cell_does_not_take():
   config = char_lm.get_config("tiny")
-  config.model.cell = "plain"
+  config.model.cell = "gru"
   validate(config)
-  assert config.model.cells() == [Plain(16)]
   config.model.options.forget_bias = 2.0
-  with pytest.raises(ConfigError, match='the cell "plain" does not take it'):
+  with pytest.raises(ConfigError, match='the cell "gru" does not take it'):
     validate(config)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_can_be_chosen(cell):
+  config = char_lm.get_config("tiny")
+  config.model.cell = cell
+  validate(config)
+  (made,) = config.model.cells()
+  assert type(made) is CELLS[cell] and made.hidden_size == 16
+
+
+def test_every_option_belongs_to_a_cell():
+  taken = {f.name for make in CELLS.values() for f in dataclasses.fields(make)}
+  options = {field.name for field in dataclasses.fields(CellOptions)}
+  assert taken == options | {"hidden_size"}
 
 
 def test_a_name_cannot_change_the_class(monkeypatch):
@@ -142,7 +147,7 @@ def test_differences_leave_run_out():
   new.train.steps = 9
   new.model.hidden_sizes = (3,)
   assert differences(old, new, ()) == [
-    "model.hidden_sizes: (256,) -> (3,)",
+    "model.hidden_sizes: 256 -> 3",
     f"train.steps: {old.train.steps} -> 9",
   ]
   assert differences(old, new, ("train.steps", "model.hidden_sizes")) == []

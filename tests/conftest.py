@@ -13,13 +13,37 @@ import jax
 import pytest
 
 from configs import char_lm
+from experiments.command_line import load_config_file
 from lstm_jax.config import Config
+from lstm_jax.errors import ConfigError
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
+CONFIGS = sorted((REPOSITORY / "configs").glob("[a-z]*.py"))
 
 
 def pytest_unconfigure():
   shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+
+
+def variants(file: pathlib.Path) -> list[str]:
+  """The variants of a config file: the default, tiny, and large if any."""
+  try:
+    load_config_file(f"{file}:large")
+  except ConfigError:
+    return ["", ":tiny"]
+  return ["", ":tiny", ":large"]
+
+
+def run_main(module, capsys, *words) -> str:
+  """What a command prints, called in this process."""
+  assert not module.main([module.__name__, *words])
+  return capsys.readouterr().out
+
+
+def sha(path: pathlib.Path) -> str:
+  """The parameter digest that a run printed last."""
+  lines = (path / "train.log").read_text().splitlines()
+  return [line for line in lines if "sha256" in line][-1].split()[-1]
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The scan and its hand-written backward pass against the oracle."""
 
-import dataclasses
 import functools
 import inspect
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,11 +36,15 @@ def problem(seed=0, b=B, t=T, d=D, h=H):
 def scan_value_and_vjp(options, params, x, state, cotangents):
   cell = LSTM(state.h.shape[-1])
 
+  @jax.jit
   def run(params, x, state):
-    return unroll(cell, params, x, state, options=options)
+    out, vjp = jax.vjp(
+      lambda *arguments: unroll(cell, *arguments, options=options),
+      *(params, x, state),
+    )
+    return out, vjp(cotangents)
 
-  out, vjp = jax.vjp(run, params, x, state)
-  return out, vjp(cotangents)
+  return run(params, x, state)
 
 
 def oracle_value_and_vjp(params, x, state, cotangents):
@@ -60,7 +62,8 @@ def assert_close(a, b, tolerance):
   for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
     x, y = np.asarray(x), np.asarray(y)
     assert x.shape == y.shape
-    assert np.abs(x - y).max() <= tolerance * max(np.abs(y).max(), 1e-30)
+    size = max(np.abs(y).max(initial=0.0), 1e-30)
+    assert np.abs(x - y).max(initial=0.0) <= tolerance * size
 
 
 def test_oracle_gradients_are_finite_differences():
@@ -87,9 +90,11 @@ def test_oracle_gradients_are_finite_differences():
       assert abs((up - down) / (2 * step) - grad[index]) < 1e-7
 
 
-@pytest.mark.parametrize("backward", ["fused", "autodiff"])
-@pytest.mark.parametrize("chunk", [0, 1, 3, 7, 16])
-def test_values_and_gradients_equal_the_oracle(x64, chunk, backward):
+@pytest.mark.parametrize(
+  "backward, chunk",
+  [("fused", 0), ("fused", 1), ("fused", 3), ("fused", 16), ("autodiff", 3)],
+)
+def test_values_and_gradients_equal_the_oracle(x64, backward, chunk):
   # 1e-12: the same sums in another order, some 100 roundings of 1e-16 each.
   options = Options(chunk=chunk, backward=backward)
   ours = scan_value_and_vjp(options, *problem())
@@ -105,7 +110,7 @@ def test_float32_is_accurate_to_rounding(chunk):
   assert_close(ours, oracle_value_and_vjp(*problem()), 5e-6)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
   b=st.integers(1, 4),
   t=st.integers(1, 9),
@@ -202,100 +207,5 @@ def test_wrong_inputs_are_named():
     inspect.unwrap(unroll)(LSTM(H), params, x[0], state)
   with pytest.raises(ValueError, match="chunk must be 0 or more"):
     Options(chunk=-1)
-  with pytest.raises(ValueError, match="fused"):
+  with pytest.raises(ValueError, match="autodiff"):
     Options(backward="magic")
-
-
-# Cells that use what the LSTM does not: parameters inside the step, gate
-# inputs kept apart, a recurrent input that is not the hidden state.
-
-
-def random_weights(d, r, h):
-  normal = np.random.default_rng(0).standard_normal
-  return {
-    "w_x": normal((d, 2 * h)),
-    "w_h": normal((r, 2 * h)) / 2,
-    "b": normal(2 * h),
-  }
-
-
-class GatedState(NamedTuple):
-  h: jax.Array
-  gate: jax.Array
-
-
-@dataclasses.dataclass(frozen=True)
-class GatesSeeGates:
-  """A peephole-like gain, and a gate that reads the gate before it."""
-
-  hidden_size: int
-  sums = True
-
-  def init(self, key, input_size):
-    return random_weights(
-      input_size, 2 * self.hidden_size, self.hidden_size
-    ) | {"gain": np.random.default_rng(1).standard_normal(self.hidden_size)}
-
-  def initial_state(self, batch, dtype=jnp.float32):
-    zeros = jnp.zeros((batch, self.hidden_size), dtype)
-    return GatedState(zeros, zeros)
-
-  def project(self, params, x):
-    return x @ params["w_x"] + params["b"]
-
-  def recurrent_input(self, params, state):
-    return jnp.concatenate([state.h, state.gate * params["gain"]], -1)
-
-  def step(self, params, z, state):
-    a, b = jnp.split(z, 2, -1)
-    gate = jax.nn.sigmoid(a + params["gain"] * state.h)
-    return GatedState(gate * state.h + (1 - gate) * jnp.tanh(b), gate)
-
-  def output(self, state):
-    return state.h
-
-
-@dataclasses.dataclass(frozen=True)
-class ResetAfter:
-  """A gate on the recurrent part alone, as in the reset-after GRU."""
-
-  hidden_size: int
-  sums = False
-
-  def init(self, key, input_size):
-    return random_weights(input_size, self.hidden_size, self.hidden_size)
-
-  def initial_state(self, batch, dtype=jnp.float32):
-    return jnp.zeros((batch, self.hidden_size), dtype)
-
-  def project(self, params, x):
-    return x @ params["w_x"] + params["b"]
-
-  def recurrent_input(self, params, state):
-    return state
-
-  def step(self, params, z, state):
-    (xr, xn), (hr, hn) = (jnp.split(part, 2, -1) for part in z)
-    return jnp.tanh(xn + jax.nn.sigmoid(xr + hr) * hn)
-
-  def output(self, state):
-    return state
-
-
-@pytest.mark.parametrize("chunk", [0, 3])
-@pytest.mark.parametrize("kind", [GatesSeeGates, ResetAfter])
-def test_other_cells_share_the_backward_pass(x64, kind, chunk):
-  rng = np.random.default_rng(0)
-  cell = kind(H)
-  params = cell.init(None, D)
-  x, dy = rng.standard_normal((B, T, D)), rng.standard_normal((B, T, H))
-
-  def loss(options, params, x):
-    y, state = unroll(cell, params, x, options=options)
-    return (y * dy).sum() + sum((s**2).sum() for s in jax.tree.leaves(state))
-
-  fused, autodiff = (
-    jax.value_and_grad(functools.partial(loss, options), (0, 1))(params, x)
-    for options in (Options(chunk=chunk), Options(backward="autodiff"))
-  )
-  assert_close(fused, autodiff, 1e-12)

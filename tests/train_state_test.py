@@ -8,8 +8,8 @@ import pytest
 from flax import nnx
 
 from lstm_jax.config import Config
+from lstm_jax.experiment import build
 from lstm_jax.training.evaluation import make_evaluation
-from lstm_jax.training.experiment import build
 from lstm_jax.training.optimizers import Optimizer, Schedule
 from lstm_jax.training.train_state import init_state, update_plateau
 

@@ -1,25 +1,24 @@
 """The commands, end to end: train, resume, evaluate, generate, plot."""
 
-import json
-import os
-import pathlib
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import REPOSITORY, make_small_config, small_text
+from conftest import (
+  CONFIGS,
+  make_small_config,
+  run_main,
+  sha,
+  small_text,
+  variants,
+)
 
-from experiments import evaluate, generate, plot, train
+from experiments import evaluate, plot, train
 from experiments.command_line import load_config_file
-from lstm_jax.errors import ConfigError, DataError, RunError, UserError
+from lstm_jax.errors import ConfigError, DataError, RunError
+from lstm_jax.experiment import build
 from lstm_jax.run_directory import read_record
-from lstm_jax.training.experiment import build
 from lstm_jax.training.metric_writer import MetricWriter, read_metrics
 
 
@@ -62,12 +61,6 @@ def test_a_run_directory_has_everything(finished_run):
   assert (finished_run / "learning_curve.png").stat().st_size > 5000
   log = (finished_run / "train.log").read_text()
   assert "parameters sha256" in log and "best validation" in log
-
-
-def sha(path: pathlib.Path) -> str:
-  """The parameter digest that a run printed last."""
-  lines = (path / "train.log").read_text().splitlines()
-  return [line for line in lines if "sha256" in line][-1].split()[-1]
 
 
 def test_the_same_seed_gives_the_same_parameters(
@@ -120,7 +113,7 @@ def test_init_from_takes_the_parameters(finished_run, corpus, tmp_path):
   _, state = build(config)
   _, fresh = build(make_small_config(corpus))
   from lstm_jax import load_run
-  from lstm_jax.run_directory import digest
+  from lstm_jax.trained_run import digest
 
   assert digest(state.params) == digest(load_run(finished_run).params)
   assert digest(state.params) != digest(fresh.params)
@@ -164,7 +157,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
   small_config, tmp_path, monkeypatch
 ):
   def build_poisoned(config, vocabulary):
-    """A forget bias becomes NaN before the 8th update."""
+    """A bias of the softmax becomes NaN before the 8th update."""
     experiment, state = build(config, vocabulary)
     update = experiment.train_step
 
@@ -218,102 +211,6 @@ def test_a_text_that_changed_is_refused(finished_run, corpus, tmp_path):
     evaluate.main(["evaluate", f"--workdir={path}"])
 
 
-# evaluate
-
-
-def run_main(module, capsys, *words) -> str:
-  assert not module.main([module.__name__, *words])
-  return capsys.readouterr().out
-
-
-def test_evaluate(finished_run, capsys):
-  printed = run_main(
-    evaluate, capsys, f"--workdir={finished_run}", "--streams=4"
-  )
-  values = dict(line.split(": ") for line in printed.splitlines()[1:])
-  best = min(
-    row["valid/bits_per_char"]
-    for row in read_metrics(finished_run)
-    if "valid/bits_per_char" in row
-  )
-  assert float(values["bits per char"]) == pytest.approx(best, abs=1e-4)
-  assert values["characters"] == "299"
-  bits, nats = float(values["bits per char"]), float(values["nats per char"])
-  assert bits == pytest.approx(nats / np.log(2), abs=2e-4)
-  assert float(values["perplexity"]) == pytest.approx(np.exp(nats), rel=1e-3)
-  test = run_main(evaluate, capsys, f"--workdir={finished_run}", "--split=test")
-  assert "test split" in test and "characters: 299" in test
-
-
-def test_scoring_a_text(finished_run, capsys, tmp_path):
-  path = tmp_path / "text.txt"
-  path.write_text("red\n\u00fc")
-  printed = run_main(
-    evaluate, capsys, f"--workdir={finished_run}", f"--score={path}"
-  )
-  rows = [line.split("\t") for line in printed.splitlines()[:5]]
-  assert "".join(json.loads(row[1]) for row in rows) == "red\n\u00fc"
-  nats = [float(row[0]) for row in rows]
-  assert "characters: 5" in printed
-  mean = float(printed.split("nats per char: ")[1].split()[0])
-  assert mean == pytest.approx(sum(nats) / 5, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-  "words, message",
-  [
-    ([], "--workdir is missing"),
-    (["--workdir=nowhere"], "no run here"),
-    (["--workdir=RUN", "--checkpoint=7"], "best, latest, "),
-    (["--workdir=RUN", "--split=train"], "should be one of <valid|test>"),
-    (["--workdir=RUN", "--streams=0"], "--streams"),
-    (["--workdir=RUN", "--score=nowhere.txt"], "no such file"),
-    (["--workdir=RUN", "--score=x", "--split=test"], "takes neither"),
-  ],
-)
-def test_wrong_evaluate_commands(finished_run, words, message):
-  words = [w.replace("RUN", str(finished_run)) for w in words]
-  with pytest.raises(UserError) as error:
-    evaluate.main(["evaluate", *words])
-  assert message in str(error.value) and "\n" not in str(error.value)
-
-
-# generate
-
-
-def test_generate(finished_run, capsys):
-  words = [f"--workdir={finished_run}", "--prompt=red", "--length=50"]
-  first = run_main(generate, capsys, *words, "--seed=1")
-  assert first.startswith("red") and len(first) == 3 + 50 + 1
-  assert run_main(generate, capsys, *words, "--seed=1") == first
-  assert run_main(generate, capsys, *words, "--seed=2") != first
-  greedy = run_main(generate, capsys, *words, "--temperature=0")
-  assert run_main(generate, capsys, *words, "--top_k=1") == greedy
-  long = "red green\n" * 100  # longer than the training window of 8
-  printed = run_main(
-    generate, capsys, words[0], f"--prompt={long}", "--length=5"
-  )
-  assert printed.startswith(long) and len(printed) == 1006
-
-
-@pytest.mark.parametrize(
-  "words, message",
-  [
-    (["--prompt=r\u00fcd", "--length=2"], "vocabulary lacks '\\xfc'"),
-    (["--prompt=\udcff"], "vocabulary lacks '\\udcff'"),
-    (["--temperature=-1"], "--temperature"),
-    (["--temperature=nan"], "--temperature"),
-    (["--length=x"], "--length=x"),
-    (["--top_k=-2"], "--top_k"),
-    (["--checkpoint=3"], "no checkpoint"),
-  ],
-)
-def test_wrong_generate_commands(finished_run, words, message):
-  with pytest.raises(UserError) as error:
-    generate.main(["generate", f"--workdir={finished_run}", *words])
-  assert message in str(error.value) and "\n" not in str(error.value)
-
-
 def test_plot(finished_run, capsys, tmp_path):
   copy = tmp_path / "run"
   shutil.copytree(finished_run, copy)
@@ -334,11 +231,9 @@ def test_metrics_that_are_not_finite_are_null(tmp_path):
   ]
 
 
-CONFIGS = sorted((REPOSITORY / "configs").glob("[a-z]*.py"))
-
-
-@pytest.mark.parametrize("variant", ["", ":tiny", ":large"])
-@pytest.mark.parametrize("file", CONFIGS, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+  "file, variant", [(f, v) for f in CONFIGS for v in variants(f)]
+)
 def test_one_step_of_every_config(file, variant):
   config = load_config_file(f"{file}{variant}")
   if variant != ":tiny":  # the model is the real one, the batch need not be
@@ -347,109 +242,3 @@ def test_one_step_of_every_config(file, variant):
   experiment, state = build(config)
   state, metrics = experiment.train_step(state, experiment.task.train)
   assert int(state.step) == 1 and np.isfinite(metrics.sums.nats)
-
-
-# processes
-
-
-def start(path, *words, corpus):
-  command = [
-    *(sys.executable, "-m", "experiments.train"),
-    *("--config=configs/char_lm.py:tiny", f"--workdir={path}"),
-    f"--config.task.corpus={corpus}",
-    "--config.task.limit=0",
-    *words,
-  ]
-  return subprocess.Popen(
-    command,
-    cwd=REPOSITORY,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    text=True,
-    env=os.environ | {"PYTHONUNBUFFERED": "1"},
-  )
-
-
-def wait_for(process, text):
-  printed = []
-  for line in process.stdout:
-    printed.append(line)
-    if re.search(text, line):
-      return printed
-  raise AssertionError("".join(printed))
-
-
-STEPS = ("--config.train.steps=400", "--config.run.save_every=10")
-
-
-def test_kill_9_and_start_again_ends_the_same(tmp_path, corpus):
-  whole = start(tmp_path / "whole", *STEPS, corpus=corpus)
-  assert whole.wait(60) == 0, whole.stdout.read()
-  for after, delay in (("step +25/", 0.0), ("step +300/", 0.03)):
-    process = start(tmp_path / "killed", *STEPS, corpus=corpus)
-    wait_for(process, after)
-    time.sleep(delay)
-    process.kill()
-    assert process.wait(10) == -signal.SIGKILL
-    process.stdout.close()
-  last = start(tmp_path / "killed", *STEPS, corpus=corpus)
-  printed = last.communicate(timeout=60)[0]
-  assert last.returncode == 0, printed
-  assert "going on from step" in printed
-  assert sha(tmp_path / "killed") == sha(tmp_path / "whole")
-  whole.stdout.close()
-
-
-@pytest.mark.parametrize(
-  "number, code", [(signal.SIGTERM, 75), (signal.SIGINT, 130)]
-)
-def test_signals_save_and_say_how_to_go_on(tmp_path, corpus, number, code):
-  words = ("--config.train.steps=100000", "--config.run.save_every=0")
-  process = start(tmp_path / "run", *words, corpus=corpus)
-  wait_for(process, "step +10/")
-  process.send_signal(number)
-  printed = process.communicate(timeout=60)[0]
-  assert process.returncode == code, printed
-  line = next(t for t in printed.splitlines() if "stopped and saved" in t)
-  step = int(line.split("at step ")[1].split(";")[0])
-  assert "to go on: python -m experiments.train --config=" in line
-  assert (tmp_path / f"run/checkpoints/{step}/manifest.json").exists()
-
-
-def test_the_second_process_is_refused(tmp_path, corpus):
-  words = ("--config.train.steps=100000",)
-  first = start(tmp_path / "run", *words, corpus=corpus)
-  wait_for(first, "step +5/")
-  second = start(tmp_path / "run", *words, corpus=corpus)
-  printed = second.communicate(timeout=60)[0]
-  assert second.returncode == 2
-  assert printed.startswith("error: ") and "another process" in printed
-  assert len(printed.splitlines()) == 1
-  first.kill()
-  first.communicate()
-
-
-def test_errors_are_one_line_and_exit_2(tmp_path):
-  done = subprocess.run(
-    [
-      *(sys.executable, "-m", "experiments.train"),
-      *("--config=configs/char_lm.py:tiny", f"--workdir={tmp_path}/run"),
-      "--config.optimizer.lerning_rate=1",
-    ],
-    cwd=REPOSITORY,
-    capture_output=True,
-    text=True,
-  )
-  assert done.returncode == 2 and done.stdout == ""
-  assert done.stderr == (
-    'error: unknown config field "optimizer.lerning_rate"; did you mean'
-    ' "optimizer.learning_rate"?\n'
-  )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("file", CONFIGS, ids=lambda p: p.stem)
-def test_tiny_runs_from_start_to_end(file, tmp_path):
-  config = load_config_file(f"{file}:tiny")
-  assert train.train(config, str(tmp_path / "run")) == 0
-  assert (tmp_path / "run/learning_curve.png").exists()

@@ -1,32 +1,35 @@
-"""What a recurrent cell is: five pure functions over explicit state.
+"""What a recurrent cell is: a few pure functions over explicit state.
 
 `recurrence.unroll` runs any cell of the form
 
     zx_t = project(params, x)_t         all time steps in one matrix product
     zh_t = recurrent_input(params, state_{t-1}) @ params["w_h"]
-    state_t = step(params, z, state_{t-1})
+    state_t = step(params, z_t, state_{t-1})
 
-where `step` is pointwise over the batch and holds no large matrix product.
-One hand-written backward pass serves every such cell.
+One hand-written backward pass serves every such cell. It forms the gradients of
+w_x, w_h and b in one matrix product each, after the scan; those of all other
+parameters are summed up step by step, so that large matrices belong into w_x
+and w_h where a cell has the choice.
 """
 
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Float, Key, Params
 
-S = TypeVar("S")
-
 
 @runtime_checkable
-class Cell(Protocol[S]):
+class Cell(Protocol):
   """A frozen dataclass of hyper-parameters; parameters are passed in.
 
-  The parameters are a flat dictionary that holds at least `w_x` [d g],
-  `w_h` [r g] and `b` [g]; what else it holds (peepholes, gains) is handed to
-  `step` and `recurrent_input`, which never see those three.
+  The parameters are a flat dictionary. `w_x` [d g], `w_h` [r g] and `b` [g] are
+  never handed to `step` and `recurrent_input`; what else it holds (peepholes,
+  gains) is. Without `w_h` there is no recurrent product, and z is zx.
   """
 
   hidden_size: int
+  output_size: int
   sums: bool
   """True: `step` takes z = zx + zh, one array. False: z = (zx, zh), for cells
   that treat the two apart (layer normalisation, the reset-after GRU)."""
@@ -34,7 +37,7 @@ class Cell(Protocol[S]):
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     """Initial parameters for inputs [b t d], d = input_size."""
 
-  def initial_state(self, batch: int, dtype) -> S:
+  def initial_state(self, batch: int, dtype) -> Any:
     """The state before the first step; every leaf is [b ...]."""
 
   def project(
@@ -42,11 +45,41 @@ class Cell(Protocol[S]):
   ) -> Float[Array, "*n g"]:
     """The part of the gate inputs that needs no state, for any leading axes."""
 
-  def recurrent_input(self, params: Params, state: S) -> Float[Array, "*n r"]:
+  def recurrent_input(self, params: Params, state: Any) -> Float[Array, "*n r"]:
     """What `w_h` multiplies, for any leading axes."""
 
-  def step(self, params: Params, z, state: S) -> S:
-    """The next state from the gate inputs [b g] and the state."""
+  def step(self, params: Params, z: Any, state: Any, noise: Any = None) -> Any:
+    """The next state from the gate inputs [b g] and the state.
 
-  def output(self, state: S) -> Float[Array, "*n h"]:
+    noise: what `Noise.step` holds for this step; each cell says what it is.
+    """
+
+  def output(self, state: Any) -> Float[Array, "*n h"]:
     """What the layer above reads from the state."""
+
+
+class BasicCell:
+  """What most cells share: a state with a hidden state `h` that goes up and
+  back, gate inputs that are one linear map, and one sum of them."""
+
+  sums = True
+
+  @property
+  def output_size(self) -> int:
+    return self.hidden_size
+
+  def project(
+    self, params: Params, x: Float[Array, "*n d"]
+  ) -> Float[Array, "*n g"]:
+    return x @ params["w_x"] + params["b"]
+
+  def recurrent_input(self, params: Params, state: Any) -> Float[Array, "*n r"]:
+    return state.h
+
+  def output(self, state: Any) -> Float[Array, "*n h"]:
+    return state.h
+
+
+def sigmoid(z: Float[Array, "*n"]) -> Float[Array, "*n"]:
+  """1 / (1 + exp(-z)) as tanh(z / 2) / 2 + 1/2, which is faster on CPU."""
+  return 0.5 * jnp.tanh(0.5 * z) + 0.5

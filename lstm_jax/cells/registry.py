@@ -1,5 +1,23 @@
 """The cells a config can name."""
 
+from lstm_jax.cells.greff import GreffLSTM
+from lstm_jax.cells.gru import GRU
+from lstm_jax.cells.layer_norm import LayerNormLSTM
 from lstm_jax.cells.lstm import LSTM
+from lstm_jax.cells.mogrifier import MogrifierLSTM
+from lstm_jax.cells.multiplicative import MultiplicativeLSTM
+from lstm_jax.cells.peephole import PeepholeLSTM
+from lstm_jax.cells.projection import ProjectionLSTM
+from lstm_jax.cells.rnn import RNN
 
-CELLS = {"lstm": LSTM}
+CELLS = {
+  "lstm": LSTM,
+  "peephole": PeepholeLSTM,
+  "greff": GreffLSTM,
+  "projection": ProjectionLSTM,
+  "layer_norm": LayerNormLSTM,
+  "multiplicative": MultiplicativeLSTM,
+  "mogrifier": MogrifierLSTM,
+  "gru": GRU,
+  "rnn": RNN,
+}

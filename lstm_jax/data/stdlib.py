@@ -26,6 +26,15 @@ _LEFT_OUT = {
   "test",
   "tests",
 }
+# Written by scripts of Python's own build.
+_GENERATED = {
+  "_opcode_metadata.py",
+  "html/entities.py",
+  "keyword.py",
+  "re/_casefix.py",
+  "stringprep.py",
+  "token.py",
+}
 
 
 def read(root: pathlib.Path | None = None) -> dict[str, str]:
@@ -50,6 +59,7 @@ def read(root: pathlib.Path | None = None) -> dict[str, str]:
       _LEFT_OUT.intersection(folders)
       or any(folder.startswith("config-") for folder in folders)
       or path.name.startswith("_sysconfigdata")
+      or relative.as_posix() in _GENERATED
     ):
       continue
     digest = hashlib.sha256(relative.as_posix().encode()).digest()

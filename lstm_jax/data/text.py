@@ -30,18 +30,19 @@ def read_corpus(corpus: str) -> Corpus:
   if corpus == "stdlib":
     texts = stdlib.read()
     source = f"standard library of Python {platform.python_version()}"
-  elif (path := pathlib.Path(corpus).expanduser()).is_dir():
+  elif _is_folder(corpus):
+    path = pathlib.Path(corpus).expanduser()
     texts = {split: read_text(path / f"{split}.txt") for split in SPLITS}
     source = str(path)
   else:
-    text = read_text(path)
+    text = read_text(corpus)
     train, valid = len(text) * 90 // 100, len(text) * 95 // 100
     texts = {
       "train": text[:train],
       "valid": text[train:valid],
       "test": text[valid:],
     }
-    source = str(path)
+    source = corpus
   digest = hashlib.sha256()
   for split in SPLITS:
     data = texts[split].encode()
@@ -50,21 +51,27 @@ def read_corpus(corpus: str) -> Corpus:
   return Corpus(texts, digest.hexdigest(), source)
 
 
+def _is_folder(path: str) -> bool:
+  try:
+    return pathlib.Path(path).expanduser().is_dir()
+  except (OSError, ValueError, RuntimeError):
+    return False  # `read_text` says why
+
+
 def read_text(path: str | pathlib.Path) -> str:
   """A UTF-8 file as it is: line ends are not changed.
 
   Raises:
     DataError: the file is missing, empty, unreadable or not UTF-8.
   """
-  path = pathlib.Path(path).expanduser()
   try:
-    data = path.read_bytes()
+    data = pathlib.Path(path).expanduser().read_bytes()
   except FileNotFoundError:
     raise DataError(
       f"{path}: no such file; give a UTF-8 text file or a folder with"
       " train.txt, valid.txt and test.txt"
     ) from None
-  except (OSError, ValueError) as error:
+  except (OSError, ValueError, RuntimeError) as error:
     reason = getattr(error, "strerror", None) or error
     raise DataError(f"{path}: cannot be read: {reason}") from None
   if not data:

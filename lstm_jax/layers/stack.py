@@ -29,7 +29,7 @@ class Stack(nnx.Module):
     self.cells = tuple(cells)
     self.dropout_rate = dropout_rate
     self.options = options
-    sizes = [input_size, *(cell.hidden_size for cell in cells[:-1])]
+    sizes = [input_size, *(cell.output_size for cell in cells[:-1])]
     self.layers = nnx.List(
       [
         nnx.Dict(jax.tree.map(nnx.Param, cell.init(rngs.params(), size)))

@@ -6,7 +6,9 @@ from typing import ClassVar
 from flax import nnx
 
 from lstm_jax.cells.base import Cell
+from lstm_jax.cells.greff import VARIANTS
 from lstm_jax.cells.registry import CELLS
+from lstm_jax.cells.rnn import NONLINEARITIES
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.language_model import LanguageModel
 from lstm_jax.recurrence import Options
@@ -16,10 +18,29 @@ from lstm_jax.recurrence import Options
 class CellOptions:
   """Every option of every cell; a cell takes those it has a field for."""
 
-  RANGES: ClassVar = {"forget_bias": (-100, 100)}
+  CHOICES: ClassVar = {
+    "variant": VARIANTS,
+    "nonlinearity": tuple(NONLINEARITIES),
+  }
+  RANGES: ClassVar = {
+    "forget_bias": (-100, 100),
+    "projection_size": (1, 10**6),
+    "rounds": (0, 100),
+    "rank": (0, 10**6),
+  }
 
-  # initial bias of the forget gate
+  # lstm and its variants: initial bias of the forget gate
   forget_bias: float = 1.0
+  # greff: which of the eight variants, or V
+  variant: str = "V"
+  # projection: width of what goes up and back
+  projection_size: int = 128
+  # mogrifier: rounds of mutual gating, and the rank of their matrices (0: full)
+  rounds: int = 5
+  rank: int = 0
+  # rnn: "tanh" or "relu"; start as the identity (IRNN)
+  nonlinearity: str = "tanh"
+  identity: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -56,11 +77,12 @@ class LanguageModelConfig:
     """
     if not self.hidden_sizes:
       raise ConfigError("model.hidden_sizes: give at least one layer, as 64,64")
-    last = self.hidden_sizes[-1]
+    last = self.cells()[-1].output_size
     if self.tied and self.embedding_size != last:
       raise ConfigError(
         f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
-        f" the last layer ({last}); set --config.model.embedding_size={last}"
+        f" the last layer's output ({last}); set"
+        f" --config.model.embedding_size={last}"
       )
     for name, value in dataclasses.asdict(self.options).items():
       default = getattr(CellOptions(), name)

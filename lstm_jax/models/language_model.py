@@ -67,7 +67,7 @@ class LanguageModel(nnx.Module):
     )
     self.vocabulary_size = vocabulary_size
     self.tied = tied
-    h, v = cells[-1].hidden_size, vocabulary_size
+    h, v = cells[-1].output_size, vocabulary_size
     if tied and embedding_size != h:
       raise ValueError(
         f"a tied softmax needs embedding_size {embedding_size} to equal the"

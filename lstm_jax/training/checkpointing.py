@@ -1,14 +1,11 @@
 """Checkpoints of a run, written by Orbax and checked on the way back.
 
-Orbax commits a checkpoint atomically but does not notice a flipped byte, so
-after each commit a manifest with the SHA-256 of every file is put inside it. A
-checkpoint without a matching manifest is never loaded. This is the only module
-that imports Orbax.
+After each commit a manifest of its files is put inside the checkpoint; one that
+does not match it is never loaded. This is the only module that imports Orbax.
 """
 
 import concurrent.futures
-import hashlib
-import json
+import contextlib
 import math
 import os
 import pathlib
@@ -16,15 +13,17 @@ import shutil
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from lstm_jax.array_types import Params
 from lstm_jax.errors import CheckpointError
-from lstm_jax.files import write_atomically
+from lstm_jax.training.manifest import (
+  MANIFEST,
+  UNFINISHED,
+  find_damage,
+  write_manifest,
+)
 from lstm_jax.training.train_state import TrainState, shape_difference
-
-MANIFEST = "manifest.json"
 
 
 class Checkpointer:
@@ -40,17 +39,16 @@ class Checkpointer:
     policies = ocp.training.preservation_policies
     if not writing and not self._directory.is_dir():
       raise CheckpointError(
-        f"{workdir}: no checkpoint here; train first with"
-        " python -m experiments.train --workdir=" + str(workdir)
+        f"{workdir}: no checkpoint here; train first, with python -m"
+        f" experiments.train --config=FILE --workdir={workdir}"
       )
     # When a directory cannot be made in the background, Orbax's other threads
     # wait minutes for it, and the process with them.
-    directories_first = ocp.options.AsyncOptions(
-      create_directories_asynchronously=False
-    )
+    context = ocp.Context()
+    context.asynchronous.create_directories_asynchronously = False
     self._orbax = ocp.training.Checkpointer(
       self._directory,
-      context=ocp.Context(async_options=directories_first),
+      context=context,
       preservation_policy=policies.AnyPreservationPolicy(
         [
           policies.LatestN(2),
@@ -66,7 +64,7 @@ class Checkpointer:
     self._worker = concurrent.futures.ThreadPoolExecutor(1)
     self._saving = None  # (step, orbax's response)
     self._hashing = None  # (step, future of its manifest)
-    self._saved = {self.latest_step()}
+    self._last_saved = self.latest_step()
 
   def __enter__(self):
     return self
@@ -86,17 +84,37 @@ class Checkpointer:
     """Steps of the checkpoints in the directory, sound or not."""
     return sorted(checkpoint.step for checkpoint in self._orbax.checkpoints)
 
+  def _at(self, step: int) -> pathlib.Path:
+    return self._directory / str(step)
+
   def latest_step(self) -> int | None:
     return max(self.steps(), default=None)
 
   def best_step(self) -> int | None:
     """The step with the lowest validation loss; None before a validation."""
-    losses = {
-      checkpoint.step: checkpoint.metrics["loss"]
-      for checkpoint in self._orbax.checkpoints
-      if checkpoint.metrics and math.isfinite(checkpoint.metrics["loss"])
-    }
+    losses = self.validation_losses()
     return min(losses, key=lambda step: (losses[step], -step), default=None)
+
+  def validation_losses(self) -> dict[int, float]:
+    """Nats a token of each checkpoint that was validated.
+
+    Raises:
+      CheckpointError: a checkpoint has lost its metrics.
+    """
+    losses = {}
+    for checkpoint in self._orbax.checkpoints:
+      if checkpoint.step in self._hashed():
+        if not checkpoint.metrics:
+          raise CheckpointError(
+            f"{self._workdir}: checkpoint {checkpoint.step} is damaged: its"
+            " metrics are missing; the best one cannot be told"
+          )
+        losses[checkpoint.step] = checkpoint.metrics["loss"]
+    return {step: loss for step, loss in losses.items() if math.isfinite(loss)}
+
+  def _hashed(self) -> list[int]:
+    """Steps with a manifest: a run under way may be about to write one."""
+    return [s for s in self.steps() if (self._at(s) / MANIFEST).exists()]
 
   def save(self, state: TrainState, validation_nats: float = math.inf):
     """Starts to save a state under its step, once the save before it is done.
@@ -108,11 +126,9 @@ class Checkpointer:
       CheckpointError: this save or the one before it cannot be written.
     """
     step = int(state.step)
-    if step in self._saved:
+    if step == self._last_saved:
       return
     self.wait()
-    # The training step donates the state's buffers while Orbax still reads.
-    state = _copy(state)
     loss = validation_nats if math.isfinite(validation_nats) else math.inf
     with _as_checkpoint_error(self._workdir, step):
       response = self._orbax.save_checkpointables_async(
@@ -123,7 +139,7 @@ class Checkpointer:
         overwrite=True,
       )
     self._saving = step, response
-    self._saved.add(step)
+    self._last_saved = step
 
   def poll(self):
     """Writes the manifest of a save that has been committed."""
@@ -147,8 +163,8 @@ class Checkpointer:
     with _as_checkpoint_error(self._workdir, step):
       response.result()
     self._finish_hashing()
-    directory = self._directory / str(step)
-    self._hashing = step, self._worker.submit(_write_manifest, directory)
+    directory = self._at(step)
+    self._hashing = step, self._worker.submit(write_manifest, directory)
 
   def _finish_hashing(self):
     if self._hashing:
@@ -161,8 +177,8 @@ class Checkpointer:
   ) -> tuple[TrainState | None, list[str]]:
     """The newest sound checkpoint, with the shapes and devices of `state`.
 
-    Newer checkpoints and the best one, where they are damaged, move to damaged/
-    in the run directory; what a kill left unfinished is removed.
+    All checkpoints are checked. What is damaged moves to damaged/ in the run
+    directory; what a kill left unfinished is removed.
 
     Returns:
       The restored state, None where there is nothing to restore, and a line for
@@ -171,43 +187,46 @@ class Checkpointer:
     Raises:
       CheckpointError: all are damaged, or a sound one does not fit `state`.
     """
-    restored, unsound = None, {}
-    for step in reversed(self.steps()):
-      problem = find_damage(self._directory / str(step))
-      if not problem:
-        loaded = self._load(
-          step, {"params": state.params, "training": _training(state)}
-        )
-        restored = state.replace(params=loaded["params"], **loaded["training"])
-        self._saved.add(step)
-        break
-      unsound[step] = problem
-    if restored is None and set(unsound.values()) - {UNFINISHED}:
-      step, problem = next(iter(unsound.items()))
+    steps = self.steps()
+    unsound = {
+      step: problem
+      for step in steps
+      if (problem := find_damage(self._at(step)))
+    }
+    if unsound.get(steps[-1] if steps else None) == UNFINISHED:
+      unfinished = steps[-1]  # only the last save can have been interrupted
+    else:
+      unfinished = None
+    sound = [step for step in steps if step not in unsound]
+    if not sound and set(unsound) - {unfinished}:
+      step = max(unsound.keys() - {unfinished})
       raise CheckpointError(
         f"{self._workdir}: no sound checkpoint is left: checkpoint {step}"
-        f" {problem}; start again in another --workdir"
+        f" {unsound[step]}; start again in another --workdir"
       )
-    notes = [self._put_away(*item) for item in unsound.items()]
-    while (best := self.best_step()) is not None:
-      if not (problem := find_damage(self._directory / str(best))):
-        break
-      notes.append(self._put_away(best, problem))
+    restored = None
+    if sound:
+      like = {"params": state.params, "training": _training(state)}
+      loaded = self._load(sound[-1], like)
+      restored = state.replace(params=loaded["params"], **loaded["training"])
+    notes = [
+      self._put_away(step, problem, remove=step == unfinished)
+      for step, problem in unsound.items()
+    ]
     return restored, notes
 
-  def _put_away(self, step: int, problem: str) -> str:
-    directory = self._directory / str(step)
-    aside = self._workdir / "damaged" / str(step)
-    if problem == UNFINISHED:
+  def _put_away(self, step: int, problem: str, *, remove: bool) -> str:
+    directory = self._at(step)
+    if remove:
       shutil.rmtree(directory)
-      where = "removed"
     else:
+      aside = self._workdir / "damaged" / str(step)
       aside.parent.mkdir(exist_ok=True)
       shutil.rmtree(aside, ignore_errors=True)
       os.rename(directory, aside)
-      where = f"moved to damaged/{step}"
-    self._saved.discard(step)
     self._orbax.reload()
+    self._last_saved = self.latest_step()
+    where = "removed" if remove else f"moved to damaged/{step}"
     return f"checkpoint {step} {problem}; {where}"
 
   def load_params(self, checkpoint: str, like: Params) -> tuple[Params, int]:
@@ -221,7 +240,7 @@ class Checkpointer:
       CheckpointError: it does not exist, is damaged, or does not fit.
     """
     step = self._resolve(checkpoint)
-    if problem := find_damage(self._directory / str(step)):
+    if problem := find_damage(self._at(step)):
       raise CheckpointError(
         f"{self._workdir}: checkpoint {step} {problem}; others are "
         + _enumerate([s for s in self.steps() if s != step])
@@ -235,7 +254,7 @@ class Checkpointer:
         f"{self._workdir}: no checkpoint has been saved yet"
       )
     if checkpoint == "latest":
-      return steps[-1]
+      return self._hashed()[-1] if self._hashed() else steps[-1]
     if checkpoint == "best":
       if (best := self.best_step()) is None:
         raise CheckpointError(
@@ -258,49 +277,6 @@ class Checkpointer:
       return self._orbax.load_checkpointables(step, _abstract(like))
 
 
-UNFINISHED = "was not finished"
-
-
-def find_damage(directory: pathlib.Path) -> str | None:
-  """What is wrong with a checkpoint's files; None if they are as saved."""
-  try:
-    wanted = json.loads((directory / MANIFEST).read_bytes())["sha256"]
-  except FileNotFoundError:
-    return UNFINISHED
-  except (OSError, ValueError, KeyError, TypeError):
-    return "is damaged: its manifest.json cannot be read"
-  try:
-    present = _hashes(directory)
-  except OSError as error:
-    return f"is damaged: {error.filename} cannot be read"
-  for name in sorted(wanted):
-    if name not in present:
-      return f"is damaged: {name} is missing"
-    if present[name] != wanted[name]:
-      return f"is damaged: {name} has changed"
-  return None
-
-
-def _write_manifest(directory: pathlib.Path):
-  text = json.dumps({"sha256": _hashes(directory)}, indent=2, sort_keys=True)
-  write_atomically(directory / MANIFEST, text + "\n")
-
-
-def _hashes(directory: pathlib.Path) -> dict[str, str]:
-  hashes = {}
-  for path in sorted(directory.rglob("*")):
-    if path.is_file() and path.name != MANIFEST:
-      with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-      hashes[path.relative_to(directory).as_posix()] = digest
-  return hashes
-
-
-@jax.jit
-def _copy(state):
-  return jax.tree.map(jnp.copy, state)
-
-
 def _training(state: TrainState) -> dict[str, Any]:
   """Everything but the parameters, which evaluation loads on their own."""
   names = ("step", "opt_state", "carry", "key", "plateau")
@@ -317,17 +293,14 @@ def _enumerate(steps) -> str:
   return ", ".join(map(str, steps)) or "none"
 
 
-class _as_checkpoint_error:
+@contextlib.contextmanager
+def _as_checkpoint_error(workdir, step, what="cannot be saved"):
   """Turns what Orbax raises into one line."""
-
-  def __init__(self, workdir, step, what="cannot be saved"):
-    self.what = f"{workdir}: checkpoint {step} {what}"
-
-  def __enter__(self):
-    pass
-
-  def __exit__(self, kind, error, traceback):
-    if isinstance(error, Exception):
-      cause = error.__cause__ or error
-      text = str(cause).strip().splitlines() or [type(cause).__name__]
-      raise CheckpointError(f"{self.what}: {text[0][:300]}") from error
+  try:
+    yield
+  except Exception as error:
+    cause = error.__cause__ or error
+    text = str(cause).strip().splitlines() or [type(cause).__name__]
+    raise CheckpointError(
+      f"{workdir}: checkpoint {step} {what}: {text[0][:300]}"
+    ) from error

@@ -1,5 +1,6 @@
 """Metrics of a run: metrics.jsonl, the record, and TensorBoard files."""
 
+import contextlib
 import json
 import math
 import pathlib
@@ -14,17 +15,17 @@ NAME = "metrics.jsonl"
 
 
 def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
-  """The lines of metrics.jsonl; a last line that a kill cut is left out."""
+  """The lines of metrics.jsonl; a line that a kill cut is left out."""
   try:
     lines = (pathlib.Path(workdir) / NAME).read_text("utf-8").splitlines()
   except FileNotFoundError:
     return []
   rows = []
   for line in lines:
-    try:
-      rows.append(json.loads(line))
-    except ValueError:
-      break
+    with contextlib.suppress(ValueError):
+      row = json.loads(line)
+      if isinstance(row, dict) and isinstance(row.get("step"), int):
+        rows.append(row)
   return rows
 
 

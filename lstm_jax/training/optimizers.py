@@ -42,8 +42,8 @@ class OptimizerConfig:
   }
 
   name: Optimizer = Optimizer.ADAM
-  learning_rate: float = 4e-3
-  schedule: Schedule = Schedule.COSINE
+  learning_rate: float = 1e-3
+  schedule: Schedule = Schedule.CONSTANT
   # steps of linear growth from 0 to the learning rate
   warmup_steps: int = 0
   # cosine: the last step's rate as a fraction of the first's

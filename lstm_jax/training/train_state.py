@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from lstm_jax.array_types import Array, Float, Int, Key, Params, State
+from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
 
@@ -132,6 +132,13 @@ def make_eval_step(structure, task: Task):
     return output.state, task.loss(output, batch)
 
   return eval_step
+
+
+@jax.jit
+def all_finite(tree) -> Bool[Array, ""]:
+  """Whether no number of a tree is infinite or not a number."""
+  leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
+  return jnp.stack(leaves).all()
 
 
 def update_plateau(

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import optax
 from flax import nnx
 
-from lstm_jax import run_directory
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.errors import ConfigError
 from lstm_jax.tasks.base import Task
+from lstm_jax.trained_run import load_run
 from lstm_jax.training import optimizers, train_state
 from lstm_jax.training.train_state import TrainState
 
@@ -36,7 +36,7 @@ def build(
   """
   parent = None
   if config.train.init_from and vocabulary is None:
-    parent = run_directory.load_run(config.train.init_from)
+    parent = load_run(config.train.init_from)
     vocabulary = parent.vocabulary
   task = config.task.load(config.train.batch_size, vocabulary)
   structure, params = train_state.make_model(

@@ -1,0 +1,73 @@
+"""The LSTM with layer normalisation.
+
+Ba, Kiros & Hinton 2016, "Layer Normalization", arXiv 1607.06450, its LSTM:
+
+    (i, f, g, o) = LN(W_x x_t; a_x) + LN(W_h h_{t-1}; a_h) + b
+    c_t = sigmoid(f) * c_{t-1} + sigmoid(i) * tanh(g)
+    h_t = sigmoid(o) * tanh(LN(c_t; a_c) + b_c)
+
+LN(z; a) = a * (z - mean(z)) / sqrt(var(z) + epsilon) over all units of z.
+"""
+
+import dataclasses
+
+import jax.numpy as jnp
+from jax import lax
+
+from lstm_jax import initializers
+from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.cells.lstm import LSTMState
+
+EPSILON = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerNormLSTM(BasicCell):
+  """forget_bias: initial b_f. The gains start at 1."""
+
+  hidden_size: int
+  forget_bias: float = 1.0
+  sums = False
+
+  def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    h = self.hidden_size
+    weights = initializers.lstm_weights(key, input_size, h, self.forget_bias)
+    return weights | {
+      "a_x": jnp.ones(4 * h),
+      "a_h": jnp.ones(4 * h),
+      "a_c": jnp.ones(h),
+      "b_c": jnp.zeros(h),
+    }
+
+  def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
+    zeros = jnp.zeros((batch, self.hidden_size), dtype)
+    return LSTMState(h=zeros, c=zeros)
+
+  def project(
+    self, params: Params, x: Float[Array, "*n d"]
+  ) -> Float[Array, "*n g"]:
+    return layer_norm(x @ params["w_x"], params["a_x"]) + params["b"]
+
+  def step(
+    self,
+    params: Params,
+    z: tuple[Float[Array, "b g"], Float[Array, "b g"]],
+    state: LSTMState,
+    noise: Float[Array, "b h"] | None = None,
+  ) -> LSTMState:
+    """noise: a factor on the cell input."""
+    zx, zh = z
+    i, f, g, o = jnp.split(zx + layer_norm(zh, params["a_h"]), 4, axis=-1)
+    g = jnp.tanh(g) if noise is None else jnp.tanh(g) * noise
+    c = sigmoid(f) * state.c + sigmoid(i) * g
+    normal = layer_norm(c, params["a_c"]) + params["b_c"]
+    return LSTMState(h=sigmoid(o) * jnp.tanh(normal), c=c)
+
+
+def layer_norm(
+  z: Float[Array, "*n g"], gain: Float[Array, "g"]
+) -> Float[Array, "*n g"]:
+  centred = z - z.mean(-1, keepdims=True)
+  variance = jnp.square(centred).mean(-1, keepdims=True)
+  return gain * centred * lax.rsqrt(variance + EPSILON)

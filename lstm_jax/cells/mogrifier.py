@@ -1,0 +1,80 @@
+"""The Mogrifier LSTM: input and hidden state gate each other first.
+
+Melis, Kocisky & Blunsom 2020, "Mogrifier LSTM", ICLR:
+
+    x^r = 2 sigmoid(Q^r h^{r-1}) * x^{r-2}     for odd r
+    h^r = 2 sigmoid(R^r x^{r-1}) * h^{r-2}     for even r, r = 1 ... rounds
+
+and then the LSTM on the last x and h. Q and R may be products of two matrices
+of `rank` columns. With 0 rounds it is the LSTM with forget gate.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax import initializers
+from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.cells.lstm import LSTM, LSTMState
+
+
+@dataclasses.dataclass(frozen=True)
+class MogrifierLSTM(BasicCell):
+  """rank: of Q and R; 0 is full rank. forget_bias: initial b_f."""
+
+  hidden_size: int
+  rounds: int = 5
+  rank: int = 0
+  forget_bias: float = 1.0
+
+  def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    h, d = self.hidden_size, input_size
+    lstm = initializers.lstm_weights(key, d, h, self.forget_bias)
+    # The gates read what the rounds made, so no product can be taken out of the
+    # scan: both matrices are the step's, and the projection passes x on.
+    params = {"u_x": lstm["w_x"], "u_h": lstm["w_h"], "u_b": lstm["b"]}
+    for r in range(1, self.rounds + 1):
+      shape = (h, d) if r % 2 else (d, h)
+      keys = jax.random.split(jax.random.fold_in(key, r))
+      if self.rank:
+        params[f"q{r}_a"] = initializers.lecun_uniform(
+          keys[0], (shape[0], self.rank)
+        )
+        params[f"q{r}_b"] = initializers.lecun_uniform(
+          keys[1], (self.rank, shape[1])
+        )
+      else:
+        params[f"q{r}"] = initializers.lecun_uniform(keys[0], shape)
+    return params
+
+  def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
+    return LSTM(self.hidden_size).initial_state(batch, dtype)
+
+  def project(
+    self, params: Params, x: Float[Array, "*n d"]
+  ) -> Float[Array, "*n d"]:
+    return x
+
+  def step(
+    self,
+    params: Params,
+    z: Float[Array, "b d"],
+    state: LSTMState,
+    noise: Float[Array, "b h"] | None = None,
+  ) -> LSTMState:
+    """z: the input x_t. noise: a factor on the cell input."""
+    x, h = z, state.h
+    for r in range(1, self.rounds + 1):
+      if r % 2:
+        x = 2 * sigmoid(self._product(params, r, h)) * x
+      else:
+        h = 2 * sigmoid(self._product(params, r, x)) * h
+    gates = x @ params["u_x"] + h @ params["u_h"] + params["u_b"]
+    return LSTM(self.hidden_size).step({}, gates, state, noise)
+
+  def _product(self, params, r, a):
+    if self.rank:
+      return a @ params[f"q{r}_a"] @ params[f"q{r}_b"]
+    return a @ params[f"q{r}"]

@@ -1,0 +1,57 @@
+"""The LSTM with peephole connections: gates see the cell state.
+
+Gers, Schraudolph & Schmidhuber 2002, "Learning Precise Timing with LSTM
+Recurrent Networks", JMLR 3:
+
+    i_t = sigmoid(z_i + p_i * c_{t-1})
+    f_t = sigmoid(z_f + p_f * c_{t-1})
+    c_t = f_t * c_{t-1} + i_t * tanh(z_g)
+    o_t = sigmoid(z_o + p_o * c_t)
+    h_t = o_t * tanh(c_t)
+
+where z = W_x x_t + W_h h_{t-1} + b. With p = 0 it is the LSTM with forget gate.
+"""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from lstm_jax import initializers
+from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.cells.lstm import LSTMState
+
+
+@dataclasses.dataclass(frozen=True)
+class PeepholeLSTM(BasicCell):
+  """forget_bias: initial b_f. The peepholes start at 0."""
+
+  hidden_size: int
+  forget_bias: float = 1.0
+
+  def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    weights = initializers.lstm_weights(
+      key, input_size, self.hidden_size, self.forget_bias
+    )
+    zeros = jnp.zeros(self.hidden_size)
+    return weights | {"p_i": zeros, "p_f": zeros, "p_o": zeros}
+
+  def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
+    zeros = jnp.zeros((batch, self.hidden_size), dtype)
+    return LSTMState(h=zeros, c=zeros)
+
+  def step(
+    self,
+    params: Params,
+    z: Float[Array, "b g"],
+    state: LSTMState,
+    noise: Float[Array, "b h"] | None = None,
+  ) -> LSTMState:
+    """noise: a factor on the cell input."""
+    z_i, z_f, z_g, z_o = jnp.split(z, 4, axis=-1)
+    i = sigmoid(z_i + params["p_i"] * state.c)
+    f = sigmoid(z_f + params["p_f"] * state.c)
+    g = jnp.tanh(z_g) if noise is None else jnp.tanh(z_g) * noise
+    c = f * state.c + i * g
+    o = sigmoid(z_o + params["p_o"] * c)
+    return LSTMState(h=o * jnp.tanh(c), c=c)

@@ -1,0 +1,48 @@
+"""The SHA-256 of every file of a checkpoint, in a file beside them.
+
+Orbax commits a checkpoint atomically but loads flipped bytes without a word.
+"""
+
+import hashlib
+import json
+import pathlib
+
+from lstm_jax.files import write_atomically
+
+MANIFEST = "manifest.json"
+UNFINISHED = "was not finished"
+
+
+def find_damage(directory: pathlib.Path) -> str | None:
+  """What is wrong with a checkpoint's files; None if they are as saved."""
+  try:
+    wanted = json.loads((directory / MANIFEST).read_bytes())["sha256"]
+  except FileNotFoundError:
+    return UNFINISHED
+  except (OSError, ValueError, KeyError, TypeError):
+    return "is damaged: its manifest.json cannot be read"
+  try:
+    present = _hashes(directory)
+  except OSError as error:
+    return f"is damaged: {error.filename} cannot be read"
+  for name in sorted(wanted):
+    if name not in present:
+      return f"is damaged: {name} is missing"
+    if present[name] != wanted[name]:
+      return f"is damaged: {name} has changed"
+  return None
+
+
+def write_manifest(directory: pathlib.Path):
+  text = json.dumps({"sha256": _hashes(directory)}, indent=2, sort_keys=True)
+  write_atomically(directory / MANIFEST, text + "\n")
+
+
+def _hashes(directory: pathlib.Path) -> dict[str, str]:
+  hashes = {}
+  for path in sorted(directory.rglob("*")):
+    if path.is_file() and path.name != MANIFEST:
+      with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+      hashes[path.relative_to(directory).as_posix()] = digest
+  return hashes

@@ -1,0 +1,99 @@
+"""The commands evaluate and generate."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import run_main
+
+from experiments import evaluate, generate
+from lstm_jax.errors import UserError
+from lstm_jax.training.metric_writer import read_metrics
+
+
+def test_evaluate(finished_run, capsys):
+  printed = run_main(
+    evaluate, capsys, f"--workdir={finished_run}", "--streams=4"
+  )
+  values = dict(line.split(": ") for line in printed.splitlines()[1:])
+  best = min(
+    row["valid/bits_per_char"]
+    for row in read_metrics(finished_run)
+    if "valid/bits_per_char" in row
+  )
+  assert float(values["bits per char"]) == pytest.approx(best, abs=1e-4)
+  assert values["characters"] == "299"
+  bits, nats = float(values["bits per char"]), float(values["nats per char"])
+  assert bits == pytest.approx(nats / np.log(2), abs=2e-4)
+  assert float(values["perplexity"]) == pytest.approx(np.exp(nats), rel=1e-3)
+  test = run_main(evaluate, capsys, f"--workdir={finished_run}", "--split=test")
+  assert "test split" in test and "characters: 299" in test
+
+
+def test_scoring_a_text(finished_run, capsys, tmp_path):
+  path = tmp_path / "text.txt"
+  path.write_text("red\n\u00fc")
+  printed = run_main(
+    evaluate, capsys, f"--workdir={finished_run}", f"--score={path}"
+  )
+  rows = [line.split("\t") for line in printed.splitlines()[:5]]
+  assert "".join(json.loads(row[1]) for row in rows) == "red\n\u00fc"
+  nats = [float(row[0]) for row in rows]
+  assert "characters: 5" in printed
+  mean = float(printed.split("nats per char: ")[1].split()[0])
+  assert mean == pytest.approx(sum(nats) / 5, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+  "words, message",
+  [
+    ([], "--workdir is missing"),
+    (["--workdir=nowhere"], "no run here"),
+    (["--workdir=RUN", "--checkpoint=7"], "best, latest, "),
+    (["--workdir=RUN", "--split=train"], "should be one of <valid|test>"),
+    (["--workdir=RUN", "--streams=0"], "--streams"),
+    (["--workdir=RUN", "--score=nowhere.txt"], "no such file"),
+    (["--workdir=RUN", "--score=x", "--split=test"], "takes neither"),
+  ],
+)
+def test_wrong_evaluate_commands(finished_run, words, message):
+  words = [w.replace("RUN", str(finished_run)) for w in words]
+  with pytest.raises(UserError) as error:
+    evaluate.main(["evaluate", *words])
+  assert message in str(error.value) and "\n" not in str(error.value)
+
+
+# generate
+
+
+def test_generate(finished_run, capsys):
+  words = [f"--workdir={finished_run}", "--prompt=red", "--length=50"]
+  first = run_main(generate, capsys, *words, "--seed=1")
+  assert first.startswith("red") and len(first) == 3 + 50 + 1
+  assert run_main(generate, capsys, *words, "--seed=1") == first
+  assert run_main(generate, capsys, *words, "--seed=2") != first
+  greedy = run_main(generate, capsys, *words, "--temperature=0")
+  assert run_main(generate, capsys, *words, "--top_k=1") == greedy
+  long = "red green\n" * 100  # longer than the training window of 8
+  printed = run_main(
+    generate, capsys, words[0], f"--prompt={long}", "--length=5"
+  )
+  assert printed.startswith(long) and len(printed) == 1006
+
+
+@pytest.mark.parametrize(
+  "words, message",
+  [
+    (["--prompt=r\u00fcd", "--length=2"], "vocabulary lacks '\\xfc'"),
+    (["--prompt=\udcff"], "vocabulary lacks '\\udcff'"),
+    (["--temperature=-1"], "--temperature"),
+    (["--temperature=nan"], "--temperature"),
+    (["--length=x"], "--length=x"),
+    (["--top_k=-2"], "--top_k"),
+    (["--checkpoint=3"], "no checkpoint"),
+  ],
+)
+def test_wrong_generate_commands(finished_run, words, message):
+  with pytest.raises(UserError) as error:
+    generate.main(["generate", f"--workdir={finished_run}", *words])
+  assert message in str(error.value) and "\n" not in str(error.value)

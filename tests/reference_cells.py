@@ -1,0 +1,120 @@
+"""Every cell in NumPy float64, from the equations in the papers.
+
+Each function takes parameters, one input [b d] and the state as a tuple, and
+returns the next state; the hidden state comes first.
+"""
+
+import numpy as np
+
+
+def sigmoid(z):
+  return 1.0 / (1.0 + np.exp(-z))
+
+
+def lstm_gates(p, x, h):
+  return np.split(x @ p["w_x"] + h @ p["w_h"] + p["b"], 4, axis=1)
+
+
+def lstm(p, x, state, cell):
+  h, c = state
+  i, f, g, o = lstm_gates(p, x, h)
+  c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+  return sigmoid(o) * np.tanh(c), c
+
+
+def peephole(p, x, state, cell):
+  h, c = state
+  i, f, g, o = lstm_gates(p, x, h)
+  i, f = sigmoid(i + p["p_i"] * c), sigmoid(f + p["p_f"] * c)
+  c = f * c + i * np.tanh(g)
+  return sigmoid(o + p["p_o"] * c) * np.tanh(c), c
+
+
+def greff(p, x, state, cell):
+  h, c, gates = state
+  variant = cell.variant
+  z = x @ p["w_x"] + h @ p["w_h"] + p["b"]
+  n = c.shape[1]
+  names = {"NIG": "fgo", "NFG": "igo", "NOG": "ifg", "CIFG": "igo"}
+  names = names.get(variant, "ifgo")
+  z = {name: z[:, k * n : (k + 1) * n] for k, name in enumerate(names)}
+  if variant == "FGR":
+    back = gates @ p["w_gates"]
+    for k, name in enumerate("ifo"):
+      z[name] = z[name] + back[:, k * n : (k + 1) * n]
+  peep = {k: 0.0 if variant == "NP" else p.get(f"p_{k}") for k in "ifo"}
+  i = 1.0 if variant == "NIG" else sigmoid(z["i"] + peep["i"] * c)
+  if variant == "NFG":
+    f = 1.0
+  elif variant == "CIFG":
+    f = 1.0 - i
+  else:
+    f = sigmoid(z["f"] + peep["f"] * c)
+  c = f * c + i * (z["g"] if variant == "NIAF" else np.tanh(z["g"]))
+  o = 1.0 if variant == "NOG" else sigmoid(z["o"] + peep["o"] * c)
+  h = o * (c if variant == "NOAF" else np.tanh(c))
+  if variant == "FGR":
+    gates = np.concatenate([i, f, o], 1)
+  return h, c, gates
+
+
+def projection(p, x, state, cell):
+  h, c = lstm(p, x, state, cell)
+  return h @ p["w_r"], c
+
+
+def layer_norm(p, x, state, cell):
+  def normal(z):
+    return (z - z.mean(1, keepdims=True)) / np.sqrt(
+      z.var(1, keepdims=True) + 1e-5
+    )
+
+  h, c = state
+  z = p["a_x"] * normal(x @ p["w_x"]) + p["a_h"] * normal(h @ p["w_h"])
+  i, f, g, o = np.split(z + p["b"], 4, axis=1)
+  c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+  return sigmoid(o) * np.tanh(p["a_c"] * normal(c) + p["b_c"]), c
+
+
+def multiplicative(p, x, state, cell):
+  h, _ = state
+  n = h.shape[1]
+  m = (x @ p["w_x"][:, 4 * n :]) * (h @ p["w_h"])
+  inner = {"w_x": p["w_x"][:, : 4 * n], "w_h": p["w_m"], "b": p["b"]}
+  return lstm(inner, x, (m, state[1]), cell)
+
+
+def mogrifier(p, x, state, cell):
+  h, c = state
+  for r in range(1, cell.rounds + 1):
+    q = p[f"q{r}_a"] @ p[f"q{r}_b"] if cell.rank else p[f"q{r}"]
+    if r % 2 == 1:
+      x = 2 * sigmoid(h @ q) * x
+    else:
+      h = 2 * sigmoid(x @ q) * h
+  inner = {"w_x": p["u_x"], "w_h": p["u_h"], "b": p["u_b"]}
+  return lstm(inner, x, (h, c), cell)
+
+
+def gru(p, x, state, cell):
+  (h,) = state
+  xr, xu, xn = np.split(x @ p["w_x"] + p["b"], 3, axis=1)
+  hr, hu, hn = np.split(h @ p["w_h"], 3, axis=1)
+  n = np.tanh(xn + sigmoid(xr + hr) * (hn + p["b_hn"]))
+  u = sigmoid(xu + hu)
+  return ((1 - u) * n + u * h,)
+
+
+def rnn(p, x, state, cell):
+  (h,) = state
+  z = x @ p["w_x"] + h @ p["w_h"] + p["b"]
+  return (np.tanh(z) if cell.nonlinearity == "tanh" else np.maximum(z, 0.0),)
+
+
+def run(step, cell, params, x, state):
+  """x [b t d] -> hidden states [b t h] and the final state."""
+  outputs = []
+  for t in range(x.shape[1]):
+    state = step(params, x[:, t], state, cell)
+    outputs.append(state[0])
+  return np.stack(outputs, 1), state
