@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+import jax
 from absl import flags
 from ml_collections import config_flags
 
@@ -20,6 +21,7 @@ from lstm_jax import config as config_lib
 from lstm_jax.config import Config
 from lstm_jax.errors import ConfigError, UserError
 
+PLATFORMS = ("cpu", "gpu", "tpu")
 EXIT_ERROR, EXIT_SAVED_ON_SIGTERM, EXIT_SAVED_ON_SIGINT = 2, 75, 130
 
 
@@ -27,6 +29,10 @@ def run_command(main: Callable[[list[str]], int | None]):
   """Runs main(argv) as a process: a UserError is one line and exit code 2."""
   # Orbax logs the traceback of every error that it also raises.
   logging.getLogger("absl").setLevel(logging.CRITICAL)
+  if sys.stdout is None:  # closed by the caller
+    sys.stdout = open(os.devnull, "w")
+  for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(errors="backslashreplace")
   try:
     sys.exit(main(sys.argv) or 0)
   except UserError as error:
@@ -34,7 +40,18 @@ def run_command(main: Callable[[list[str]], int | None]):
     sys.exit(EXIT_ERROR)
   except BrokenPipeError:  # the reader of our output has gone
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(1)
+    print("error: nobody reads the output any more; stopped", file=sys.stderr)
+    sys.exit(EXIT_ERROR)
+  except jax.errors.JaxRuntimeError as error:
+    if "memory" not in str(error).lower():
+      raise
+    reason = str(error).splitlines()[0][:200]
+    print(
+      f"error: out of memory: {reason}; lower train.batch_size, task.window or"
+      " model.hidden_sizes",
+      file=sys.stderr,
+    )
+    sys.exit(EXIT_ERROR)
   except OSError as error:  # a full disk, a directory that went away
     print(f"error: {error}", file=sys.stderr)
     sys.exit(EXIT_ERROR)

@@ -15,7 +15,12 @@ import numpy as np
 from absl import flags
 from flax import nnx
 
-from experiments.command_line import new_flags, parse_flags, run_command
+from experiments.command_line import (
+  PLATFORMS,
+  new_flags,
+  parse_flags,
+  run_command,
+)
 from lstm_jax import runtime
 from lstm_jax.data.text import read_text
 from lstm_jax.errors import ConfigError, RunError
@@ -84,24 +89,28 @@ def main(argv: list[str]):
   flags.DEFINE_string(
     "score", None, "a UTF-8 text to score instead", flag_values=values
   )
-  flags.DEFINE_string("platform", "", "cpu, gpu or tpu", flag_values=values)
+  flags.DEFINE_enum(
+    "platform", None, PLATFORMS, "where to compute", flag_values=values
+  )
   parse_flags(values, argv, __doc__, required=("workdir",))
   if values.score is not None and (
     values["split"].present or values["streams"].present
   ):
     raise ConfigError("--score takes neither --split nor --streams")
-  runtime.setup(values.platform)
+  runtime.setup(values.platform or "")
   text = read_text(values.score) if values.score is not None else None
   run, step = load_checkpoint(values.workdir, values.checkpoint)
   if text is None:
-    print(f"checkpoint {step}, {values.split} split")
     scores = evaluate_split(run, values.workdir, values.split, values.streams)
+    print(f"checkpoint {step}, {values.split} split")
   else:
     nats = score_text(run, text)
     for value, character in zip(nats, text, strict=True):
       print(f"{value:.4f}\t{json.dumps(character, ensure_ascii=False)}")
     sums = Sums(float(nats.sum()), len(nats))
     scores = {"characters": len(nats), **CharLM.scores(sums)}
+    if unknown := run.vocabulary.unknown(text):
+      scores["unknown_characters"] = sum(map(text.count, unknown))
   for name, value in scores.items():
     shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
     print(f"{name.replace('_', ' ')}: {shown}")

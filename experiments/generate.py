@@ -8,7 +8,12 @@ is carried through it and on.
 
 from absl import flags
 
-from experiments.command_line import new_flags, parse_flags, run_command
+from experiments.command_line import (
+  PLATFORMS,
+  new_flags,
+  parse_flags,
+  run_command,
+)
 from lstm_jax import runtime
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.sampling import generate
@@ -68,11 +73,13 @@ def main(argv: list[str]):
     upper_bound=2**32 - 1,
     flag_values=values,
   )
-  flags.DEFINE_string("platform", "", "cpu, gpu or tpu", flag_values=values)
+  flags.DEFINE_enum(
+    "platform", None, PLATFORMS, "where to compute", flag_values=values
+  )
   parse_flags(values, argv, __doc__, required=("workdir",))
   if values.temperature != values.temperature:
     raise ConfigError("--temperature: must be a number, got nan")
-  runtime.setup(values.platform)
+  runtime.setup(values.platform or "")
   run = load_run(values.workdir, values.checkpoint)
   prompt = encode_prompt(run, values.prompt)
   print(values.prompt, end="", flush=True)

@@ -5,10 +5,6 @@ python -m experiments.plot --workdir=runs/char_lm
 
 import pathlib
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from absl import flags
 
@@ -26,6 +22,13 @@ def plot_run(workdir: str | pathlib.Path) -> pathlib.Path:
   Raises:
     RunError: the run has no metrics yet.
   """
+  # Imported late: it takes a second, and complains where HOME is read-only.
+  import matplotlib
+
+  matplotlib.use("Agg")
+  import matplotlib.pyplot as plt
+
+  workdir = pathlib.Path(workdir).expanduser()
   rows = read_metrics(workdir)
   names = [name for row in rows for name in row if name.startswith("train/")]
   if not names:
@@ -55,11 +58,11 @@ def plot_run(workdir: str | pathlib.Path) -> pathlib.Path:
     axes.set_ylim(low - 0.05 * (top - low + 0.5), top + 0.6 * (top - low + 0.5))
   axes.set_xlabel("updates")
   axes.set_ylabel(score.replace("_per_", " per "))
-  axes.set_title(pathlib.Path(workdir).absolute().name)
+  axes.set_title(workdir.absolute().name)
   axes.grid(alpha=0.25)
   axes.spines[["top", "right"]].set_visible(False)
   axes.legend(frameon=False)
-  path = pathlib.Path(workdir) / NAME
+  path = workdir / NAME
   figure.savefig(path, dpi=130)
   plt.close(figure)
   return path

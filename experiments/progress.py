@@ -7,7 +7,6 @@ plain ones.
 
 import math
 import pathlib
-import sys
 import time
 
 from rich.console import Console
@@ -39,11 +38,12 @@ class ProgressReport:
     self._per_epoch, self._unit, self._token = steps_per_epoch, unit, token
     self._started = self._first = None  # when, and at which step
     self._live = None
-    if sys.stdout.isatty():
+    console = Console(soft_wrap=False)
+    if console.is_terminal and not console.is_dumb_terminal:
       self._live = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
-        console=Console(soft_wrap=False),
+        console=console,
         auto_refresh=False,
         expand=True,
         transient=True,

@@ -1,10 +1,11 @@
-"""SIGTERM and Ctrl-C as a flag that the training loop looks at."""
+"""SIGTERM, SIGHUP and Ctrl-C as a flag that the training loop looks at."""
 
 import signal
+import sys
 
 
 class StopSignal:
-  """Remembers the first SIGTERM or SIGINT; a second SIGINT interrupts at once.
+  """Remembers the first signal; a SIGINT after it interrupts at once.
 
   `number` is None until a signal arrives. Use as a context manager.
   """
@@ -15,7 +16,7 @@ class StopSignal:
   def __enter__(self):
     self._before = {
       number: signal.signal(number, self._receive)
-      for number in (signal.SIGTERM, signal.SIGINT)
+      for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     }
     return self
 
@@ -26,5 +27,6 @@ class StopSignal:
   def _receive(self, number, frame):
     if self.number is None:
       self.number = number
+      print("\nstopping; Ctrl-C stops at once, without saving", file=sys.stderr)
     elif number == signal.SIGINT:
       raise KeyboardInterrupt

@@ -9,6 +9,8 @@ checkpoint.
 75, Ctrl-C saves and exits with 130.
 """
 
+import contextlib
+import itertools
 import math
 import pathlib
 import shlex
@@ -27,7 +29,7 @@ from experiments.signals import StopSignal
 from lstm_jax import experiment as experiment_lib
 from lstm_jax import run_directory, runtime
 from lstm_jax.config import Config
-from lstm_jax.errors import ConfigError
+from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.metrics import Sums
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.sampling import generate
@@ -56,6 +58,7 @@ def train(
     )
     resuming = (path / "checkpoints").is_dir()
     vocabulary = run_directory.read_vocabulary(path) if resuming else None
+    print(f"reading {config.task.corpus} and making the model", flush=True)
     experiment, state = experiment_lib.build(config, vocabulary)
     task = experiment.task
     run_directory.check_data(path, task.record)
@@ -92,11 +95,11 @@ def train(
           report.note(
             f"stopped and saved at step {step}; the same command goes on there"
           )
-          if stop.number == signal.SIGTERM:
-            return command_line.EXIT_SAVED_ON_SIGTERM
-          return command_line.EXIT_SAVED_ON_SIGINT
+          if stop.number == signal.SIGINT:
+            return command_line.EXIT_SAVED_ON_SIGINT
+          return command_line.EXIT_SAVED_ON_SIGTERM
         checkpointer.wait()
-        finish(config, experiment, state, checkpointer, report, path)
+        finish(config, experiment, state, checkpointer, report, path, stop)
   return 0
 
 
@@ -147,7 +150,7 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
   return state
 
 
-def finish(config, experiment, state, checkpointer, report, path):
+def finish(config, experiment, state, checkpointer, report, path, stop):
   """Digest, picture, best score and a sample, when the last step is done."""
   task = experiment.task
   report.note(f"parameters sha256 {digest(state.params)}")
@@ -155,13 +158,15 @@ def finish(config, experiment, state, checkpointer, report, path):
   nats = checkpointer.validation_losses()[step]
   best = task.scores(Sums(nats, 1.0))[task.headline]
   report.note(f"best validation {best:.4f} {_unit(task)} at step {step}")
-  report.note(f"learning curve in {_short(plot_run(path))}")
+  with contextlib.suppress(RunError):  # somebody took metrics.jsonl away
+    report.note(f"learning curve in {_short(plot_run(path))}")
   if config.run.sample_length:
     blocks = generate(
       nnx.merge(experiment.structure, params),
       task.vocabulary.encode("\n"),
       config.run.sample_length,
     )
+    blocks = itertools.takewhile(lambda _: stop.number is None, blocks)
     text = "".join(task.vocabulary.decode(block) for block in blocks)
     report.note(f"a sample of {len(text)} {task.token}s:\n{text}")
 
@@ -170,11 +175,13 @@ def _describe(config, experiment, state, path) -> str:
   layers = ", ".join(map(str, config.model.hidden_sizes))
   device = jax.devices()[0]
   step = int(state.step)
+  count = experiment.task.record["unknown_characters"]["train"]
+  unknown = f"; the vocabulary lacks {count:,} of its characters" * bool(count)
   return (
     f"{_short(path)}: {config.model.cell} ({layers}),"
     f" {parameter_count(state.params):,} parameters,"
     f" {experiment.task.record['corpus']}, {device.platform},"
-    f" {f'going on from step {step}' if step else 'a new run'}"
+    f" {f'going on from step {step}' if step else 'a new run'}" + unknown
   )
 
 

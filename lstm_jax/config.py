@@ -171,7 +171,7 @@ def _check(config, path):
 
 
 def _check_choice(where, value, known):
-  if value not in known:
+  if not isinstance(value, str) or value not in known:
     raise ConfigError(
       f'{where}: unknown name "{value}"' + suggest(str(value), known)
     )
@@ -182,10 +182,13 @@ def _check_type(where, value, wanted):
   if typing.get_origin(wanted) is tuple:
     kind, leaves = typing.get_args(wanted)[0], value
     if not isinstance(value, tuple):
-      raise ConfigError(f"{where}: must be a tuple, got {value!r}")
+      raise ConfigError(f"{where}: must be {type_name(())}, got {value!r}")
   for leaf in leaves:
     if not (type(leaf) is kind or (kind is float and type(leaf) is int)):
-      raise ConfigError(f"{where}: must be {_example(kind)}, got {leaf!r}")
+      wanted, got = _example(kind), value
+      if leaves is value:
+        wanted, got = type_name(value), show(value)
+      raise ConfigError(f"{where}: must be {wanted}, got {got!r}")
     if kind is float and not math.isfinite(leaf):
       raise ConfigError(f"{where}: must be finite, got {leaf}")
 

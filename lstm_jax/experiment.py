@@ -8,7 +8,7 @@ from flax import nnx
 
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import CharVocabulary
-from lstm_jax.errors import ConfigError
+from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.tasks.base import Task
 from lstm_jax.trained_run import load_run
 from lstm_jax.training import optimizers, train_state
@@ -36,7 +36,10 @@ def build(
   """
   parent = None
   if config.train.init_from and vocabulary is None:
-    parent = load_run(config.train.init_from)
+    try:
+      parent = load_run(config.train.init_from)
+    except RunError as error:
+      raise ConfigError(f"train.init_from: {error}") from None
     vocabulary = parent.vocabulary
   task = config.task.load(config.train.batch_size, vocabulary)
   structure, params = train_state.make_model(

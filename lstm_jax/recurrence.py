@@ -95,7 +95,7 @@ def unroll(
     if flags is not None and flags.shape != x.shape[:2]:
       raise ValueError(f"{name} must be {x.shape[:2]}, got {flags.shape}")
   if state is None:
-    state = cell.initial_state(x.shape[0], x.dtype)
+    state = cell.initial_state(x.shape[0], jnp.result_type(x, *params.values()))
   if reset is not None and reverse:
     # Backwards, a document begins at the step before the next one's first.
     reset = jnp.pad(reset[:, 1:], ((0, 0), (0, 1)), constant_values=False)

@@ -134,7 +134,8 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
     raise ConfigError(
       f"--extend_to={extend_to}: the run already has {old.train.steps} steps"
     )
-  ignore = ("train.steps",) if extend_to else ()
+  # The text is compared by its digest: it may have moved.
+  ignore = ("task.corpus", *(["train.steps"] if extend_to else []))
   if changed := differences(old, config, ignore):
     advice = "take another --workdir"
     if [line.split(":")[0] for line in changed] == ["train.steps"]:
@@ -184,7 +185,7 @@ def read_record(workdir: str | pathlib.Path) -> dict[str, Any]:
   """
   try:
     record = json.loads(_read(workdir, "run.json"))
-    if not (isinstance(record["data"], dict) and record["starts"]):
+    if not isinstance(record["data"] | {}, dict) or not record["starts"][0]:
       raise ValueError("data or starts are not as they were written")
     return record
   except FileNotFoundError:
@@ -214,7 +215,8 @@ def check_data(path: pathlib.Path, data: dict[str, Any]):
   changed = [k for k in old if k != "corpus" and old[k] != data.get(k)]
   if changed:
     raise RunError(
-      f"{path}: the data changed since the run began (from {old['corpus']} to"
+      f"{path}: the data changed since the run began (from"
+      f" {old.get('corpus')} to"
       f" {data['corpus']}: {', '.join(changed)}); a resumed run needs the same"
       " text, a new one another --workdir"
     )

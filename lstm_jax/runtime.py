@@ -36,12 +36,14 @@ def setup(
   if platform:
     jax.config.update("jax_platforms", platform)
   use_compilation_cache(compilation_cache)
+  jax.config.update("jax_enable_x64", False)  # whatever the environment says
   try:
     jax.devices()
-  except RuntimeError as error:
-    reason = str(error).splitlines()[0]
+  except (RuntimeError, AssertionError) as error:
+    wanted = platform or os.environ.get("JAX_PLATFORMS") or "default"
+    reason = (str(error).splitlines() or [""])[0]
     raise ConfigError(
-      f'platform: "{platform or "default"}" is not available: {reason}'
+      f'platform: "{wanted}" is not available here: {reason}'
     ) from None
 
 

@@ -191,19 +191,21 @@ def test_a_damaged_best_is_found_on_resume(tmp_path):
   assert steps(tmp_path) == ([2, 3], 3)
 
 
-def test_a_best_that_lost_its_metrics_is_not_passed_over(tmp_path):
+@pytest.mark.parametrize("damage", [damage_empty, damage_truncate, "remove"])
+def test_damage_to_what_orbax_reads_first(tmp_path, damage):
   save(tmp_path, 1.0, 3.0, 2.0)
-  shutil.rmtree(tmp_path / "checkpoints/1/metrics")
-  with (
-    Checkpointer(tmp_path) as checkpointer,
-    pytest.raises(
-      CheckpointError, match="1 is damaged: its metrics are missing"
-    ),
-  ):
-    checkpointer.load_params("best", make_state().params)
+  file = tmp_path / "checkpoints/1/metrics/metrics"
+  shutil.rmtree(file.parent) if damage == "remove" else damage(file)
+  with Checkpointer(tmp_path) as checkpointer:
+    assert checkpointer.load_params("latest", make_state().params)[1] == 3
+    with pytest.raises(CheckpointError, match="1 is damaged: metrics/"):
+      checkpointer.load_params("best", make_state().params)
   with Checkpointer(tmp_path, writing=True) as checkpointer:
-    _, notes = checkpointer.restore_latest(make_state())
+    state, notes = checkpointer.restore_latest(make_state())
+    assert int(state.step) == 3
+    checkpointer.save(make_state(4), 4.0)
   assert notes[0].startswith("checkpoint 1 is damaged: metrics/")
+  assert steps(tmp_path) == ([3, 4], 3)
 
 
 def test_only_the_last_save_can_be_unfinished(tmp_path):
@@ -221,9 +223,16 @@ def test_only_the_last_save_can_be_unfinished(tmp_path):
 def test_a_save_that_fails_is_one_line(tmp_path):
   with pytest.raises(CheckpointError, match="checkpoint 1 cannot be saved"):
     with Checkpointer(tmp_path, writing=True) as checkpointer:
+      checkpointer.restore_latest(make_state())
       shutil.rmtree(tmp_path / "checkpoints")
       (tmp_path / "checkpoints").write_text("in the way")
       checkpointer.save(make_state(1), 1.0)
+
+
+def test_checkpoints_in_the_way(tmp_path):
+  (tmp_path / "checkpoints").write_text("a file")
+  with pytest.raises(CheckpointError, match="cannot be used: File exists"):
+    Checkpointer(tmp_path, writing=True)
 
 
 def test_a_named_checkpoint_is_never_another(three, tmp_path):

@@ -56,8 +56,11 @@ def test_overrides():
     ([TINY, "--config.train.steps"], "must be an integer, got ''"),
     ([TINY, "--config.optimizer.name=adm"], "must be one of sgd, momentum"),
     ([TINY, "--config.model.tied=maybe"], "must be true or false"),
-    ([TINY, "--config.model.hidden_sizes=1.5,2"], "must be an integer"),
-    ([TINY, "--config.model.hidden_sizes=a"], "must be an integer"),
+    (
+      [TINY, "--config.model.hidden_sizes=1.5,2"],
+      "must be integers with commas",
+    ),
+    ([TINY, "--config.model.hidden_sizes=a"], "must be integers with commas"),
     ([TINY, "--config.model.hidden_sizes[4]=2"], "one by one; give all"),
     ([TINY, "--config.optimizer.learning_rate=nan"], "must be finite"),
     ([TINY, "--config.model.cell=ltsm"], 'did you mean "lstm"?'),

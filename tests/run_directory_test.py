@@ -150,3 +150,30 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
     write_atomically(path, "new \ud800")
   assert path.read_text() == "old"
   assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_text_may_move(finished_run, corpus):
+  config = make_small_config(corpus)
+  config.task.corpus = "elsewhere.txt"  # its digest is compared instead
+  assert check_config(finished_run, config, 0) is config
+
+
+def test_an_extension_is_checked(finished_run, corpus):
+  with pytest.raises(ConfigError, match="train.steps: must be at least 1"):
+    check_config(finished_run, make_small_config(corpus), 10**10)
+
+
+@pytest.mark.parametrize(
+  "text", ["[1, 2]", "3", "null", '{"data": [1]}', '{"data": {}, "starts": 3}']
+)
+def test_a_record_that_is_none(tmp_path, text):
+  (tmp_path / "run.json").write_text(text)
+  with pytest.raises(RunError, match="run.json: cannot be read"):
+    read_record(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/run", "a" * 300, "a\0b"])
+def test_names_that_cannot_be(name):
+  for use in (read_config, lambda path: claim(path).__enter__()):
+    with pytest.raises(RunError):
+      use(name)

@@ -128,7 +128,7 @@ def test_init_from_takes_the_parameters(finished_run, corpus, tmp_path):
   with pytest.raises(ConfigError, match="has another model: .* is .* there"):
     build(config)
   config.train.init_from = str(tmp_path / "nowhere")
-  with pytest.raises(RunError, match="no run here"):
+  with pytest.raises(ConfigError, match="train.init_from: .* no run here"):
     build(config)
 
 
@@ -144,7 +144,7 @@ def test_a_resumed_run_needs_its_parent_no_more(finished_run, corpus, tmp_path):
   shutil.copytree(tmp_path / "run", killed)
   shutil.rmtree(killed / "checkpoints")
   (killed / "checkpoints").mkdir()
-  with pytest.raises(RunError, match="no run here"):
+  with pytest.raises(ConfigError, match="train.init_from: .* no run here"):
     train.train(config, str(killed))
   assert train.train(config, str(tmp_path / "run")) == 0
   assert read_record(tmp_path / "run")["starts"][-1]["from_step"] == 12

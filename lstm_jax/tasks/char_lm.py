@@ -94,6 +94,10 @@ class CharLM:
       "corpus": corpus.source,
       "corpus_sha256": corpus.digest,
       "characters": {k: len(t) for k, t in self._tokens.items()},
+      "unknown_characters": {
+        k: int((t == CharVocabulary.UNKNOWN).sum())
+        for k, t in self._tokens.items()
+      },
       "vocabulary_size": len(self.vocabulary),
       "vocabulary_sha256": hashlib.sha256(
         self.vocabulary.characters.encode()

@@ -6,10 +6,12 @@ does not match it is never loaded. This is the only module that imports Orbax.
 
 import concurrent.futures
 import contextlib
+import functools
 import math
 import os
 import pathlib
 import shutil
+import time
 from typing import Any
 
 import jax
@@ -18,9 +20,9 @@ from orbax.checkpoint import v1 as ocp
 from lstm_jax.array_types import Params
 from lstm_jax.errors import CheckpointError
 from lstm_jax.training.manifest import (
-  MANIFEST,
   UNFINISHED,
   find_damage,
+  read_loss,
   write_manifest,
 )
 from lstm_jax.training.train_state import TrainState, shape_difference
@@ -36,17 +38,32 @@ class Checkpointer:
   def __init__(self, workdir: str | pathlib.Path, *, writing: bool = False):
     self._workdir = pathlib.Path(workdir).absolute()
     self._directory = self._workdir / "checkpoints"
-    policies = ocp.training.preservation_policies
     if not writing and not self._directory.is_dir():
       raise CheckpointError(
         f"{workdir}: no checkpoint here; train first, with python -m"
         f" experiments.train --config=FILE --workdir={workdir}"
       )
+    if writing:
+      try:
+        self._directory.mkdir(exist_ok=True)
+      except OSError as error:
+        raise CheckpointError(
+          f"{self._directory}: cannot be used: {error.strerror}"
+        ) from None
+    self._worker = concurrent.futures.ThreadPoolExecutor(1)
+    self._saving = None  # (step, loss, orbax's response)
+    self._hashing = None  # (step, future of its manifest)
+    self._last_saved = None
+
+  @functools.cached_property
+  def _orbax(self):
+    """What writes checkpoints, opened once damaged ones are put away."""
+    context = ocp.Context()
     # When a directory cannot be made in the background, Orbax's other threads
     # wait minutes for it, and the process with them.
-    context = ocp.Context()
     context.asynchronous.create_directories_asynchronously = False
-    self._orbax = ocp.training.Checkpointer(
+    policies = ocp.training.preservation_policies
+    return ocp.training.Checkpointer(
       self._directory,
       context=context,
       preservation_policy=policies.AnyPreservationPolicy(
@@ -59,12 +76,8 @@ class Checkpointer:
           ),
         ]
       ),
-      cleanup_tmp_directories=writing,
+      cleanup_tmp_directories=True,
     )
-    self._worker = concurrent.futures.ThreadPoolExecutor(1)
-    self._saving = None  # (step, orbax's response)
-    self._hashing = None  # (step, future of its manifest)
-    self._last_saved = self.latest_step()
 
   def __enter__(self):
     return self
@@ -72,8 +85,9 @@ class Checkpointer:
   def __exit__(self, kind, error, traceback):
     try:
       self.wait()
-      with _as_checkpoint_error(self._workdir, "of the last step"):
-        self._orbax.close()
+      if "_orbax" in self.__dict__:
+        with _as_checkpoint_error(self._workdir, "of the last step"):
+          self._orbax.close()
     except Exception:
       if error is None:
         raise  # else the error under way says what was wrong first
@@ -82,7 +96,8 @@ class Checkpointer:
 
   def steps(self) -> list[int]:
     """Steps of the checkpoints in the directory, sound or not."""
-    return sorted(checkpoint.step for checkpoint in self._orbax.checkpoints)
+    names = (path.name for path in self._directory.iterdir())
+    return sorted(int(name) for name in names if name.isdecimal())
 
   def _at(self, step: int) -> pathlib.Path:
     return self._directory / str(step)
@@ -96,25 +111,13 @@ class Checkpointer:
     return min(losses, key=lambda step: (losses[step], -step), default=None)
 
   def validation_losses(self) -> dict[int, float]:
-    """Nats a token of each checkpoint that was validated.
-
-    Raises:
-      CheckpointError: a checkpoint has lost its metrics.
-    """
-    losses = {}
-    for checkpoint in self._orbax.checkpoints:
-      if checkpoint.step in self._hashed():
-        if not checkpoint.metrics:
-          raise CheckpointError(
-            f"{self._workdir}: checkpoint {checkpoint.step} is damaged: its"
-            " metrics are missing; the best one cannot be told"
-          )
-        losses[checkpoint.step] = checkpoint.metrics["loss"]
-    return {step: loss for step, loss in losses.items() if math.isfinite(loss)}
-
-  def _hashed(self) -> list[int]:
-    """Steps with a manifest: a run under way may be about to write one."""
-    return [s for s in self.steps() if (self._at(s) / MANIFEST).exists()]
+    """Nats a token of each finished checkpoint that was validated."""
+    losses = {step: read_loss(self._at(step)) for step in self.steps()}
+    return {
+      step: loss
+      for step, loss in losses.items()
+      if loss is not None and math.isfinite(loss)
+    }
 
   def save(self, state: TrainState, validation_nats: float = math.inf):
     """Starts to save a state under its step, once the save before it is done.
@@ -138,7 +141,7 @@ class Checkpointer:
         force=True,
         overwrite=True,
       )
-    self._saving = step, response
+    self._saving = step, loss, response
     self._last_saved = step
 
   def poll(self):
@@ -159,12 +162,12 @@ class Checkpointer:
     self._finish_hashing()
 
   def _commit(self):
-    (step, response), self._saving = self._saving, None
+    (step, loss, response), self._saving = self._saving, None
     with _as_checkpoint_error(self._workdir, step):
       response.result()
     self._finish_hashing()
-    directory = self._at(step)
-    self._hashing = step, self._worker.submit(write_manifest, directory)
+    writing = self._worker.submit(write_manifest, self._at(step), loss)
+    self._hashing = step, writing
 
   def _finish_hashing(self):
     if self._hashing:
@@ -204,15 +207,16 @@ class Checkpointer:
         f"{self._workdir}: no sound checkpoint is left: checkpoint {step}"
         f" {unsound[step]}; start again in another --workdir"
       )
+    notes = [
+      self._put_away(step, problem, remove=step == unfinished)
+      for step, problem in unsound.items()
+    ]
+    self._last_saved = self.latest_step()
     restored = None
     if sound:
       like = {"params": state.params, "training": _training(state)}
       loaded = self._load(sound[-1], like)
       restored = state.replace(params=loaded["params"], **loaded["training"])
-    notes = [
-      self._put_away(step, problem, remove=step == unfinished)
-      for step, problem in unsound.items()
-    ]
     return restored, notes
 
   def _put_away(self, step: int, problem: str, *, remove: bool) -> str:
@@ -224,8 +228,6 @@ class Checkpointer:
       aside.parent.mkdir(exist_ok=True)
       shutil.rmtree(aside, ignore_errors=True)
       os.rename(directory, aside)
-    self._orbax.reload()
-    self._last_saved = self.latest_step()
     where = "removed" if remove else f"moved to damaged/{step}"
     return f"checkpoint {step} {problem}; {where}"
 
@@ -239,13 +241,17 @@ class Checkpointer:
     Raises:
       CheckpointError: it does not exist, is damaged, or does not fit.
     """
-    step = self._resolve(checkpoint)
-    if problem := find_damage(self._at(step)):
-      raise CheckpointError(
-        f"{self._workdir}: checkpoint {step} {problem}; others are "
-        + _enumerate([s for s in self.steps() if s != step])
-      )
-    return self._load(step, {"params": like})["params"], step
+    for attempt in range(3):
+      step = self._resolve(checkpoint)
+      problem = find_damage(self._at(step))
+      if not problem:
+        return self._load(step, {"params": like})["params"], step
+      if attempt < 2:
+        time.sleep(0.5)  # a run under way may have replaced or be writing it
+    raise CheckpointError(
+      f"{self._workdir}: checkpoint {step} {problem}; others are "
+      + _enumerate([s for s in self.steps() if s != step])
+    )
 
   def _resolve(self, checkpoint: str) -> int:
     steps = self.steps()
@@ -254,7 +260,8 @@ class Checkpointer:
         f"{self._workdir}: no checkpoint has been saved yet"
       )
     if checkpoint == "latest":
-      return self._hashed()[-1] if self._hashed() else steps[-1]
+      finished = [s for s in steps if read_loss(self._at(s)) is not None]
+      return (finished or steps)[-1]
     if checkpoint == "best":
       if (best := self.best_step()) is None:
         raise CheckpointError(
@@ -271,10 +278,10 @@ class Checkpointer:
 
   def _load(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
     with _as_checkpoint_error(self._workdir, step, "cannot be loaded"):
-      saved = self._orbax.checkpointables_metadata(step).metadata["params"]
+      saved = ocp.checkpointables_metadata(self._at(step)).metadata["params"]
       if problem := shape_difference(saved, like["params"]):
         raise ValueError(f"it is of another model: {problem}")
-      return self._orbax.load_checkpointables(step, _abstract(like))
+      return ocp.load_checkpointables(self._at(step), _abstract(like))
 
 
 def _training(state: TrainState) -> dict[str, Any]:

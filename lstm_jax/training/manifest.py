@@ -1,4 +1,4 @@
-"""The SHA-256 of every file of a checkpoint, in a file beside them.
+"""The SHA-256 of every file of a checkpoint, and its loss, beside them.
 
 Orbax commits a checkpoint atomically but loads flipped bytes without a word.
 """
@@ -33,8 +33,18 @@ def find_damage(directory: pathlib.Path) -> str | None:
   return None
 
 
-def write_manifest(directory: pathlib.Path):
-  text = json.dumps({"sha256": _hashes(directory)}, indent=2, sort_keys=True)
+def read_loss(directory: pathlib.Path) -> float | None:
+  """The validation loss that the manifest holds; None without a manifest."""
+  try:
+    return float(json.loads((directory / MANIFEST).read_bytes())["loss"])
+  except (OSError, ValueError, KeyError, TypeError):
+    return None
+
+
+def write_manifest(directory: pathlib.Path, loss: float):
+  """loss: nats a token on validation, infinite where there was none."""
+  contents = {"loss": loss, "sha256": _hashes(directory)}
+  text = json.dumps(contents, indent=2, sort_keys=True)
   write_atomically(directory / MANIFEST, text + "\n")
 
 

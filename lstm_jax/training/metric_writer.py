@@ -17,9 +17,12 @@ NAME = "metrics.jsonl"
 def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
   """The lines of metrics.jsonl; a line that a kill cut is left out."""
   try:
-    lines = (pathlib.Path(workdir) / NAME).read_text("utf-8").splitlines()
+    path = pathlib.Path(workdir) / NAME
+    lines = path.read_text("utf-8", errors="replace").splitlines()
   except FileNotFoundError:
     return []
+  except OSError as error:
+    raise RunError(f"{path}: cannot be read: {error.strerror}") from None
   rows = []
   for line in lines:
     with contextlib.suppress(ValueError):
