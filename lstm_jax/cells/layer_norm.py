@@ -17,7 +17,7 @@ from jax import lax
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
-from lstm_jax.cells.lstm import LSTMState
+from lstm_jax.cells.lstm import LSTM, LSTMState
 
 EPSILON = 1e-5
 
@@ -41,8 +41,7 @@ class LayerNormLSTM(BasicCell):
     }
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
-    zeros = jnp.zeros((batch, self.hidden_size), dtype)
-    return LSTMState(h=zeros, c=zeros)
+    return LSTM(self.hidden_size).initial_state(batch, dtype)
 
   def project(
     self, params: Params, x: Float[Array, "*n d"]

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
-from lstm_jax.cells.lstm import LSTMState
+from lstm_jax.cells.lstm import LSTM, LSTMState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +37,7 @@ class PeepholeLSTM(BasicCell):
     return weights | {"p_i": zeros, "p_f": zeros, "p_o": zeros}
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
-    zeros = jnp.zeros((batch, self.hidden_size), dtype)
-    return LSTMState(h=zeros, c=zeros)
+    return LSTM(self.hidden_size).initial_state(batch, dtype)
 
   def step(
     self,
