@@ -131,6 +131,21 @@ def test_damage_to_any_file_is_found(three, tmp_path, damage):
   assert find_damage(three / "checkpoints/3") is None
 
 
+def test_a_changed_loss_in_the_manifest_is_found(tmp_path):
+  save(tmp_path, 3.0, 2.0)
+  manifest = tmp_path / "checkpoints/1/manifest.json"
+  text = manifest.read_text()
+  assert '"loss": 3.0' in text
+  manifest.write_text(text.replace('"loss": 3.0', '"loss": 1.0'))
+  assert "manifest.json is not as it was written" in find_damage(
+    manifest.parent
+  )
+  assert steps(tmp_path) == ([1, 2], 2)
+  for text in ("3", "null", "[]", "{}", '{"seal": 1}', "{"):
+    manifest.write_text(text)
+    assert "not as it was written" in find_damage(manifest.parent)
+
+
 def test_the_newest_sound_checkpoint_is_used(three, tmp_path):
   path = tmp_path / "run"
   shutil.copytree(three, path)

@@ -6,6 +6,7 @@ Orbax commits a checkpoint atomically but loads flipped bytes without a word.
 import hashlib
 import json
 import pathlib
+from typing import Any
 
 from lstm_jax.files import write_atomically
 
@@ -16,11 +17,11 @@ UNFINISHED = "was not finished"
 def find_damage(directory: pathlib.Path) -> str | None:
   """What is wrong with a checkpoint's files; None if they are as saved."""
   try:
-    wanted = json.loads((directory / MANIFEST).read_bytes())["sha256"]
+    wanted = _read(directory)["sha256"]
   except FileNotFoundError:
     return UNFINISHED
   except (OSError, ValueError, KeyError, TypeError):
-    return "is damaged: its manifest.json cannot be read"
+    return "is damaged: its manifest.json is not as it was written"
   try:
     present = _hashes(directory)
   except OSError as error:
@@ -34,9 +35,9 @@ def find_damage(directory: pathlib.Path) -> str | None:
 
 
 def read_loss(directory: pathlib.Path) -> float | None:
-  """The validation loss that the manifest holds; None without a manifest."""
+  """The validation loss that the manifest holds; None without a sound one."""
   try:
-    return float(json.loads((directory / MANIFEST).read_bytes())["loss"])
+    return float(_read(directory)["loss"])
   except (OSError, ValueError, KeyError, TypeError):
     return None
 
@@ -44,8 +45,23 @@ def read_loss(directory: pathlib.Path) -> float | None:
 def write_manifest(directory: pathlib.Path, loss: float):
   """loss: nats a token on validation, infinite where there was none."""
   contents = {"loss": loss, "sha256": _hashes(directory)}
-  text = json.dumps(contents, indent=2, sort_keys=True)
+  sealed = contents | {"seal": _seal(contents)}
+  text = json.dumps(sealed, indent=2, sort_keys=True)
   write_atomically(directory / MANIFEST, text + "\n")
+
+
+def _read(directory: pathlib.Path) -> dict[str, Any]:
+  """The manifest's contents; raises ValueError if they are not as written."""
+  sealed = json.loads((directory / MANIFEST).read_bytes())
+  contents = {"loss": sealed["loss"], "sha256": sealed["sha256"]}
+  if sealed["seal"] != _seal(contents):
+    raise ValueError("the seal does not match")
+  return contents
+
+
+def _seal(contents: dict[str, Any]) -> str:
+  text = json.dumps(contents, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _hashes(directory: pathlib.Path) -> dict[str, str]:
