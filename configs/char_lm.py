@@ -31,7 +31,6 @@ def get_config(variant: str = "") -> Config:
       hidden_sizes=(256,),
       embedding_size=64,
       tied=False,
-      dropout=0.0,
       chunk=16,
     ),
     optimizer=OptimizerConfig(
@@ -68,7 +67,9 @@ def get_config(variant: str = "") -> Config:
     case "large":
       config.model.hidden_sizes = (1024, 1024)
       config.model.embedding_size = 256
-      config.model.dropout = 0.3
+      config.model.dropout.input = 0.3
+      config.model.dropout.between = 0.3
+      config.model.dropout.output = 0.3
       config.optimizer.learning_rate = 1e-3
       config.optimizer.warmup_steps = 500
       config.train.steps = 20_000

@@ -19,7 +19,7 @@ from ml_collections import config_flags
 
 from lstm_jax import config as config_lib
 from lstm_jax.config import Config
-from lstm_jax.errors import ConfigError, UserError
+from lstm_jax.errors import ConfigError, UserError, suggest
 
 PLATFORMS = ("cpu", "gpu", "tpu")
 EXIT_ERROR, EXIT_SAVED_ON_SIGTERM, EXIT_SAVED_ON_SIGINT = 2, 75, 130
@@ -220,9 +220,7 @@ def _check_field(name, known):
     raise ConfigError(
       f"{name} is a group of fields; set one of {', '.join(inside)}"
     )
-  raise ConfigError(
-    f'unknown config field "{name}"' + config_lib.suggest(name, known)
-  )
+  raise ConfigError(f'unknown config field "{name}"' + suggest(name, known))
 
 
 def _wrong_value(known, name, value) -> ConfigError:

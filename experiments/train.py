@@ -35,6 +35,7 @@ from lstm_jax.models.language_model import parameter_count
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import digest
 from lstm_jax.training.checkpointing import Checkpointer
+from lstm_jax.training.data_parallel import COPIES, choose_devices, place
 from lstm_jax.training.evaluation import make_evaluation
 from lstm_jax.training.metric_writer import MetricWriter
 from lstm_jax.training.train_state import all_finite, update_plateau
@@ -51,26 +52,22 @@ def train(
   """
   with StopSignal() as stop, run_directory.claim(workdir) as path:
     config = run_directory.check_config(path, config, extend_to)
-    runtime.setup(
-      config.run.platform,
-      config.run.tune_allocator,
-      config.run.compilation_cache,
-    )
+    devices = start_process(config, run_directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
     vocabulary = run_directory.read_vocabulary(path) if resuming else None
     print(f"reading {config.task.corpus} and making the model", flush=True)
-    experiment, state = experiment_lib.build(config, vocabulary)
+    experiment, state = experiment_lib.build(config, vocabulary, devices)
     task = experiment.task
     run_directory.check_data(path, task.record)
     run_directory.write_config(path, config, task.vocabulary)
     with Checkpointer(path, writing=True) as checkpointer:
       restored, notes = checkpointer.restore_latest(state)
       if restored is None and resuming:  # killed before its first checkpoint
-        _, state = experiment_lib.build(config)
+        _, state = experiment_lib.build(config, None, devices)
       state = restored or state
       step = int(state.step)
       notes += run_directory.write_start(
-        path, task.record, parameter_count(state.params), step, command
+        path, task.record, parameter_count(state.params), step, command, devices
       )
       with (
         MetricWriter(path, step, config.run.tensorboard) as writer,
@@ -106,9 +103,13 @@ def train(
 def loop(config, experiment, state, checkpointer, writer, report, stop):
   """Updates until the last step or a signal; returns the state."""
   task, settings = experiment.task, config.train
-  data = jax.device_put(task.train)
+  data = place(jax.device_put(task.train), experiment.mesh, COPIES)
   validate = make_evaluation(
-    experiment.structure, task, "valid", settings.validation_streams
+    experiment.structure,
+    task,
+    "valid",
+    settings.validation_streams,
+    experiment.mesh,
   )
   meter = Meter(config, task, writer, report, checkpointer)
   step = int(state.step)
@@ -169,6 +170,42 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
     blocks = itertools.takewhile(lambda _: stop.number is None, blocks)
     text = "".join(task.vocabulary.decode(block) for block in blocks)
     report.note(f"a sample of {len(text)} {task.token}s:\n{text}")
+
+
+def start_process(config: Config, starts: list[dict]) -> int:
+  """Sets up JAX and returns how many devices share a batch.
+
+  That is as many as asked for, else as at the run's last start, else what is
+  fast; `starts` is what run.json tells of them.
+
+  Raises:
+    ConfigError: the platform is not available, or has too few devices.
+  """
+  run, cores = config.run, runtime.cores()
+  devices = run.devices
+  if not devices and starts:
+    devices = starts[-1].get("devices", 1)
+  elif not devices and run.platform in ("", "cpu"):
+    devices = choose_devices(
+      config.train.batch_size, config.model.hidden_sizes, cores
+    )
+  runtime.setup(
+    run.platform,
+    run.tune_allocator,
+    run.compilation_cache,
+    devices=devices,
+    threads=run.threads,
+  )
+  available = jax.device_count()
+  if available < run.devices:
+    raise ConfigError(
+      f"run.devices: {run.devices} asked for, {available} available"
+    )
+  if run.devices or starts:
+    return min(max(devices, 1), available)
+  # Chosen for a CPU with so many cores; an accelerator takes the whole batch.
+  fits = jax.default_backend() == "cpu" and 1 <= devices <= available
+  return devices if fits else 1
 
 
 def _describe(config, experiment, state, path) -> str:

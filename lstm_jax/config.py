@@ -6,7 +6,6 @@ its value here or in the file; no default hides in code.
 """
 
 import dataclasses
-import difflib
 import enum
 import json
 import math
@@ -14,7 +13,7 @@ import types
 import typing
 from typing import Any, ClassVar
 
-from lstm_jax.errors import ConfigError
+from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.models.config import MODELS, LanguageModelConfig
 from lstm_jax.tasks.char_lm import CharLMConfig
 from lstm_jax.tasks.registry import TASKS
@@ -47,18 +46,25 @@ class TrainConfig:
 
 @dataclasses.dataclass(slots=True)
 class RunConfig:
-  """How a run is carried out. Nothing here changes its numbers, and a resumed
-  run may change all of it."""
+  """How a run is carried out. Nothing here changes its numbers but by float32
+  rounding (platform, devices), and a resumed run may change all of it."""
 
   CHOICES: ClassVar = {"platform": ("", "cpu", "gpu", "tpu")}
   RANGES: ClassVar = {
     "log_every": (1, 2**31 - 1),
     "save_every": (0, 2**31 - 1),
     "sample_length": (0, 10**6),
+    "devices": (0, 10**6),
+    "threads": (0, 10**6),
   }
 
   # "cpu", "gpu" or "tpu"; empty is the best there is
   platform: str = ""
+  # devices that share the rows of each batch; on CPU these are cores. 0 is one,
+  # but as many as there are on a CPU where the layers are small
+  devices: int = 0
+  # threads of the CPU; 0 is one a core
+  threads: int = 0
   # updates between lines of metrics.jsonl
   log_every: int = 20
   # updates between checkpoints besides those of the validations; 0 is none
@@ -99,18 +105,6 @@ def fields(config: Any, prefix: str = "") -> dict[str, Any]:
   return leaves
 
 
-def suggest(word: str, known) -> str:
-  """ "; did you mean ...?" with the nearest known word, or what is known."""
-  known = [str(k) for k in known if str(k)]
-  near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-  if not near:  # the last part may be right and the path wrong
-    tail = word.rsplit(".", 1)[-1]
-    near = [k for k in known if k.rsplit(".", 1)[-1] == tail][:1]
-  if near:
-    return f'; did you mean "{near[0]}"?'
-  return "; known: " + ", ".join(known)
-
-
 def validate(config: Config) -> Config:
   """Checks every leaf's type, finiteness, range and choice, then what fields
   say together; returns the config.
@@ -124,6 +118,11 @@ def validate(config: Config) -> Config:
   if warmup >= steps:
     raise ConfigError(
       f"optimizer.warmup_steps: {warmup} leaves none of the {steps} train.steps"
+    )
+  batch, devices = config.train.batch_size, config.run.devices
+  if devices and batch % devices:
+    raise ConfigError(
+      f"run.devices: train.batch_size {batch} cannot be split over {devices}"
     )
   return config
 

@@ -1,5 +1,7 @@
 """Errors a user can mend. Commands print them as one line and exit with 2."""
 
+import difflib
+
 
 class UserError(Exception):
   """Says in one line what was wrong, where, and what to do."""
@@ -24,3 +26,15 @@ class RunError(UserError):
 
 class CheckpointError(RunError):
   """A checkpoint is missing, damaged or does not fit."""
+
+
+def suggest(word: str, known) -> str:
+  """ "; did you mean ...?" with the nearest known word, or what is known."""
+  known = [str(k) for k in known if str(k)]
+  near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+  if not near:  # the last part may be right and the path wrong
+    tail = word.rsplit(".", 1)[-1]
+    near = [k for k in known if k.rsplit(".", 1)[-1] == tail][:1]
+  if near:
+    return f'; did you mean "{near[0]}"?'
+  return "; known: " + ", ".join(known)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import CharVocabulary
@@ -12,6 +13,7 @@ from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.tasks.base import Task
 from lstm_jax.trained_run import load_run
 from lstm_jax.training import optimizers, train_state
+from lstm_jax.training.data_parallel import make_mesh
 from lstm_jax.training.train_state import TrainState
 
 
@@ -20,15 +22,19 @@ class Experiment(NamedTuple):
   structure: Any  # nnx.merge(structure, params) is the model
   plateau: optax.GradientTransformationExtraArgs | None
   train_step: Callable  # (state, data) -> (state, metrics)
+  mesh: Mesh | None  # devices that share the rows of a batch
 
 
 def build(
-  config: Config, vocabulary: CharVocabulary | None = None
+  config: Config,
+  vocabulary: CharVocabulary | None = None,
+  devices: int = 1,
 ) -> tuple[Experiment, TrainState]:
   """Loads the data and makes the model and its initial train state.
 
   vocabulary: that of the run to go on with. Its parameters are about to be
     restored, so that train.init_from is not looked at.
+  devices: to split each batch over.
 
   Raises:
     DataError: the corpus cannot be used.
@@ -62,5 +68,7 @@ def build(
   state = train_state.init_state(
     params, carry, optimizer, plateau, config.train.seed
   )
-  step = train_state.make_train_step(structure, task, optimizer, schedule)
-  return Experiment(task, structure, plateau, step), state
+  mesh = make_mesh(devices)
+  step = train_state.make_train_step(structure, task, optimizer, schedule, mesh)
+  state = train_state.place_state(state, mesh)
+  return Experiment(task, structure, plateau, step, mesh), state

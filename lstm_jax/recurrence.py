@@ -7,14 +7,17 @@ Arrays are batch-major.
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
+from lstm_jax import cudnn
 from lstm_jax.array_types import Array, Bool, Float, Int, Params, PyTree, State
 from lstm_jax.cells.base import Cell
 from lstm_jax.scan import Aside, Noise, Plan, run_autodiff, run_fused
+
+_TINY_INPUT = 4  # features up to which inputs are projected inside the step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,26 +25,40 @@ class Options:
   """How a recurrence is computed; never what it computes.
 
   chunk: project the inputs and form the weight gradients for this many time
-    steps at a time; 0 takes the whole sequence at once. Less memory traffic on
-    long sequences, more small matrix products on short ones.
+    steps at a time; 0 chooses from the shape. Less memory traffic on long
+    sequences, more small matrix products on short ones.
   memory: "full" keeps what the backward pass needs of every step; "sqrt" keeps
     the state of every sqrt(t)-th step and computes the rest again, at the price
     of a second forward pass. It sets the chunk.
   backward: "fused", the hand-written backward pass, or "autodiff", which JAX
     can also differentiate forwards and twice.
+  engine: "scan", one step after the other; "parallel", all steps of a chunk at
+    once, for cells that have no recurrent product; "cudnn", for the plain LSTM
+    on NVIDIA GPUs (`cudnn.py`); "auto" takes "parallel" where it can serve,
+    else "scan".
+  unroll: steps in one iteration of the loop. On CPU it gains nothing and
+    lengthens compilation.
   """
 
   chunk: int = 0
   memory: str = "full"
   backward: str = "fused"
+  engine: str = "auto"
+  unroll: int = 1
+
+  CHOICES: ClassVar = {
+    "memory": ("full", "sqrt"),
+    "backward": ("fused", "autodiff"),
+    "engine": ("auto", "scan", "parallel", "cudnn"),
+  }
 
   def __post_init__(self):
-    if self.chunk < 0:
-      raise ValueError(f"chunk must be 0 or more, got {self.chunk}")
-    for name, known in (
-      ("memory", ("full", "sqrt")),
-      ("backward", ("fused", "autodiff")),
-    ):
+    for name, least in (("chunk", 0), ("unroll", 1)):
+      if getattr(self, name) < least:
+        raise ValueError(
+          f"{name} must be {least} or more, got {getattr(self, name)}"
+        )
+    for name, known in self.CHOICES.items():
       if getattr(self, name) not in known:
         raise ValueError(
           f"{name} must be one of {known}, got {getattr(self, name)!r}"
@@ -79,13 +96,17 @@ def unroll(
       of the outputs.
     options: how to compute it.
 
+  Products are computed in the type of `x`, sums, gates and states in the wider
+  of `x` and the parameters: bfloat16 inputs with float32 parameters are mixed
+  precision. The outputs have the type of `x`.
+
   Returns:
     The outputs [b t h] and the state after the last step, which continues the
     sequence when it is passed to the next call.
 
   Raises:
-    ValueError: the inputs are not [b t d], d is not that of the parameters, or
-      mask or reset are not [b t].
+    ValueError: the inputs are not [b t d], d is not that of the parameters,
+      mask or reset are not [b t], or the engine cannot serve this call.
   """
   if x.ndim != 3:
     raise ValueError(f"inputs must be [batch, time, features], got {x.shape}")
@@ -96,21 +117,72 @@ def unroll(
       raise ValueError(f"{name} must be {x.shape[:2]}, got {flags.shape}")
   if state is None:
     state = cell.initial_state(x.shape[0], jnp.result_type(x, *params.values()))
+  extras = {
+    "mask": mask is not None,
+    "reset": reset is not None,
+    "noise": bool(jax.tree.leaves(noise)),
+    "state of every step": return_states,
+    'backward="autodiff"': options.backward == "autodiff",
+    'memory="sqrt"': options.memory == "sqrt",
+  }
   if reset is not None and reverse:
     # Backwards, a document begins at the step before the next one's first.
     reset = jnp.pad(reset[:, 1:], ((0, 0), (0, 1)), constant_values=False)
   if mask is not None:
     x = jnp.where(mask[:, :, None], x, 0)  # not even a NaN gets in
-  aside = jax.tree.map(_swap, Aside(mask, reset, noise))
-  x = _swap(x)
-  if reverse:
-    x, aside = jax.tree.map(_flip, (x, aside))
-  plan = Plan(cell, return_states, _chunk(options, x.shape[0]), options.memory)
+  flip = _flip if reverse else lambda a: a
+  x, mask, reset = jax.tree.map(flip, (x, mask, reset))
+  engine = _engine(options.engine, cell, params, x, extras)
+  if engine == "cudnn":
+    y, state = cudnn.run(params, x, state)
+  elif engine == "parallel":
+    y, state = cell.parallel(params, x, state, mask, reset, options.chunk)
+  else:
+    noise = jax.tree.map(flip, noise)
+    aside = jax.tree.map(_swap, Aside(mask, reset, noise))
+    y, state = _scan(
+      cell, params, _swap(x), state, aside, return_states, options
+    )
+    y = jax.tree.map(_swap, y)
+  return jax.tree.map(flip, y), state
+
+
+def _engine(engine, cell, params, x, extras):
+  """Which engine computes a call.
+
+  Raises:
+    ValueError: the one asked for cannot.
+  """
+  if engine == "cudnn":
+    if reason := cudnn.obstacle(cell, params, x, extras):
+      raise ValueError(f'engine="cudnn" cannot serve this call: {reason}')
+  if engine in ("auto", "parallel"):
+    wanted = ("noise", "state of every step")
+    reason = next(
+      (f"it has no {name}" for name in wanted if extras[name]), None
+    )
+    if not hasattr(cell, "parallel"):
+      reason = f"{type(cell).__name__} needs the state of the step before"
+    if reason is None:
+      return "parallel"
+    if engine == "parallel":
+      raise ValueError(f'engine="parallel" cannot serve this call: {reason}')
+  return "cudnn" if engine == "cudnn" else "scan"
+
+
+def _scan(cell, params, x, state, aside, return_states, options):
+  time, batch, features = x.shape[:3]
+  plan = Plan(
+    cell,
+    return_states,
+    chunk=_chunk(options, time),
+    project_inside=features <= _TINY_INPUT,
+    unroll=options.unroll,
+    memory=options.memory,
+    dtype=x.dtype,
+  )
   run = run_autodiff if options.backward == "autodiff" else run_fused
-  y, state = run(plan, params, x, state, aside)
-  if reverse:
-    y = jax.tree.map(_flip, y)
-  return jax.tree.map(_swap, y), state
+  return run(plan, params, x, state, aside)
 
 
 def length_mask(lengths: Int[Array, "b"], time: int) -> Bool[Array, "b t"]:
@@ -123,18 +195,20 @@ def bidirectional(
   params: tuple[Params, Params],
   x: Float[Array, "b t d"],
   state: tuple[State, State] | None = None,
+  *,
+  noise: tuple[Noise, Noise] = (Noise(), Noise()),
   **arguments: Any,
 ) -> tuple[Float[Array, "b t two_h"], tuple[State, State]]:
   """One cell forwards, one backwards, side by side (Schuster & Paliwal 1997).
 
   Each row is reversed inside its own length, and each document inside itself.
-  The arguments are those of `unroll`.
+  The other arguments are those of `unroll`.
   """
   states = (None, None) if state is None else state
   (forth, s_forth), (back, s_back) = (
-    unroll(cell, p, x, s, reverse=reverse, **arguments)
-    for cell, p, s, reverse in zip(
-      cells, params, states, (False, True), strict=True
+    unroll(cell, p, x, s, noise=n, reverse=reverse, **arguments)
+    for cell, p, s, n, reverse in zip(
+      cells, params, states, noise, (False, True), strict=True
     )
   )
   return jnp.concatenate([forth, back], -1), (s_forth, s_back)
@@ -151,4 +225,5 @@ def _swap(a):
 
 
 def _flip(a):
-  return jnp.flip(a, 0)
+  """Backwards in time; [b 1 ...], the same at every step, stays as it is."""
+  return jnp.flip(a, 1)

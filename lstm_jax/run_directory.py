@@ -243,6 +243,7 @@ def write_start(
   parameters: int,
   step: int,
   command: str,
+  devices: int = 1,
 ) -> list[str]:
   """Adds to run.json what starts here: command, code, versions and device.
 
@@ -265,7 +266,7 @@ def write_start(
     "host": platform.node(),
     "platform": device.platform,
     "device": device.device_kind,
-    "devices": jax.device_count(),
+    "devices": devices,
     "cpu_cores": os.cpu_count(),
   }
   starts = read_record(path)["starts"]

@@ -20,6 +20,9 @@ def setup(
   platform: str = "",
   tune_allocator: bool = True,
   compilation_cache: str = "user",
+  *,
+  devices: int = 1,
+  threads: int = 0,
 ):
   """Sets up JAX for a training or evaluation process.
 
@@ -27,10 +30,21 @@ def setup(
     platform: "cpu", "gpu", "tpu", or "" for the best there is.
     tune_allocator: see `tune_glibc`.
     compilation_cache: see `use_compilation_cache`.
+    devices: of a CPU, each one thread, to split batches over. More than one
+      takes the threads from the single products, so that it is for layers too
+      small to use them. Accelerators are not concerned.
+    threads: of the CPU; 0 is one a core.
 
   Raises:
     ConfigError: the platform is not available here.
   """
+  if threads:
+    os.environ["NPROC"] = str(threads)  # read by XLA's thread pools
+  if devices > 1:
+    _add_xla_flags(
+      f"--xla_force_host_platform_device_count={devices}",
+      "--xla_cpu_multi_thread_eigen=false",
+    )
   if tune_allocator:
     tune_glibc()
   if platform:
@@ -45,6 +59,22 @@ def setup(
     raise ConfigError(
       f'platform: "{wanted}" is not available here: {reason}'
     ) from None
+
+
+def _add_xla_flags(*new: str):
+  """Sets flags of XLA, which reads them when the backend starts."""
+  names = {flag.split("=")[0] for flag in new}
+  old = os.environ.get("XLA_FLAGS", "").split()
+  kept = [flag for flag in old if flag.split("=")[0] not in names]
+  os.environ["XLA_FLAGS"] = " ".join([*kept, *new])
+
+
+def cores() -> int:
+  """Cores that this process may use."""
+  try:
+    return len(os.sched_getaffinity(0))
+  except AttributeError:  # macOS
+    return os.cpu_count() or 1
 
 
 def tune_glibc() -> bool:

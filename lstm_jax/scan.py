@@ -12,7 +12,7 @@ Arrays are time-major in this file.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -49,8 +49,11 @@ class Plan(NamedTuple):
 
   cell: Cell
   return_states: bool
-  chunk: int
+  chunk: int  # time steps whose inputs are projected at once
+  project_inside: bool  # or in each step
+  unroll: int  # steps in one iteration of the loop
   memory: str
+  dtype: Any  # of the inputs, the products and the outputs
 
 
 def _where(flags, a, b):
@@ -108,7 +111,7 @@ def _step(plan, pointwise, z, before, aside):
     new = _where(aside.mask, new, before)
   if plan.return_states:
     return new, new
-  y = plan.cell.output(new)
+  y = plan.cell.output(new).astype(plan.dtype)
   if aside.mask is not None:
     y = _where(aside.mask, y, jnp.zeros_like(y))
   return new, y
@@ -118,8 +121,13 @@ def _gate_inputs(plan, params, zx, before, aside):
   if "w_h" not in params:
     return zx
   r = _recurrent_input(plan, _pointwise(params), before, aside)
-  zh = r @ params["w_h"]
+  zh = _product(r, params["w_h"])
   return zx + zh if plan.cell.sums else (zx, zh)
+
+
+def _product(r, w):
+  """r w, multiplied in the type of w and summed in that of r."""
+  return jnp.matmul(r.astype(w.dtype), w, preferred_element_type=r.dtype)
 
 
 def _forward(plan, params, x, state, aside, constant, *, save):
@@ -128,13 +136,18 @@ def _forward(plan, params, x, state, aside, constant, *, save):
 
   def step(state, inputs):
     zx, varying = inputs
+    if plan.project_inside:
+      zx = plan.cell.project(params, zx)
     aside = _merge(varying, constant)
     before = _before(plan, state, aside)
     z = _gate_inputs(plan, params, zx, before, aside)
     new, y = _step(plan, _pointwise(params), z, before, aside)
     return new, ((y, before, z) if save else y)
 
-  return lax.scan(step, state, (plan.cell.project(params, x), aside))
+  if "w_h" in params:
+    params = params | {"w_h": params["w_h"].astype(plan.dtype)}
+  zx = x if plan.project_inside else plan.cell.project(params, x)
+  return lax.scan(step, state, (zx, aside), unroll=plan.unroll)
 
 
 def run_autodiff(plan, params, x, state, aside):
@@ -183,7 +196,8 @@ def _run_backward(plan, kept, cotangents):
   varying, constant = _split_constants(aside)
   recurrent = "w_h" in params
   if recurrent:
-    w_h_transposed = params["w_h"].T  # once, not in every step
+    # Once, not in every step.
+    w_h_transposed = params["w_h"].astype(plan.dtype).T
 
   def step(carry, inputs):
     dstate, dpointwise = carry
@@ -194,7 +208,7 @@ def _run_backward(plan, kept, cotangents):
     )
     dp, dz, dbefore = vjp((dstate, dy))
     if recurrent:
-      dr = (dz if cell.sums else dz[1]) @ w_h_transposed
+      dr = _product(dz if cell.sums else dz[1], w_h_transposed)
       _, vjp = jax.vjp(
         lambda p, s: _recurrent_input(plan, p, s, aside), pointwise, before
       )
@@ -218,6 +232,7 @@ def _run_backward(plan, kept, cotangents):
       (dstate, jax.tree.map(jnp.zeros_like, pointwise)),
       (dy, before, z, varying),
       reverse=True,
+      unroll=plan.unroll,
     )
     dzx, dzh = (dz, dz) if cell.sums or not recurrent else dz
     _, vjp = jax.vjp(cell.project, params, x)
@@ -225,7 +240,12 @@ def _run_backward(plan, kept, cotangents):
     dchunk |= {k: _add(dchunk[k], dpointwise[k]) for k in pointwise}
     if recurrent:
       r = _recurrent_input(plan, pointwise, before, _merge(varying, constant))
-      dchunk["w_h"] += jnp.einsum("tbr,tbg->rg", r, dzh)
+      dchunk["w_h"] += jnp.einsum(
+        "tbr,tbg->rg",
+        r.astype(plan.dtype),
+        dzh.astype(plan.dtype),
+        preferred_element_type=dzh.dtype,
+      )
     return (dstate, _add(dparams, dchunk)), (dx, None)
 
   zeros = jax.tree.map(jnp.zeros_like, params)

@@ -20,20 +20,22 @@ from absl import flags
 from flax import nnx
 
 from experiments.command_line import new_flags, parse_config, run_command
-from experiments.train import train
-from lstm_jax import runtime
+from experiments.train import start_process, train
 from lstm_jax.experiment import build
 from lstm_jax.sampling import generate
+from lstm_jax.training.data_parallel import COPIES, place
 from lstm_jax.training.metric_writer import read_metrics
 
 
-def measure_updates(config, steps: int, rounds: int) -> dict[str, float]:
+def measure_updates(
+  config, steps: int, rounds: int, devices: int
+) -> dict[str, float]:
   """Median seconds of an update with each backward pass."""
   runs = {}
   for backward in ("fused", "autodiff"):
     config.model.backward = backward
-    experiment, state = build(config)
-    data = jax.device_put(experiment.task.train)
+    experiment, state = build(config, devices=devices)
+    data = place(jax.device_put(experiment.task.train), experiment.mesh, COPIES)
     runs[backward] = [experiment.train_step, state, data, []]
   config.model.backward = "fused"
   for number in range(rounds + 1):  # the first compiles and warms up
@@ -94,12 +96,14 @@ def main(argv: list[str]):
   if not any(word.split("=")[0] == "--config" for word in argv):
     argv = [*argv, "--config=configs/char_lm.py"]
   config = parse_config(argv, values, __doc__)
-  run = config.run
-  runtime.setup(run.platform, run.tune_allocator, run.compilation_cache)
+  devices = start_process(config, [])
   device = jax.devices()[0]
-  print(f"{device.platform} ({device.device_kind}), jax {jax.__version__}")
+  print(
+    f"{device.platform} ({device.device_kind}), jax {jax.__version__},"
+    f" {devices} devices share a batch"
+  )
   tokens = config.train.batch_size * config.task.window
-  updates = measure_updates(config, values.steps, values.rounds)
+  updates = measure_updates(config, values.steps, values.rounds, devices)
   for name, seconds in updates.items():
     print(
       f"update, {name} backward: {1e3 * seconds:.1f} ms,"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import operator
 
 import pytest
 from conftest import CONFIGS, variants
@@ -39,12 +40,20 @@ def test_json_round_trip(file):
     ("optimizer.learning_rate", float("inf"), "must be finite, got inf"),
     ("optimizer.learning_rate", "fast", "must be a number, got 'fast'"),
     ("optimizer.name", "adam", "must be one of sgd, momentum, adam"),
-    ("model.dropout", 1.0, "model.dropout: must be at least 0 and at most"),
+    (
+      "model.dropout.input",
+      1.0,
+      "model.dropout.input: must be at least 0 and at most",
+    ),
     ("model.hidden_sizes", (), "give at least one layer"),
     ("model.hidden_sizes", (8, 1.5), "integers with commas between them, got"),
     ("model.hidden_sizes", (8, 0), "must be at least 1"),
     ("model.hidden_sizes", 8, "integers with commas between them, got 8"),
     ("model.tied", True, "--config.model.embedding_size=16"),
+    ("model.cell", "lsmt", 'unknown name "lsmt"; did you mean "lstm"?'),
+    ("model.cell", "lstm,gru", "2 names for 1 model.hidden_sizes"),
+    ("model.options.rank", 2, 'the cell "lstm" does not take it'),
+    ("model.engine", "gpu", 'unknown name "gpu"'),
     ("model.options", 3, "model.options: must be a CellOptions"),
     ("optimizer.warmup_steps", 40, "leaves none of the 40 train.steps"),
     ("task.corpus", "a\0b", "task.corpus: a NUL byte"),
@@ -52,12 +61,23 @@ def test_json_round_trip(file):
 )
 def test_wrong_values_are_named(path, value, message):
   config = char_lm.get_config("tiny")
-  parent, name = path.split(".")
-  setattr(getattr(config, parent), name, value)
+  parent, name = path.rsplit(".", 1)
+  setattr(operator.attrgetter(parent)(config), name, value)
   with pytest.raises(ConfigError) as error:
     validate(config)
   assert message in str(error.value)
   assert "\n" not in str(error.value)
+
+
+def test_dropout_needs_something_to_act_on():
+  config = char_lm.get_config("tiny")
+  config.model.cell = "lstm,mogrifier"
+  config.model.hidden_sizes = (8, 8)
+  config.model.dropout.recurrent = 0.5
+  with pytest.raises(
+    ConfigError, match='model.dropout.recurrent: the cell "mog'
+  ):
+    validate(config)
 
 
 def test_every_number_has_a_range():

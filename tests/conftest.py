@@ -1,9 +1,11 @@
-"""Tests run on the CPU, with a compilation cache of their own."""
+"""Tests run on eight virtual CPU devices, with a compilation cache of their
+own."""
 
 import os
 import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lstm_jax_tests_")
 
 import pathlib
@@ -82,7 +84,8 @@ def make_small_config(corpus: str) -> Config:
   config.task.window = 8
   config.task.limit = 0
   config.model.hidden_sizes = (8,)
-  config.model.dropout = 0.1
+  config.model.dropout.between = 0.1
+  config.model.dropout.output = 0.1
   config.train.steps = 12
   config.train.batch_size = 4
   config.train.validate_every = 6

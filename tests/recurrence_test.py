@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lstm_jax import LSTM, LSTMState, Options, unroll
 
-B, T, D, H = 3, 7, 4, 5
+B, T, D, H = 3, 7, 6, 5  # more than 4 features: projected before the scan
 
 
 def problem(seed=0, b=B, t=T, d=D, h=H):

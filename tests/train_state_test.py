@@ -9,6 +9,7 @@ from flax import nnx
 
 from lstm_jax.config import Config
 from lstm_jax.experiment import build
+from lstm_jax.layers.dropout import Dropout
 from lstm_jax.training.evaluation import make_evaluation
 from lstm_jax.training.optimizers import Optimizer, Schedule
 from lstm_jax.training.train_state import init_state, update_plateau
@@ -16,7 +17,7 @@ from lstm_jax.training.train_state import init_state, update_plateau
 
 def deterministic(config: Config) -> Config:
   """Without initialisers' and dropout's draws: see `constant_params`."""
-  config.model.dropout = 0.0
+  config.model.dropout = Dropout()
   config.optimizer.name = Optimizer.SGD
   config.optimizer.schedule = Schedule.CONSTANT
   config.optimizer.learning_rate = 0.1
@@ -120,7 +121,7 @@ def test_the_state_is_carried_and_restarts_with_the_epoch(small_config):
 
 
 def test_noise_follows_key_and_step(small_config):
-  small_config.model.dropout = 0.5
+  small_config.model.dropout.output = 0.5
   experiment, state = build(small_config)
 
   def loss(step, seed=0):

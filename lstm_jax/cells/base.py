@@ -71,13 +71,25 @@ class BasicCell:
   def project(
     self, params: Params, x: Float[Array, "*n d"]
   ) -> Float[Array, "*n g"]:
-    return x @ params["w_x"] + params["b"]
+    return matmul(x, params["w_x"]) + params["b"]
 
   def recurrent_input(self, params: Params, state: Any) -> Float[Array, "*n r"]:
     return state.h
 
   def output(self, state: Any) -> Float[Array, "*n h"]:
     return state.h
+
+
+def matmul(x: Float[Array, "*n d"], w: Float[Array, "d g"]) -> Array:
+  """x w, multiplied in the type of x and summed in the wider of both.
+
+  Inputs in bfloat16 with parameters in float32 are mixed precision: products of
+  bfloat16 numbers, sums, gates and states in float32.
+  """
+  if x.dtype == w.dtype:
+    return x @ w
+  wide = jnp.promote_types(x.dtype, w.dtype)
+  return jnp.matmul(x, w.astype(x.dtype), preferred_element_type=wide)
 
 
 def sigmoid(z: Float[Array, "*n"]) -> Float[Array, "*n"]:

@@ -1,113 +1,112 @@
-"""Regularisers of the recurrence, drawn from explicit keys before the scan.
-
-Each function takes a key, which None makes a no-op where it draws masks: at
-evaluation nothing is dropped. Kept numbers are scaled by 1 / (1 - rate), so
-that the mean stays.
-"""
-
-from typing import Any
+"""Regularisers of the recurrence, drawn from explicit keys before the scan."""
 
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.array_types import Array, Float, Key, Params, State
-from lstm_jax.layers.dropout import dropout
+from lstm_jax.array_types import Array, Float, Params, State
+from lstm_jax.cells.base import Cell
+from lstm_jax.layers.dropout import Dropout, NoiseKeys, keep_rows
 from lstm_jax.scan import Noise
 
 
+def draw(
+  rates: Dropout,
+  cell: Cell,
+  params: Params,
+  state: State,
+  time: int,
+  keys: NoiseKeys | None,
+) -> tuple[Params, Noise]:
+  """Parameters and noise for one layer and one window.
+
+  state: a state of the cell, for its shapes [b ...].
+  """
+  noise = Noise()
+  if rates.zoneout_h or rates.zoneout_c:
+    noise = noise._replace(hold=zoneout(rates, state, time, keys))
+  if keys is None:
+    return params, noise
+  if rates.weight:
+    params = weight_drop(params, rates.weight, keys)
+  if rates.recurrent:
+    size = params["w_h"].shape[-2]
+    mask = variational(size, rates.recurrent, keys)
+    noise = noise._replace(recurrent=mask)
+  if rates.cell_input:
+    mask = recurrent(time, cell.hidden_size, rates.cell_input, keys)
+    noise = noise._replace(step=mask)
+  return params, noise
+
+
+def misplaced(rates: Dropout, cell: Cell) -> str | None:
+  """The first rate that is set and that the cell has no place for."""
+  params, state = jax.eval_shape(
+    lambda: (cell.init(jax.random.key(0), 1), cell.initial_state(1))
+  )
+  for name, place in (
+    ("recurrent", "w_h" in params),
+    ("weight", "w_h" in params),
+    ("zoneout_c", len(state) > 1),
+  ):
+    if getattr(rates, name) and not place:
+      return name
+  return None
+
+
 def variational(
-  noise: Noise, batch: int, size: int, rate: float, key: Key[Array, ""] | None
-) -> Noise:
-  """One mask a sequence on the recurrent input [b 1 r].
+  size: int, rate: float, keys: NoiseKeys
+) -> Float[Array, "b 1 r"]:
+  """One mask a sequence on the recurrent input.
 
   Gal & Ghahramani 2016, "A Theoretically Grounded Application of Dropout in
   Recurrent Neural Networks", NeurIPS.
   """
-  if key is None or rate == 0.0:
-    return noise
-  return noise._replace(
-    recurrent=dropout(jnp.ones((batch, 1, size)), rate, key)
-  )
+  return keep_rows(keys.fold_in(0).rows, rate, (1, size))
 
 
 def recurrent(
-  noise: Noise,
-  shape: tuple[int, int, int],
-  rate: float,
-  key: Key[Array, ""] | None,
-) -> Noise:
-  """A mask a step on the cell input g, [b t h] = shape.
+  time: int, size: int, rate: float, keys: NoiseKeys
+) -> Float[Array, "b t h"]:
+  """A mask a step on the cell input g.
 
   Semeniuta, Severyn & Barth 2016, "Recurrent Dropout without Memory Loss",
   COLING: the cell state itself is never dropped.
   """
-  if key is None or rate == 0.0:
-    return noise
-  return noise._replace(step=dropout(jnp.ones(shape), rate, key))
+  return keep_rows(keys.fold_in(1).rows, rate, (time, size))
 
 
 def zoneout(
-  noise: Noise,
-  state: State,
-  time: int,
-  rates: Any,
-  key: Key[Array, ""] | None,
-) -> Noise:
+  rates: Dropout, state: State, time: int, keys: NoiseKeys | None
+) -> State:
   """Each unit of the state keeps its old value with a probability.
 
   Krueger et al. 2017, "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
-  Activations", ICLR. At evaluation (key None) the mean of old and new value is
-  taken, weighted by the rate.
+  Activations", ICLR. At evaluation (keys None) the mean of old and new value is
+  taken, weighted by the rate. `zoneout_h` is the hidden state's; `zoneout_c` is
+  that of everything else the state holds.
 
-  Args:
-    state: a state of the cell, for its shapes [b ...].
-    rates: like the state, a number for each leaf, as LSTMState(h=0.05, c=0.5).
+  Returns:
+    What to put into `Noise.hold`: 1 keeps the old value, [b t ...] a leaf.
   """
-  leaves, structure = jax.tree.flatten(state)
-  numbers = jax.tree.leaves(rates)
-  if key is None:
-    hold = [
-      jnp.full((s.shape[0], 1, *s.shape[1:]), r, s.dtype)
-      for s, r in zip(leaves, numbers, strict=True)
-    ]
-  else:
-    keys = jax.random.split(key, len(leaves))
-    hold = [
-      jax.random.bernoulli(k, r, (s.shape[0], time, *s.shape[1:])).astype(
-        s.dtype
-      )
-      for k, s, r in zip(keys, leaves, numbers, strict=True)
-    ]
-  return noise._replace(hold=jax.tree.unflatten(structure, hold))
+
+  def hold(number, name, leaf):
+    rate = rates.zoneout_h if name == "h" else rates.zoneout_c
+    if keys is None or rate == 0.0:
+      return jnp.full((leaf.shape[0], 1, *leaf.shape[1:]), rate, leaf.dtype)
+    shape = (time, *leaf.shape[1:])
+    stay = jax.vmap(lambda key: jax.random.bernoulli(key, rate, shape))
+    return stay(keys.fold_in(2 + number).rows).astype(leaf.dtype)
+
+  leaves = zip(state._fields, state, strict=True)
+  return type(state)(*(hold(n, *leaf) for n, leaf in enumerate(leaves)))
 
 
-def weight_drop(
-  params: Params, rate: float, key: Key[Array, ""] | None
-) -> Params:
+def weight_drop(params: Params, rate: float, keys: NoiseKeys) -> Params:
   """Drops recurrent weights, the same ones for the whole window.
 
   Merity, Keskar & Socher 2018, "Regularizing and Optimizing LSTM Language
   Models", ICLR, after DropConnect (Wan et al. 2013).
   """
-  return params | {"w_h": dropout(params["w_h"], rate, key)}
-
-
-def embedding_dropout(
-  embedding: Float[Array, "v e"], rate: float, key: Key[Array, ""] | None
-) -> Float[Array, "v e"]:
-  """Drops whole rows: a word is dropped wherever it occurs (Gal & Ghahramani
-  2016)."""
-  if key is None or rate == 0.0:
-    return embedding
-  keep = dropout(jnp.ones((embedding.shape[0], 1)), rate, key)
-  return embedding * keep
-
-
-def locked(
-  x: Float[Array, "b t d"], rate: float, key: Key[Array, ""] | None
-) -> Float[Array, "b t d"]:
-  """One mask a sequence on what flows upwards (Gal & Ghahramani 2016; "locked
-  dropout" in Merity et al. 2018)."""
-  if key is None or rate == 0.0:
-    return x
-  return x * dropout(jnp.ones((x.shape[0], 1, x.shape[2]), x.dtype), rate, key)
+  w_h = params["w_h"]
+  keep = jax.random.bernoulli(keys.shared, 1.0 - rate, w_h.shape)
+  return params | {"w_h": jnp.where(keep, w_h / (1.0 - rate), 0.0)}

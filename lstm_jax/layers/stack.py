@@ -1,20 +1,23 @@
-"""Recurrent layers on top of each other, with dropout between them."""
+"""Recurrent layers on top of each other."""
 
 import jax
 from flax import nnx
 
-from lstm_jax.array_types import Array, Float, Key, State
+from lstm_jax.array_types import Array, Bool, Float, State
 from lstm_jax.cells.base import Cell
-from lstm_jax.layers.dropout import dropout
-from lstm_jax.recurrence import Options, unroll
+from lstm_jax.layers import recurrent_dropout
+from lstm_jax.layers.dropout import Dropout, NoiseKeys, dropout
+from lstm_jax.recurrence import Options, bidirectional, unroll
 
 
 class Stack(nnx.Module):
-  """Layer l reads the outputs of layer l - 1.
+  """Layer l reads the outputs of layer l - 1; layers may be of any cells.
 
-  Dropout acts on what flows upwards, never on what flows through time
-  (Zaremba et al. 2014): on the input of every layer and on the output of the
-  last.
+  residual: a layer's input is added to its output wherever the two are of one
+    width (He et al. 2016; Wu et al. 2016).
+  bidirectional: each layer is two of its cell, one of which runs backwards
+    inside every length and document (Schuster & Paliwal 1997). Its outputs lie
+    side by side, so that a layer of h units gives 2h features.
   """
 
   def __init__(
@@ -22,48 +25,83 @@ class Stack(nnx.Module):
     cells: list[Cell],
     input_size: int,
     *,
-    dropout_rate: float = 0.0,
+    residual: bool = False,
+    bidirectional: bool = False,
+    rates: Dropout = Dropout(),
     options: Options = Options(),
     rngs: nnx.Rngs,
   ):
     self.cells = tuple(cells)
-    self.dropout_rate = dropout_rate
+    self.residual = residual
+    self.bidirectional = bidirectional
+    self.rates = rates
     self.options = options
-    sizes = [input_size, *(cell.output_size for cell in cells[:-1])]
+    widths = [(1 + bidirectional) * cell.output_size for cell in cells]
+    self.output_size = widths[-1]
     self.layers = nnx.List(
       [
-        nnx.Dict(jax.tree.map(nnx.Param, cell.init(rngs.params(), size)))
-        for cell, size in zip(self.cells, sizes, strict=True)
+        self._layer(cell, size, rngs)
+        for cell, size in zip(cells, [input_size, *widths[:-1]], strict=True)
       ]
     )
 
+  def _layer(self, cell, input_size, rngs):
+    def parameters():
+      params = cell.init(rngs.params(), input_size)
+      return nnx.Dict(jax.tree.map(nnx.Param, params))
+
+    if self.bidirectional:
+      return nnx.List([parameters(), parameters()])
+    return parameters()
+
   def initial_state(self, batch: int, dtype="float32") -> tuple[State, ...]:
-    return tuple(cell.initial_state(batch, dtype) for cell in self.cells)
+    """The state of each layer; of both directions where there are two."""
+    states = [cell.initial_state(batch, dtype) for cell in self.cells]
+    return tuple((s, s) if self.bidirectional else s for s in states)
 
   def __call__(
     self,
     x: Float[Array, "b t d"],
     state: tuple[State, ...] | None = None,
     *,
-    key: Key[Array, ""] | None = None,
+    mask: Bool[Array, "b t"] | None = None,
+    reset: Bool[Array, "b t"] | None = None,
+    keys: NoiseKeys | None = None,
   ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
     """Outputs of the last layer and the final state of every layer.
 
-    key: draws the dropout masks; None turns dropout off.
+    mask, reset: as in `unroll`.
+    keys: draw the noise; None turns it off.
     """
     if state is None:
-      state = self.initial_state(x.shape[0], x.dtype)
-    *keys, last_key = (
-      [None] * (len(self.cells) + 1)
-      if key is None
-      else jax.random.split(key, len(self.cells) + 1)
-    )
-    final = []
-    for cell, layer, before, k in zip(
-      self.cells, self.layers, state, keys, strict=True
+      state = self.initial_state(x.shape[0])
+    rates, final = self.rates, []
+    for number, (cell, layer, before) in enumerate(
+      zip(self.cells, self.layers, state, strict=True)
     ):
-      params = {name: param[...] for name, param in layer.items()}
-      x = dropout(x, self.dropout_rate, k)
-      x, after = unroll(cell, params, x, before, options=self.options)
+      here = keys and keys.fold_in(number)
+      rate = rates.between if number else rates.input
+      x = dropout(x, rate, here, rates.locked)
+      y, after = self._run(cell, layer, x, before, here, mask=mask, reset=reset)
+      x = x + y if self.residual and x.shape == y.shape else y
       final.append(after)
-    return dropout(x, self.dropout_rate, last_key), tuple(final)
+    last = keys and keys.fold_in(len(self.cells))
+    return dropout(x, rates.output, last, rates.locked), tuple(final)
+
+  def _run(self, cell, layer, x, state, keys, **arguments):
+    arguments["options"] = self.options
+
+    def draw(layer, state, number):
+      params = {name: param[...] for name, param in layer.items()}
+      here = keys and keys.fold_in(1 + number)
+      return recurrent_dropout.draw(
+        self.rates, cell, params, state, x.shape[1], here
+      )
+
+    if not self.bidirectional:
+      params, noise = draw(layer, state, 0)
+      return unroll(cell, params, x, state, noise=noise, **arguments)
+    params, noise = zip(*map(draw, layer, state, (0, 1)), strict=True)
+    return bidirectional(
+      (cell, cell), params, x, state, noise=noise, **arguments
+    )

@@ -9,7 +9,9 @@ from lstm_jax.cells.base import Cell
 from lstm_jax.cells.greff import VARIANTS
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.cells.rnn import NONLINEARITIES
-from lstm_jax.errors import ConfigError
+from lstm_jax.errors import ConfigError, suggest
+from lstm_jax.layers.dropout import Dropout
+from lstm_jax.layers.recurrent_dropout import misplaced
 from lstm_jax.models.language_model import LanguageModel
 from lstm_jax.recurrence import Options
 
@@ -45,15 +47,17 @@ class CellOptions:
 
 @dataclasses.dataclass(slots=True)
 class LanguageModelConfig:
-  CHOICES: ClassVar = {"cell": CELLS, "backward": ("fused", "autodiff")}
+  CHOICES: ClassVar = Options.CHOICES | {
+    "precision": ("float32", "bfloat16"),
+  }
   RANGES: ClassVar = {
     "hidden_sizes": (1, 10**6),
     "embedding_size": (1, 10**6),
-    "dropout": (0, 0.99),
     "chunk": (0, 10**6),
   }
 
   name: str = "language_model"
+  # one name, or one for each layer with commas between
   cell: str = "lstm"
   options: CellOptions = dataclasses.field(default_factory=CellOptions)
   # hidden units of each layer, from the input upwards
@@ -61,47 +65,75 @@ class LanguageModelConfig:
   embedding_size: int = 64
   # share the embedding with the softmax
   tied: bool = False
-  # dropout between layers, on their input and on the last one's output
-  dropout: float = 0.0
-  # time steps whose inputs are projected at once; 0 is the whole window
-  chunk: int = 16
+  # add each layer's input to its output, where they are of one width
+  residual: bool = False
+  # rates of every kind of dropout
+  dropout: Dropout = dataclasses.field(default_factory=Dropout)
+  # type of the products; "bfloat16" keeps sums, states and parameters in
+  # float32
+  precision: str = "float32"
+  # time steps whose inputs are projected at once; 0 chooses from the shape
+  chunk: int = 0
+  # "full", or "sqrt" for long windows in little memory at the price of time
+  memory: str = "full"
   # "fused", the hand-written backward pass, or "autodiff" through the scan
   backward: str = "fused"
+  # "scan", "parallel", "cudnn" (NVIDIA), or "auto"
+  engine: str = "auto"
 
   def check(self):
     """What fields say together.
 
     Raises:
-      ConfigError: no layer, a tied softmax of another width than the embedding,
-        or an option that the cell does not take.
+      ConfigError: no layer, an unknown cell, a tied softmax of another width
+        than the embedding, or an option or dropout that no cell takes.
     """
     if not self.hidden_sizes:
       raise ConfigError("model.hidden_sizes: give at least one layer, as 64,64")
-    last = self.cells()[-1].output_size
-    if self.tied and self.embedding_size != last:
+    names = self.cell.split(",")
+    for name in names:
+      if name not in CELLS:
+        raise ConfigError(
+          f'model.cell: unknown name "{name}"' + suggest(name, CELLS)
+        )
+    if len(names) not in (1, len(self.hidden_sizes)):
+      raise ConfigError(
+        f"model.cell: {len(names)} names for {len(self.hidden_sizes)}"
+        " model.hidden_sizes; give one, or one for each layer"
+      )
+    taken = set().union(*map(_options_taken, names))
+    for name, value in dataclasses.asdict(self.options).items():
+      if name not in taken and value != getattr(CellOptions(), name):
+        raise ConfigError(
+          f'model.options.{name}: the cell "{self.cell}" does not take it'
+        )
+    try:
+      cells = self.cells()
+    except ValueError as error:
+      raise ConfigError(f"model.options: {error}") from None
+    if self.tied and self.embedding_size != (last := cells[-1].output_size):
       raise ConfigError(
         f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
         f" the last layer's output ({last}); set"
         f" --config.model.embedding_size={last}"
       )
-    for name, value in dataclasses.asdict(self.options).items():
-      default = getattr(CellOptions(), name)
-      if name not in self._options_taken() and value != default:
+    for cell, name in zip(cells, self._names(), strict=True):
+      if rate := misplaced(self.dropout, cell):
         raise ConfigError(
-          f'model.options.{name}: the cell "{self.cell}" does not take it'
+          f'model.dropout.{rate}: the cell "{name}" has nothing it could act on'
         )
 
-  def _options_taken(self) -> set[str]:
-    return {field.name for field in dataclasses.fields(CELLS[self.cell])}
+  def _names(self) -> list[str]:
+    """The cell of each layer."""
+    names = self.cell.split(",")
+    return names * len(self.hidden_sizes) if len(names) == 1 else names
 
   def cells(self) -> list[Cell]:
-    options = {
-      name: value
-      for name, value in dataclasses.asdict(self.options).items()
-      if name in self._options_taken()
-    }
-    make = CELLS[self.cell]
-    return [make(hidden_size=h, **options) for h in self.hidden_sizes]
+    values = dataclasses.asdict(self.options)
+    return [
+      CELLS[name](hidden_size=h, **{k: values[k] for k in _options_taken(name)})
+      for name, h in zip(self._names(), self.hidden_sizes, strict=True)
+    ]
 
   def build(self, vocabulary_size: int, rngs: nnx.Rngs) -> LanguageModel:
     return LanguageModel(
@@ -109,10 +141,23 @@ class LanguageModelConfig:
       vocabulary_size=vocabulary_size,
       embedding_size=self.embedding_size,
       tied=self.tied,
-      dropout_rate=self.dropout,
-      options=Options(chunk=self.chunk, backward=self.backward),
+      residual=self.residual,
+      rates=dataclasses.replace(self.dropout),
+      dtype=self.precision,
+      options=Options(
+        chunk=self.chunk,
+        memory=self.memory,
+        backward=self.backward,
+        engine=self.engine,
+      ),
       rngs=rngs,
     )
+
+
+def _options_taken(name: str) -> set[str]:
+  """The options of `CellOptions` that a cell has a field for."""
+  fields = {field.name for field in dataclasses.fields(CELLS[name])}
+  return fields & {field.name for field in dataclasses.fields(CellOptions)}
 
 
 MODELS = {"language_model": LanguageModelConfig}

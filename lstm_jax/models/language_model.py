@@ -9,12 +9,13 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import nnx
 
 from lstm_jax import initializers
-from lstm_jax.array_types import Array, Float, Int, Key, State
+from lstm_jax.array_types import Array, Bool, Float, Int, State
 from lstm_jax.cells.base import Cell
+from lstm_jax.layers import embedding, softmax
+from lstm_jax.layers.dropout import Dropout, NoiseKeys, embedding_dropout
 from lstm_jax.layers.stack import Stack
 from lstm_jax.recurrence import Options
 
@@ -27,16 +28,16 @@ class Output:
   state: tuple[State, ...]  # to continue the sequence with
   softmax_w: Float[Array, "h v"]
   softmax_b: Float[Array, "v"]
+  fused: bool = True
 
   def logits(self) -> Float[Array, "b t v"]:
     """Unnormalised log-probabilities of the next token."""
-    return self.features @ self.softmax_w + self.softmax_b
+    return softmax.logits(self.features, self.softmax_w, self.softmax_b)
 
   def nll(self, targets: Int[Array, "b t"]) -> Float[Array, "b t"]:
     """Negative log-likelihood of the targets in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(
-      self.logits(), targets
-    )
+    loss = softmax.cross_entropy if self.fused else softmax.plain_cross_entropy
+    return loss(self.features, self.softmax_w, self.softmax_b, targets)
 
 
 class LanguageModel(nnx.Module):
@@ -45,6 +46,10 @@ class LanguageModel(nnx.Module):
   embedding_size: width of the input embedding; with `tied` it must equal the
     hidden size of the last layer.
   tied: the softmax weights are the embedding, transposed.
+  residual: add each layer's input to its output, where they are of one width.
+  dtype: the type that products are computed in; parameters, sums and states
+    are float32.
+  options: `backward="autodiff"` is for the whole model.
   """
 
   def __init__(
@@ -54,19 +59,23 @@ class LanguageModel(nnx.Module):
     vocabulary_size: int,
     embedding_size: int,
     tied: bool = False,
-    dropout_rate: float = 0.0,
+    residual: bool = False,
+    rates: Dropout = Dropout(),
+    dtype: str = "float32",
     options: Options = Options(),
     rngs: nnx.Rngs,
   ):
     self.stack = Stack(
       cells,
       embedding_size,
-      dropout_rate=dropout_rate,
+      residual=residual,
+      rates=rates,
       options=options,
       rngs=rngs,
     )
     self.vocabulary_size = vocabulary_size
     self.tied = tied
+    self.dtype = dtype
     h, v = cells[-1].output_size, vocabulary_size
     if tied and embedding_size != h:
       raise ValueError(
@@ -90,16 +99,26 @@ class LanguageModel(nnx.Module):
     inputs: Int[Array, "b t"],
     state: tuple[State, ...] | None = None,
     *,
-    key: Key[Array, ""] | None = None,
+    mask: Bool[Array, "b t"] | None = None,
+    reset: Bool[Array, "b t"] | None = None,
+    keys: NoiseKeys | None = None,
   ) -> Output:
     """Reads a window of tokens from `state` (None: the initial one) on.
 
-    key: draws the dropout masks; None turns dropout off.
+    mask, reset: as in `unroll`.
+    keys: draw the noise; None turns it off.
     """
-    x = jnp.take(self.embedding[...], inputs, axis=0, mode="clip")
-    features, state = self.stack(x, state, key=key)
-    w = self.embedding[...].T if self.tied else self.softmax_w[...]
-    return Output(features, state, w, self.softmax_b[...])
+    fused = self.stack.options.backward == "fused"
+    table = self.embedding[...]
+    here = keys and keys.fold_in(0)
+    dropped = embedding_dropout(table, self.stack.rates.embedding, here)
+    lookup = embedding.lookup if fused else embedding.plain_lookup
+    x = lookup(dropped, inputs).astype(self.dtype)
+    features, state = self.stack(
+      x, state, mask=mask, reset=reset, keys=keys and keys.fold_in(1)
+    )
+    w = table.T if self.tied else self.softmax_w[...]
+    return Output(features, state, w, self.softmax_b[...], fused)
 
 
 def parameter_count(params) -> int:

@@ -4,30 +4,37 @@ from collections.abc import Callable
 
 import jax
 from flax import nnx
+from jax.sharding import Mesh
 
 from lstm_jax.array_types import Params
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
+from lstm_jax.training.data_parallel import COPIES, ROWS, place
 from lstm_jax.training.train_state import make_eval_step
 
 
 def make_evaluation(
-  structure, task: Task, split: str, streams: int
+  structure, task: Task, split: str, streams: int, mesh: Mesh | None = None
 ) -> Callable[..., Sums]:
   """params -> the split's summed loss.
 
   The split is cut into so many streams, read side by side, each from the
   initial state. One stream is exact: the state runs through the whole split.
   The function also takes `watch(done, all)`, called after every window.
+
+  mesh: devices that share the streams, if their number divides.
   """
+  if mesh and streams % mesh.size:
+    mesh = None
   data, windows = task.evaluation(split, streams)
-  data = jax.device_put(data)
-  eval_step = make_eval_step(structure, task)
+  data = place(jax.device_put(data), mesh, COPIES)
+  eval_step = make_eval_step(structure, task, mesh)
 
   def evaluate(
     params: Params, watch: Callable[[int, int], None] = lambda done, all: None
   ) -> Sums:
     carry = nnx.merge(structure, params).initial_state(streams)
+    carry = place(carry, mesh, ROWS)
     total, late = Sums(0.0, 0.0), None
     for index in range(windows):
       carry, sums = eval_step(params, carry, data, index)

@@ -8,10 +8,19 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
+from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
+from lstm_jax.training.data_parallel import (
+  COPIES,
+  ROWS,
+  place,
+  split_rows,
+  sum_over_devices,
+)
 
 
 @flax.struct.dataclass
@@ -78,31 +87,60 @@ def init_state(
   )
 
 
+def place_state(state: TrainState, mesh: Mesh | None) -> TrainState:
+  """Copies the state to every device; the carried state is split by rows."""
+  return place(state, mesh, COPIES).replace(
+    carry=place(state.carry, mesh, ROWS)
+  )
+
+
 def make_train_step(
   structure,
   task: Task,
   optimizer: optax.GradientTransformation,
   schedule: optax.Schedule,
+  mesh: Mesh | None = None,
 ):
-  """One update: (state, data) -> (state, metrics), jitted, state donated."""
+  """One update: (state, data) -> (state, metrics), jitted, state donated.
 
-  def train_step(state: TrainState, data) -> tuple[TrainState, StepMetrics]:
-    batch = task.batch(data, state.step)
-    initial = nnx.merge(structure, state.params).initial_state(
-      batch.inputs.shape[0]
-    )
-    carry = jax.tree.map(
-      lambda new, old: jnp.where(batch.restart, new, old), initial, state.carry
-    )
-    key = jax.random.fold_in(state.key, state.step)
+  mesh: devices that share the rows of each batch.
+  """
+
+  def gradient_of_rows(params, batch, carry, key, rows):
+    keys = noise_keys(key, rows)
 
     def loss(params):
       model = nnx.merge(structure, params)
-      output = model(batch.inputs, carry, key=key)
+      output = model(batch.inputs, carry, keys=keys)
       sums = task.loss(output, batch)
-      return sums.nats / sums.weight, (sums, output.state)
+      weight = sum_over_devices(sums.weight, mesh)
+      return sums.nats / weight, (sums, output.state)
 
-    gradient, (sums, carry) = jax.grad(loss, has_aux=True)(state.params)
+    gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
+    gradient, sums = sum_over_devices((gradient, sums), mesh)
+    return gradient, sums, carry
+
+  gradient_of_batch = split_rows(
+    gradient_of_rows,
+    mesh,
+    arguments=(COPIES, ROWS, ROWS, COPIES, ROWS),
+    results=(COPIES, COPIES, ROWS),
+  )
+
+  def train_step(state: TrainState, data) -> tuple[TrainState, StepMetrics]:
+    batch = task.batch(data, state.step)
+    size = batch.inputs.shape[0]
+    initial = nnx.merge(structure, state.params).initial_state(size)
+    carry = jax.tree.map(
+      lambda new, old: jnp.where(batch.restart, new, old), initial, state.carry
+    )
+    gradient, sums, carry = gradient_of_batch(
+      state.params,
+      batch._replace(restart=None),
+      carry,
+      jax.random.fold_in(state.key, state.step),
+      jnp.arange(size),
+    )
     updates, opt_state = optimizer.update(
       gradient, state.opt_state, state.params
     )
@@ -117,19 +155,28 @@ def make_train_step(
       opt_state=opt_state,
       carry=carry,
     )
+    state = place_state(state, mesh)
     return state, StepMetrics(sums, optax.tree.norm(gradient), learning_rate)
 
   return jax.jit(train_step, donate_argnums=0)
 
 
-def make_eval_step(structure, task: Task):
+def make_eval_step(structure, task: Task, mesh: Mesh | None = None):
   """One window without noise: (params, carry, data, index) -> (carry, sums)."""
+
+  def score_rows(params, carry, batch):
+    output = nnx.merge(structure, params)(batch.inputs, carry)
+    sums = task.loss(output, batch)
+    return output.state, sum_over_devices(sums, mesh)
+
+  score_batch = split_rows(
+    score_rows, mesh, arguments=(COPIES, ROWS, ROWS), results=(ROWS, COPIES)
+  )
 
   @jax.jit
   def eval_step(params, carry, data, index):
-    batch = task.batch(data, index)
-    output = nnx.merge(structure, params)(batch.inputs, carry)
-    return output.state, task.loss(output, batch)
+    batch = task.batch(data, index)._replace(restart=None)
+    return score_batch(params, carry, batch)
 
   return eval_step
 
