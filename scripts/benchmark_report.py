@@ -227,7 +227,7 @@ def _spread_table(results):
       "first call, s",
       "peak MB",
     ]
-    yield _table(["", "mode", "setting", "", *names], rows)
+    yield _table(["shape", "mode", "setting", "peer", *names], rows)
 
 
 def main(argv: list[str]):

@@ -37,6 +37,7 @@ class Worker:
         text=True,
       )
     except OSError as error:
+      self._errors.close()
       raise WorkerError(f"{python}: {error.strerror}") from None
     try:
       self.versions = self._answer()["versions"]
