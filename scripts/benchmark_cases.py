@@ -145,6 +145,7 @@ def lm(peers) -> list[list[dict]]:
 
 
 def title(group: list[dict]) -> str:
-  record = group[0]
-  words = (record.get(k) for k in ("section", "name", "time", "mode"))
-  return " ".join(str(word) for word in words if word is not None)
+  """What the records of a group have in common."""
+  names = ("section", "name", "time", "mode")
+  values = [{record.get(name) for record in group} for name in names]
+  return " ".join(str(*v) for v in values if len(v) == 1 and None not in v)

@@ -26,11 +26,15 @@ def chart(results: dict, path: pathlib.Path):
   records = section(results, "layers")
   modes, settings = unique(records, "mode"), unique(records, "setting")
   names = unique(records, "name")
+  labels = []
+  for name in names:
+    b, t, d, h, _ = find(records, name=name)["case"]["shape"]
+    labels.append(f"{name}\nB {b}, T {t}\nI {d}, H {h}")
   peers = [p for p in unique(records, "peer") if p != "ours"]
   figure, grid = plt.subplots(
     len(settings),
     len(modes),
-    figsize=(6.5 * len(modes), 2.8 * len(settings) + 0.8),
+    figsize=(6.5 * len(modes), 3.1 * len(settings) + 0.6),
     squeeze=False,
     sharey="row",
     layout="constrained",
@@ -52,13 +56,14 @@ def chart(results: dict, path: pathlib.Path):
               color=COLOURS.get(peer, "#999999"),
             )
       axes.axhline(1, color=COLOURS["ours"], lw=1.5)
-      axes.set_xticks(range(len(names)), names)
+      axes.set_xticks(range(len(names)), labels, fontsize=8)
+      axes.set_xlim(-0.5, len(names) - 0.5)
       axes.set_title(f"{mode}, {setting}", fontsize=10)
       axes.grid(axis="y", alpha=0.25)
       axes.set_axisbelow(True)
       axes.spines[["top", "right"]].set_visible(False)
       if j == 0:
-        axes.set_ylabel("time / ours")
+        axes.set_ylabel("time / ours; lower is faster", fontsize=9)
   handles = [plt.Line2D([], [], color=COLOURS["ours"], label="ours")] + [
     plt.Rectangle((0, 0), 1, 1, color=COLOURS.get(p, "#999999"), label=p)
     for p in peers

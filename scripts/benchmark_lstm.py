@@ -19,7 +19,12 @@ import sys
 
 from absl import flags
 
-from experiments.command_line import new_flags, parse_flags, run_command
+from experiments.command_line import (
+  EXIT_SAVED_ON_SIGINT,
+  new_flags,
+  parse_flags,
+  run_command,
+)
 from lstm_jax.errors import ConfigError
 from lstm_jax.files import write_atomically
 from scripts import benchmark_cases as cases
@@ -41,18 +46,24 @@ def benchmark(
   modules = cases.MODULES | {"gemm": "gemm"}
   pythons = dict.fromkeys(modules, sys.executable) | pythons
   started = datetime.datetime.now(datetime.UTC)
+  complete = False
   with Workers(pythons, modules, note) as workers:
-    for i, group in enumerate(groups):
-      place = f"{i + 1}/{len(groups)}  {cases.title(group)}"
-      measure(
-        group, workers, seconds, lambda text, p=place: show(f"{p}  {text}")
-      )
-      for record in group:
-        if "error" in record and record["peer"] in workers.versions:
-          note(f"{cases.title(group)}: {record['peer']}: {record['error']}")
+    try:
+      for i, group in enumerate(groups):
+        place = f"{i + 1}/{len(groups)}  {cases.title(group)}"
+        measure(
+          group, workers, seconds, lambda text, p=place: show(f"{p}  {text}")
+        )
+        for record in group:
+          if "error" in record and record["peer"] in workers.versions:
+            note(f"{cases.title(group)}: {record['peer']}: {record['error']}")
+      complete = True
+    except KeyboardInterrupt:
+      note("interrupted; the report holds what was measured")
     versions = workers.versions
   return {
     "date": started.isoformat(timespec="seconds"),
+    "complete": complete,
     "seconds_per_case": seconds,
     "machine": machine(),
     "versions": versions,
@@ -115,7 +126,7 @@ QUICK = {
 }
 
 
-def main(argv: list[str]):
+def main(argv: list[str]) -> int:
   values = parse_flags(define_flags(), argv, __doc__)
   if values.quick:
     for name, value in QUICK.items():
@@ -131,6 +142,8 @@ def main(argv: list[str]):
   for word in values.python:
     peer, _, path = word.partition("=")
     chosen("python", [peer], cases.MODULES)
+    if not path:
+      raise ConfigError(f"--python={word}: give PEER=PATH")
     # An interpreter is found from here, not from the worker's folder.
     pythons[peer] = os.path.abspath(path) if os.sep in path else path
   groups = {
@@ -165,6 +178,7 @@ def main(argv: list[str]):
   write_atomically(output / "benchmark.json", json.dumps(results, indent=1))
   for path in benchmark_report.write(results, output):
     note(str(path))
+  return 0 if results["complete"] else EXIT_SAVED_ON_SIGINT
 
 
 if __name__ == "__main__":

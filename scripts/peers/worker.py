@@ -125,9 +125,9 @@ def main(name: str, setting: str):
     if setting == "split":
       os.environ["XLA_FLAGS"] = SPLIT_FLAGS
     module = importlib.import_module(f"scripts.peers.{name}")
+    versions = {p: importlib.metadata.version(p) for p in module.PACKAGES}
   except (ImportError, OSError) as error:
     return say({"error": one_line(error)})
-  versions = {p: importlib.metadata.version(p) for p in module.PACKAGES}
   say({"versions": versions | {"python": sys.version.split()[0]}})
   runs = []
   for line in sys.stdin:
