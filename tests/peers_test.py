@@ -90,7 +90,7 @@ def test_peer_computes_this_lstm(name):
   rng = np.random.default_rng(0)
   params = jax.tree.map(  # biases are not to be zero
     lambda a: rng.standard_normal(a.shape, np.float32) / 2,
-    init(jax.random.key(0)),
+    jax.eval_shape(init, jax.random.key(0)),
   )
   x, dy = problem.arrays(SHAPE, module.TIME_MAJOR)
   y, vjp = jax.vjp(apply, params, x)

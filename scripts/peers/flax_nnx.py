@@ -13,7 +13,12 @@ def layer(shape, variant: str = ""):
   model = nnx.Sequential(
     *(
       nnx.RNN(
-        nnx.OptimizedLSTMCell(size, hidden, rngs=rngs),
+        nnx.OptimizedLSTMCell(
+          size,
+          hidden,
+          recurrent_kernel_init=nnx.initializers.zeros,  # orthogonal is slow
+          rngs=rngs,
+        ),
         time_major=True,
         rngs=rngs,
       )

@@ -16,7 +16,12 @@ def layer(shape, variant: str = ""):
     [
       keras.Input((time, inputs)),
       *(
-        keras.layers.LSTM(hidden, return_sequences=True) for _ in range(layers)
+        keras.layers.LSTM(
+          hidden,
+          return_sequences=True,
+          recurrent_initializer="zeros",  # orthogonal is slow
+        )
+        for _ in range(layers)
       ),
     ]
   )
