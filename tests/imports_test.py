@@ -89,6 +89,8 @@ def test_importing_everything_starts_no_backend():
     for folder in ("lstm_jax", "configs", "experiments", "scripts")
     for path in sorted((ROOT / folder).rglob("*.py"))
     if path.name != "__init__.py"
+    # a peer's file needs that peer
+    and (path.parent.name != "peers" or path.name in ("ours.py", "problem.py"))
   ]
   program = f"""
 import importlib

@@ -1,0 +1,185 @@
+"""Times LSTM layers against their peers, each in a process of its own, on CPU.
+
+  python -m scripts.benchmark_lstm --quick
+  python -m scripts.benchmark_lstm --python=torch=X/bin/python
+
+writes benchmark.json (every measured run), benchmark.md and benchmark.png. All
+contenders of a case are prepared, then run in turn. Settings: "default" is what
+a library's user gets (of ours, what experiments.train sets up); "tuned" has a
+tuned allocator; "split" is tuned, with the batch over two host devices.
+Forward is one pass; train adds the gradients of all parameters and of inputs.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import sys
+
+from absl import flags
+
+from experiments.command_line import (
+  EXIT_SAVED_ON_SIGINT,
+  new_flags,
+  parse_flags,
+  run_command,
+)
+from lstm_jax.errors import ConfigError
+from lstm_jax.files import write_atomically
+from scripts import benchmark_cases as cases
+from scripts import benchmark_report
+from scripts.peers.processes import Workers, measure
+
+
+def benchmark(
+  groups: list[list[dict]], seconds: float, pythons: dict, show, note
+) -> dict:
+  """Measures the groups one after the other.
+
+  Args:
+    groups: lists of records, as `layers` makes them.
+    seconds: for each record's runs.
+    pythons: interpreters by peer; this one for the others.
+    show, note: take a line that moves, and one that stays.
+  """
+  modules = cases.MODULES | {"gemm": "gemm"}
+  pythons = dict.fromkeys(modules, sys.executable) | pythons
+  started = datetime.datetime.now(datetime.UTC)
+  complete = False
+  with Workers(pythons, modules, note) as workers:
+    try:
+      for i, group in enumerate(groups):
+        place = f"{i + 1}/{len(groups)}  {cases.title(group)}"
+        measure(
+          group, workers, seconds, lambda text, p=place: show(f"{p}  {text}")
+        )
+        for record in group:
+          if "error" in record and record["peer"] in workers.versions:
+            note(f"{cases.title(group)}: {record['peer']}: {record['error']}")
+      complete = True
+    except KeyboardInterrupt:
+      note("interrupted; the report holds what was measured")
+    versions = workers.versions
+  return {
+    "date": started.isoformat(timespec="seconds"),
+    "complete": complete,
+    "seconds_per_case": seconds,
+    "machine": machine(),
+    "versions": versions,
+    "records": [record for group in groups for record in group],
+  }
+
+
+def machine() -> dict:
+  cpu = platform.processor() or platform.machine()
+  path = pathlib.Path("/proc/cpuinfo")
+  if path.is_file():
+    lines = path.read_text().splitlines()
+    names = [x.split(":")[1].strip() for x in lines if x.startswith("model n")]
+    cpu = names[0] if names else cpu
+  cores = len(os.sched_getaffinity(0))
+  return {"cpu": cpu, "cores": cores, "system": platform.platform()}
+
+
+def chosen(flag: str, wanted: list[str], known) -> list[str]:
+  """The wanted names, checked."""
+  for name in wanted:
+    if name not in known:
+      raise ConfigError(f'--{flag}: no "{name}"; there are {", ".join(known)}')
+  return wanted
+
+
+def define_flags() -> flags.FlagValues:
+  values = new_flags()
+  for name, default, text in (
+    ("shapes", cases.SHAPES, "shapes of the layers"),
+    ("peers", cases.MODULES, "contenders"),
+    ("modes", cases.MODES, "forward and train"),
+    ("skip", [], f"parts to leave out: {', '.join(cases.SECTIONS)}"),
+  ):
+    flags.DEFINE_list(name, list(default), text, flag_values=values)
+  flags.DEFINE_enum(
+    "setting", "all", list(cases.SETTINGS), "settings", flag_values=values
+  )
+  flags.DEFINE_float(
+    "seconds", 2.0, "for each contender and case", 0.0, flag_values=values
+  )
+  flags.DEFINE_multi_string(
+    "python", [], "PEER=PATH, another interpreter", flag_values=values
+  )
+  flags.DEFINE_string(
+    "output", "runs/benchmark", "folder of the report", flag_values=values
+  )
+  flags.DEFINE_bool(
+    "quick", False, "a minute: few shapes and peers", flag_values=values
+  )
+  return values
+
+
+QUICK = {
+  "shapes": ["a", "e", "g"],
+  "peers": ["ours", "torch", "linen"],
+  "skip": ["length", "extremes", "lm"],
+  "setting": "default",
+  "seconds": 0.3,
+}
+
+
+def main(argv: list[str]) -> int:
+  values = parse_flags(define_flags(), argv, __doc__)
+  if values.quick:
+    for name, value in QUICK.items():
+      if not values[name].present:
+        setattr(values, name, value)
+  skip = chosen("skip", values.skip, cases.SECTIONS)
+  peers = chosen("peers", values.peers, cases.MODULES)
+  modes = chosen("modes", values.modes, cases.MODES)
+  shapes = {
+    n: cases.SHAPES[n] for n in chosen("shapes", values.shapes, cases.SHAPES)
+  }
+  pythons = {}
+  for word in values.python:
+    peer, _, path = word.partition("=")
+    chosen("python", [peer], cases.MODULES)
+    if not path:
+      raise ConfigError(f"--python={word}: give PEER=PATH")
+    # An interpreter is found from here, not from the worker's folder.
+    pythons[peer] = os.path.abspath(path) if os.sep in path else path
+  groups = {
+    "gemm": cases.gemm((2048,)) if values.quick else cases.gemm(),
+    "layers": cases.layers(
+      shapes, peers, modes, cases.SETTINGS[values.setting]
+    ),
+    "length": cases.length(),
+    "extremes": cases.extremes(),
+    "lm": cases.lm(peers),
+  }
+  clear = "\r\x1b[2K" if sys.stdout.isatty() else ""
+
+  def show(text):
+    if clear:
+      print(clear + text[:78], end="", flush=True)
+
+  def note(text):
+    print(clear + text, flush=True)
+
+  results = benchmark(
+    [g for name, part in groups.items() if name not in skip for g in part],
+    values.seconds,
+    pythons,
+    show,
+    note,
+  )
+  show("")
+  output = pathlib.Path(values.output).expanduser()
+  output.mkdir(parents=True, exist_ok=True)
+  results["command"] = " ".join(argv)
+  write_atomically(output / "benchmark.json", json.dumps(results, indent=1))
+  for path in benchmark_report.write(results, output):
+    note(str(path))
+  return 0 if results["complete"] else EXIT_SAVED_ON_SIGINT
+
+
+if __name__ == "__main__":
+  run_command(main)

@@ -1,0 +1,157 @@
+"""The benchmark's report from made-up numbers, and real workers on a tiny
+shape."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lstm_jax.errors import ConfigError
+from scripts import benchmark_cases as cases
+from scripts import benchmark_report
+from scripts.benchmark_lstm import benchmark, main
+from scripts.benchmark_records import median
+from scripts.peers import problem
+
+SHAPE = (4, 6, 3, 8, 2)
+
+
+def made_up(groups, seconds) -> dict:
+  """Results in which `seconds(record)` are the times; None is an error."""
+  records = [dict(record) for group in groups for record in group]
+  for record in records:
+    times = seconds(record)
+    if times is None:
+      record["error"] = "no such module"
+    else:
+      record |= {
+        "seconds": times,
+        "first_seconds": 1.5,
+        "peak_bytes": 3 * 10**6,
+      }
+  return {
+    "date": "2026-01-01",
+    "machine": {"cpu": "abacus", "cores": 2, "system": "wood"},
+    "versions": {"ours": {"jax": "1.2"}},
+    "records": records,
+  }
+
+
+def row(text: str, *start: str) -> list[str]:
+  """The cells of the only table row that starts so."""
+  rows = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in text.splitlines()
+    if line.startswith("|")
+  ]
+  (found,) = [cells for cells in rows if cells[: len(start)] == list(start)]
+  return found
+
+
+def test_report_holds_the_numbers(tmp_path):
+  groups = cases.layers(
+    {"a": SHAPE}, ["ours", "torch", "keras"], ["train"], ["default", "split"]
+  )
+  milliseconds = {"ours": 0.002, "torch": 0.003}
+
+  def seconds(record):
+    value = milliseconds.get(record["peer"])
+    return value and [value, value, 9.0]  # a median does not see the 9
+
+  paths = benchmark_report.write(made_up(groups, seconds), tmp_path)
+  text = paths[0].read_text()
+  flops = 3 * 4 * 6 * 8 * 8 * (3 + 8 + 8 + 8)
+  speed = f"{flops / 0.002 / 1e9:.0f} GFLOP/s"
+  shape = "4, 6, 3, 8, 2"
+  assert row(text, "a", shape, "default")[3:] == [
+    f"2.00 ({speed}, split)", "3.00 (1.50x)", "-",
+  ]  # fmt: skip
+  # torch has no split of its own
+  assert row(text, "a", shape, "split")[3:] == [f"2.00 ({speed})", "-", "-"]
+  spread = row(text, "a", "train", "default", "torch")
+  assert spread[4:] == ["3.00", "3.00", "3.00", "4502", "3", "1.50", "3"]
+  with Image.open(paths[1]) as picture:
+    assert min(picture.size) > 300
+    assert len(np.unique(np.asarray(picture.convert("L")))) > 5
+
+
+def test_report_of_the_other_parts(tmp_path):
+  groups = [
+    *cases.gemm((1000,)),
+    *cases.length((100,)),
+    *cases.extremes(),
+    *cases.lm(["ours", "torch"]),
+  ]
+
+  def seconds(record):
+    if record.get("name") == "linen":
+      return None
+    plain = record.get("name") == "plain scan" or record["peer"] == "torch"
+    return [0.2 if plain else 0.1]
+
+  results = made_up(groups, seconds)
+  for record in results["records"]:
+    if record.get("name") == 'ours, memory="sqrt"':
+      record["temporary_bytes"] = 2_500_000
+  paths = benchmark_report.write(results, tmp_path)
+  assert [path.name for path in paths] == ["benchmark.md"]  # nothing to draw
+  text = paths[0].read_text()
+  assert row(text, "numpy") == ["numpy", "1000", "20", "20"]
+  assert row(text, "100", 'ours, memory="sqrt"')[2:] == [
+    "100.0", "1000.0", "2.5", "1.50",
+  ]  # fmt: skip
+  assert row(text, "100", "linen")[2:] == ["-"] * 4
+  assert row(text, "32, 128, 1, 256, 1", "train")[2:] == [
+    "100.0", "200.0", "2.00",
+  ]  # fmt: skip
+  assert row(text, "torch", "tuned")[2:] == ["200.0", "3,500", "2.00"]
+
+
+def test_real_workers_measure_a_tiny_shape(tmp_path):
+  """Real processes; one of them has an interpreter that is not there."""
+  peers = ["ours", "linen", "torch"]
+  groups = cases.layers({"tiny": SHAPE}, peers, ["train"], ["default"])
+  wrong = cases.layer_record("linen", "default", SHAPE, "train", section="x")
+  wrong["results"] = [1]  # as if a gradient had been left out
+  notes = []
+  results = benchmark(
+    [*groups, [wrong]],
+    0.01,
+    {"torch": "/no/python"},
+    lambda text: None,
+    notes.append,
+  )
+  assert len(notes) == 2
+  assert notes[0].startswith("torch (default) is left out: /no/python")
+  assert "numbers come out, not [1]" in notes[1]
+  for record in results["records"]:
+    if record["peer"] == "torch" or record is wrong:
+      assert median(record) is None
+    else:
+      assert record["peak_bytes"] > 10**6 and "error" not in record
+      assert 3 <= len(record["seconds"]) <= 1000
+      assert 0 < median(record) < record["first_seconds"]
+  benchmark_report.write(results, tmp_path)
+  text = (tmp_path / "benchmark.md").read_text()
+  cells = row(text, "tiny", "4, 6, 3, 8, 2", "default")
+  assert cells[3].endswith("split)") and cells[4].endswith("x)")
+  assert cells[5] == "-"
+
+
+@pytest.mark.parametrize(
+  "words",
+  [["--peers=tensorflow"], ["--shapes=z"], ["--python=lua=x"], ["--skip=all"]],
+)
+def test_wrong_flags_are_one_line(words):
+  with pytest.raises(ConfigError, match="there are"):
+    main(["benchmark_lstm", *words])
+
+
+def test_flops_and_sizes():
+  b, t, d, h = 2, 3, 5, 7
+  shape = (b, t, d, h, 1)
+  assert problem.flops(shape, "forward") == 2 * b * t * 4 * h * (d + h)
+  params = 4 * h * (d + h)
+  assert problem.result_sizes(shape, "train") == {
+    b * t * (h + d) + params + 4 * h,
+    b * t * (h + d) + params + 8 * h,
+  }
