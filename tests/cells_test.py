@@ -13,6 +13,8 @@ from lstm_jax import LSTM, Options, unroll
 from lstm_jax.cells.greff import VARIANTS, GreffLSTM
 from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.layer_norm import LayerNormLSTM
+from lstm_jax.cells.lstm_1997 import LSTM1997
+from lstm_jax.cells.min_lstm import MinLSTM
 from lstm_jax.cells.mogrifier import MogrifierLSTM
 from lstm_jax.cells.multiplicative import MultiplicativeLSTM
 from lstm_jax.cells.peephole import PeepholeLSTM
@@ -33,6 +35,20 @@ CASES = {
     reference_cells.mogrifier,
   ),
   "gru": (GRU(H), reference_cells.gru),
+  # The full gradient: finite differences see nothing else.
+  "lstm_1997": (
+    LSTM1997(6, block_size=2, truncated=False),
+    reference_cells.lstm_1997,
+  ),
+  "lstm_1997 no output gate": (
+    LSTM1997(H, output_gate=False, truncated=False, biases="gates"),
+    reference_cells.lstm_1997,
+  ),
+  "lstm_1997 not recurrent": (
+    LSTM1997(6, block_size=3, recurrent=False, biases="none"),
+    reference_cells.lstm_1997,
+  ),
+  "min_lstm": (MinLSTM(H), reference_cells.min_lstm),
   "rnn": (RNN(H), reference_cells.rnn),
   "rnn relu": (RNN(H, nonlinearity="relu"), reference_cells.rnn),
 } | {
@@ -97,7 +113,10 @@ def test_cell_equals_its_oracle(x64, name):
     assert abs((up - down) / 2e-6 - slope) < 1e-6 * max(1.0, abs(slope))
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "mogrifier", "greff FGR"])
+@pytest.mark.parametrize(
+  "name",
+  ["lstm", "gru", "mogrifier", "greff FGR", "lstm_1997", "min_lstm"],
+)
 def test_fused_gradients_equal_autodiff(x64, name):
   cell, _ = CASES[name]
   params, x, state = problem(cell)
@@ -178,6 +197,7 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
     (ProjectionLSTM(H, 3), 4 * H * (D + 3 + 1) + 3 * H),
     (GRU(H), 3 * H * (D + H + 1) + H),
     (RNN(H), H * (D + H + 1)),
+    (MinLSTM(H), 3 * H * (D + 1)),
     (MultiplicativeLSTM(H), 4 * H * (D + H + 1) + H * (D + H)),
     (MogrifierLSTM(H), 4 * H * (D + H + 1) + 5 * D * H),
     (MogrifierLSTM(H, rank=2), 4 * H * (D + H + 1) + 5 * 2 * (D + H)),

@@ -1,6 +1,7 @@
 """Configs: complete, checked, and the same after JSON."""
 
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -45,6 +46,8 @@ def test_json_round_trip(file):
     ("model.hidden_sizes", (8, 0), "must be at least 1"),
     ("model.hidden_sizes", 8, "integers with commas between them, got 8"),
     ("model.tied", True, "--config.model.embedding_size=16"),
+    ("model.options.input_gate_biases", (-1, "a"), "must be numbers with comm"),
+    ("model.options.block_size", 3, "16 must be a multiple of block_size 3"),
     ("model.options", 3, "model.options: must be a CellOptions"),
     ("optimizer.warmup_steps", 40, "leaves none of the 40 train.steps"),
     ("task.corpus", "a\0b", "task.corpus: a NUL byte"),
@@ -52,8 +55,10 @@ def test_json_round_trip(file):
 )
 def test_wrong_values_are_named(path, value, message):
   config = char_lm.get_config("tiny")
-  parent, name = path.split(".")
-  setattr(getattr(config, parent), name, value)
+  if "block_size" in path or "biases" in path:
+    config.model.cell = "lstm_1997"
+  *parents, name = path.split(".")
+  setattr(functools.reduce(getattr, parents, config), name, value)
   with pytest.raises(ConfigError) as error:
     validate(config)
   assert message in str(error.value)
@@ -114,6 +119,9 @@ def test_an_integer_serves_as_a_number():
   config.optimizer.learning_rate = 1
   assert to_json(validate(config)) == to_json(from_json(to_json(config)))
   assert isinstance(config.optimizer.learning_rate, float)
+  config.model.cell = "lstm_1997"
+  config.model.options.input_gate_biases = (-1, -2.5)
+  assert to_json(validate(config)) == to_json(from_json(to_json(config)))
 
 
 @pytest.mark.parametrize(

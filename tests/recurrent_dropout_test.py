@@ -85,7 +85,7 @@ def test_every_cell_takes_every_noise(name):
   noise = recurrent_dropout.zoneout(Noise(), state, T, rates, KEY)
   noise = recurrent_dropout.recurrent(noise, (B, T, H), 0.3, KEY)
   if "w_h" in params:
-    size = params["w_h"].shape[0]
+    size = cell.recurrent_input(params, state).shape[-1]
     noise = recurrent_dropout.variational(noise, B, size, 0.3, KEY)
   x = jax.random.normal(KEY, (B, T, D))
 

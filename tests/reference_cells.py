@@ -111,6 +111,35 @@ def rnn(p, x, state, cell):
   return (np.tanh(z) if cell.nonlinearity == "tanh" else np.maximum(z, 0.0),)
 
 
+def lstm_1997(p, x, state, cell, r=None):
+  """r: what the gates see of the step before, where it is held constant."""
+  h, c, gates = state
+  blocks = cell.hidden_size // cell.block_size
+  kinds = 2 if cell.output_gate else 1
+  z = x @ p["w_x"]
+  if cell.recurrent:
+    r = np.concatenate([h, gates], 1) if r is None else r
+    z = z + r @ p["w_h"]
+  if "b" in p:
+    z[:, : len(p["b"])] += p["b"]
+  new = sigmoid(z[:, : kinds * blocks])
+  h, c = h.copy(), c.copy()
+  for cell_number in range(cell.hidden_size):
+    j = cell_number // cell.block_size
+    g = 4 * sigmoid(z[:, kinds * blocks + cell_number]) - 2
+    c[:, cell_number] += new[:, j] * g
+    o = new[:, blocks + j] if cell.output_gate else 1.0
+    h[:, cell_number] = o * (2 * sigmoid(c[:, cell_number]) - 1)
+  return h, c, new if cell.recurrent else gates
+
+
+def min_lstm(p, x, state, cell):
+  (h,) = state
+  i, f, g = np.split(x @ p["w_x"] + p["b"], 3, axis=1)
+  i, f = sigmoid(i), sigmoid(f)
+  return (f / (f + i) * h + i / (f + i) * g,)
+
+
 def run(step, cell, params, x, state):
   """x [b t d] -> hidden states [b t h] and the final state."""
   outputs = []

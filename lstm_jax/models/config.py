@@ -7,6 +7,7 @@ from flax import nnx
 
 from lstm_jax.cells.base import Cell
 from lstm_jax.cells.greff import VARIANTS
+from lstm_jax.cells.lstm_1997 import BIASES
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.cells.rnn import NONLINEARITIES
 from lstm_jax.errors import ConfigError
@@ -21,12 +22,17 @@ class CellOptions:
   CHOICES: ClassVar = {
     "variant": VARIANTS,
     "nonlinearity": tuple(NONLINEARITIES),
+    "biases": BIASES,
   }
   RANGES: ClassVar = {
     "forget_bias": (-100, 100),
     "projection_size": (1, 10**6),
     "rounds": (0, 100),
     "rank": (0, 10**6),
+    "block_size": (1, 10**6),
+    "init_scale": (0, 100),
+    "input_gate_biases": (-100, 100),
+    "output_gate_biases": (-100, 100),
   }
 
   # lstm and its variants: initial bias of the forget gate
@@ -41,6 +47,19 @@ class CellOptions:
   # rnn: "tanh" or "relu"; start as the identity (IRNN)
   nonlinearity: str = "tanh"
   identity: bool = False
+  # lstm_1997: cells a memory block; output gates; recurrence beside the
+  # carousel; no gradient through it
+  block_size: int = 1
+  output_gate: bool = True
+  recurrent: bool = True
+  truncated: bool = True
+  # lstm_1997: which units have a bias, "none", "gates" or "all"
+  biases: str = "all"
+  # lstm_1997: weights start as U(-init_scale, init_scale); so do the biases,
+  # but for gates whose initial biases stand here, a number a block
+  init_scale: float = 0.1
+  input_gate_biases: tuple[float, ...] = ()
+  output_gate_biases: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(slots=True)
@@ -73,11 +92,14 @@ class LanguageModelConfig:
 
     Raises:
       ConfigError: no layer, a tied softmax of another width than the embedding,
-        or an option that the cell does not take.
+        or an option that the cell does not take or refuses.
     """
     if not self.hidden_sizes:
       raise ConfigError("model.hidden_sizes: give at least one layer, as 64,64")
-    last = self.cells()[-1].output_size
+    try:
+      last = self.cells()[-1].output_size
+    except ValueError as error:  # such as heads that do not divide the units
+      raise ConfigError(f"model: {error}") from None
     if self.tied and self.embedding_size != last:
       raise ConfigError(
         f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
