@@ -20,6 +20,7 @@ from jax import lax
 
 from lstm_jax.array_types import Array, Bool, Float, PyTree
 from lstm_jax.cells.base import Cell
+from lstm_jax.recurrent_product import recurrent_gradient, recurrent_product
 
 _MATRICES = ("w_x", "w_h", "b")  # what `step` does not see
 
@@ -118,7 +119,7 @@ def _gate_inputs(plan, params, zx, before, aside):
   if "w_h" not in params:
     return zx
   r = _recurrent_input(plan, _pointwise(params), before, aside)
-  zh = r @ params["w_h"]
+  zh = recurrent_product(r, params["w_h"])
   return zx + zh if plan.cell.sums else (zx, zh)
 
 
@@ -183,7 +184,7 @@ def _run_backward(plan, kept, cotangents):
   varying, constant = _split_constants(aside)
   recurrent = "w_h" in params
   if recurrent:
-    w_h_transposed = params["w_h"].T  # once, not in every step
+    w_h_transposed = params["w_h"].mT  # once, not in every step
 
   def step(carry, inputs):
     dstate, dpointwise = carry
@@ -194,7 +195,8 @@ def _run_backward(plan, kept, cotangents):
     )
     dp, dz, dbefore = vjp((dstate, dy))
     if recurrent:
-      dr = (dz if cell.sums else dz[1]) @ w_h_transposed
+      dzh = dz if cell.sums else dz[1]
+      dr = recurrent_product(dzh, w_h_transposed)
       _, vjp = jax.vjp(
         lambda p, s: _recurrent_input(plan, p, s, aside), pointwise, before
       )
@@ -225,7 +227,7 @@ def _run_backward(plan, kept, cotangents):
     dchunk |= {k: _add(dchunk[k], dpointwise[k]) for k in pointwise}
     if recurrent:
       r = _recurrent_input(plan, pointwise, before, _merge(varying, constant))
-      dchunk["w_h"] += jnp.einsum("tbr,tbg->rg", r, dzh)
+      dchunk["w_h"] += recurrent_gradient(r, dzh, params["w_h"])
     return (dstate, _add(dparams, dchunk)), (dx, None)
 
   zeros = jax.tree.map(jnp.zeros_like, params)

@@ -14,6 +14,7 @@ from lstm_jax.cells.greff import VARIANTS, GreffLSTM
 from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.layer_norm import LayerNormLSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
+from lstm_jax.cells.matrix_lstm import MatrixLSTM
 from lstm_jax.cells.min_lstm import MinLSTM
 from lstm_jax.cells.mogrifier import MogrifierLSTM
 from lstm_jax.cells.multiplicative import MultiplicativeLSTM
@@ -21,6 +22,7 @@ from lstm_jax.cells.peephole import PeepholeLSTM
 from lstm_jax.cells.projection import ProjectionLSTM
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.cells.rnn import RNN
+from lstm_jax.cells.slstm import SLSTM
 
 B, T, D, H = 3, 6, 4, 5
 CASES = {
@@ -49,6 +51,9 @@ CASES = {
     reference_cells.lstm_1997,
   ),
   "min_lstm": (MinLSTM(H), reference_cells.min_lstm),
+  "slstm": (SLSTM(6, heads=3), reference_cells.slstm),
+  "slstm exp": (SLSTM(H, forget="exp"), reference_cells.slstm),
+  "matrix_lstm": (MatrixLSTM(6, heads=2), reference_cells.matrix_lstm),
   "rnn": (RNN(H), reference_cells.rnn),
   "rnn relu": (RNN(H, nonlinearity="relu"), reference_cells.rnn),
 } | {
@@ -66,7 +71,21 @@ def problem(cell, seed=0):
   state = jax.tree.map(
     lambda s: rng.standard_normal(s.shape), cell.initial_state(B)
   )
+  if isinstance(cell, SLSTM):  # a sum of exponentials
+    state = state._replace(n=np.abs(state.n) + 0.5)
   return params, rng.standard_normal((B, T, D)), state
+
+
+def unscaled(state):
+  """The state without a stabiliser: c and n are stored divided by exp(m)."""
+  if not hasattr(state, "m"):
+    return state
+
+  def unscale(a):
+    m = state.m.reshape(*state.m.shape, *[1] * (a.ndim - state.m.ndim))
+    return a * jnp.exp(m)
+
+  return state._replace(c=unscale(state.c), n=unscale(state.n), m=0 * state.m)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -80,6 +99,7 @@ def test_cell_equals_its_oracle(x64, name):
   ends = [rng.standard_normal(s.shape) for s in arguments[2]]
 
   def total(y, end):
+    end = unscaled(type(arguments[2])(*end))
     return (y * weight).sum() + sum((e * w).sum() for e, w in zip(end, ends))
 
   @jax.jit
@@ -115,7 +135,16 @@ def test_cell_equals_its_oracle(x64, name):
 
 @pytest.mark.parametrize(
   "name",
-  ["lstm", "gru", "mogrifier", "greff FGR", "lstm_1997", "min_lstm"],
+  [
+    "lstm",
+    "gru",
+    "mogrifier",
+    "greff FGR",
+    "lstm_1997",
+    "min_lstm",
+    "slstm",
+    "matrix_lstm",
+  ],
 )
 def test_fused_gradients_equal_autodiff(x64, name):
   cell, _ = CASES[name]
@@ -198,6 +227,8 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
     (GRU(H), 3 * H * (D + H + 1) + H),
     (RNN(H), H * (D + H + 1)),
     (MinLSTM(H), 3 * H * (D + 1)),
+    (SLSTM(6, heads=3), 4 * 6 * (D + 2 + 1)),
+    (MatrixLSTM(6, heads=2), (4 * 6 + 2 * 2) * (D + 1)),
     (MultiplicativeLSTM(H), 4 * H * (D + H + 1) + H * (D + H)),
     (MogrifierLSTM(H), 4 * H * (D + H + 1) + 5 * D * H),
     (MogrifierLSTM(H, rank=2), 4 * H * (D + H + 1) + 5 * 2 * (D + H)),

@@ -140,6 +140,53 @@ def min_lstm(p, x, state, cell):
   return (f / (f + i) * h + i / (f + i) * g,)
 
 
+def slstm(p, x, state, cell):
+  """One head after the other; m is subtracted as in the paper."""
+  h, c, n, m = (a.copy() for a in state)
+  width = cell.hidden_size // cell.heads
+  for k in range(cell.heads):
+    units = slice(k * width, (k + 1) * width)
+    gates = slice(4 * k * width, 4 * (k + 1) * width)
+    z = x @ p["w_x"][:, gates] + p["b"][gates]
+    z = z + state[0][:, units] @ p["w_h"][k]
+    i, f, g, o = np.split(z, 4, axis=1)
+    log_f = np.log(sigmoid(f)) if cell.forget == "sigmoid" else f
+    before = m[:, units].copy()
+    m[:, units] = np.maximum(log_f + before, i)
+    i = np.exp(i - m[:, units])
+    f = np.exp(log_f + before - m[:, units])
+    c[:, units] = f * c[:, units] + i * np.tanh(g)
+    n[:, units] = f * n[:, units] + i
+    h[:, units] = sigmoid(o) * c[:, units] / n[:, units]
+  return h, c, n, m
+
+
+def matrix_lstm(p, x, state, cell):
+  """One row and one head after the other."""
+  h, c, n, m = (a.copy() for a in state)
+  size, heads = cell.hidden_size, cell.heads
+  d = size // heads
+  z = x @ p["w_x"] + p["b"]
+  for row in range(len(x)):
+    for k in range(heads):
+      q, key, v, o = (
+        z[row, part * size + k * d : part * size + (k + 1) * d]
+        for part in range(4)
+      )
+      key = key / np.sqrt(d)
+      i = z[row, 4 * size + k]
+      log_f = np.log(sigmoid(z[row, 4 * size + heads + k]))
+      before = m[row, k]
+      m[row, k] = max(log_f + before, i)
+      i = np.exp(i - m[row, k])
+      f = np.exp(log_f + before - m[row, k])
+      c[row, k] = f * c[row, k] + i * np.outer(v, key)
+      n[row, k] = f * n[row, k] + i * key
+      scale = max(abs(n[row, k] @ q), np.exp(-m[row, k]))
+      h[row, k * d : (k + 1) * d] = sigmoid(o) * (c[row, k] @ q) / scale
+  return h, c, n, m
+
+
 def run(step, cell, params, x, state):
   """x [b t d] -> hidden states [b t h] and the final state."""
   outputs = []

@@ -10,6 +10,7 @@ from lstm_jax.cells.greff import VARIANTS
 from lstm_jax.cells.lstm_1997 import BIASES
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.cells.rnn import NONLINEARITIES
+from lstm_jax.cells.slstm import FORGET_GATES
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.language_model import LanguageModel
 from lstm_jax.recurrence import Options
@@ -23,12 +24,14 @@ class CellOptions:
     "variant": VARIANTS,
     "nonlinearity": tuple(NONLINEARITIES),
     "biases": BIASES,
+    "forget": FORGET_GATES,
   }
   RANGES: ClassVar = {
     "forget_bias": (-100, 100),
     "projection_size": (1, 10**6),
     "rounds": (0, 100),
     "rank": (0, 10**6),
+    "heads": (1, 10**6),
     "block_size": (1, 10**6),
     "init_scale": (0, 100),
     "input_gate_biases": (-100, 100),
@@ -47,6 +50,10 @@ class CellOptions:
   # rnn: "tanh" or "relu"; start as the identity (IRNN)
   nonlinearity: str = "tanh"
   identity: bool = False
+  # slstm, matrix_lstm: groups of hidden units that do not see each other
+  heads: int = 1
+  # slstm: forget gate, "sigmoid" or "exp"
+  forget: str = "sigmoid"
   # lstm_1997: cells a memory block; output gates; recurrence beside the
   # carousel; no gradient through it
   block_size: int = 1
