@@ -51,7 +51,7 @@ class Options:
 def unroll(
   cell: Cell,
   params: Params,
-  x: Float[Array, "b t d"],
+  x: Float[Array, "b t *n d"],
   state: State | None = None,
   *,
   mask: Bool[Array, "b t"] | None = None,
@@ -84,13 +84,17 @@ def unroll(
     sequence when it is passed to the next call.
 
   Raises:
-    ValueError: the inputs are not [b t d], d is not that of the parameters, or
-      mask or reset are not [b t].
+    ValueError: the inputs are not [b t d] (images: [b t y x d]), d is not that
+      of the parameters, or mask or reset are not [b t].
   """
-  if x.ndim != 3:
-    raise ValueError(f"inputs must be [batch, time, features], got {x.shape}")
-  if "w_x" in params and x.shape[2] != (d := params["w_x"].shape[0]):
-    raise ValueError(f"the cell takes {d} input features, got {x.shape[2]}")
+  w_x = params.get("w_x")  # [d g], or a kernel [y x d g] for images
+  if x.ndim != (3 if w_x is None else w_x.ndim + 1):
+    image = "" if w_x is None or w_x.ndim == 2 else "height, width, "
+    raise ValueError(
+      f"inputs must be [batch, time, {image}features], got {x.shape}"
+    )
+  if w_x is not None and x.shape[-1] != (d := w_x.shape[-2]):
+    raise ValueError(f"the cell takes {d} input features, got {x.shape[-1]}")
   for name, flags in (("mask", mask), ("reset", reset)):
     if flags is not None and flags.shape != x.shape[:2]:
       raise ValueError(f"{name} must be {x.shape[:2]}, got {flags.shape}")
@@ -100,7 +104,8 @@ def unroll(
     # Backwards, a document begins at the step before the next one's first.
     reset = jnp.pad(reset[:, 1:], ((0, 0), (0, 1)), constant_values=False)
   if mask is not None:
-    x = jnp.where(mask[:, :, None], x, 0)  # not even a NaN gets in
+    live = jnp.reshape(mask, mask.shape + (1,) * (x.ndim - 2))
+    x = jnp.where(live, x, 0)  # not even a NaN gets in
   aside = jax.tree.map(_swap, Aside(mask, reset, noise))
   x = _swap(x)
   if reverse:

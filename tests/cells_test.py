@@ -10,6 +10,7 @@ import reference_cells
 from recurrence_test import assert_close
 
 from lstm_jax import LSTM, Options, unroll
+from lstm_jax.cells.conv_lstm import ConvLSTM
 from lstm_jax.cells.greff import VARIANTS, GreffLSTM
 from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.layer_norm import LayerNormLSTM
@@ -54,6 +55,11 @@ CASES = {
   "slstm": (SLSTM(6, heads=3), reference_cells.slstm),
   "slstm exp": (SLSTM(H, forget="exp"), reference_cells.slstm),
   "matrix_lstm": (MatrixLSTM(6, heads=2), reference_cells.matrix_lstm),
+  "conv_lstm": (ConvLSTM(2, (4, 3)), reference_cells.conv_lstm),
+  "conv_lstm peepholes, even kernel": (
+    ConvLSTM(2, (3, 4), kernel_size=2, peepholes=True),
+    reference_cells.conv_lstm,
+  ),
   "rnn": (RNN(H), reference_cells.rnn),
   "rnn relu": (RNN(H, nonlinearity="relu"), reference_cells.rnn),
 } | {
@@ -73,7 +79,12 @@ def problem(cell, seed=0):
   )
   if isinstance(cell, SLSTM):  # a sum of exponentials
     state = state._replace(n=np.abs(state.n) + 0.5)
-  return params, rng.standard_normal((B, T, D)), state
+  return params, rng.standard_normal((B, T, *pixels(cell), D)), state
+
+
+def pixels(cell):
+  """What lies between time and features: nothing, or rows and columns."""
+  return getattr(cell, "image_size", ())
 
 
 def unscaled(state):
@@ -95,7 +106,7 @@ def test_cell_equals_its_oracle(x64, name):
   cell, step = CASES[name]
   arguments = problem(cell)
   rng = np.random.default_rng(1)
-  weight = rng.standard_normal((B, T, cell.output_size))
+  weight = rng.standard_normal((B, T, *pixels(cell), cell.output_size))
   ends = [rng.standard_normal(s.shape) for s in arguments[2]]
 
   def total(y, end):
@@ -168,15 +179,15 @@ def test_cell_is_static_and_starts_sound(name):
   cell, _ = CASES[name]
   assert hash(cell) == hash(CASES[name][0])
   params = cell.init(jax.random.key(0), D)
-  x = jax.random.normal(jax.random.key(1), (B, 50, D))
+  x = jax.random.normal(jax.random.key(1), (B, 50, *pixels(cell), D))
   y, _ = unroll(cell, params, x)
   assert np.isfinite(y).all() and y.dtype == jnp.float32
   assert 1e-4 < np.abs(y).mean() < 10
-  assert type(cell) in CELLS.values()
 
 
 def test_every_registered_cell_has_a_case():
-  assert {type(cell) for cell, _ in CASES.values()} == set(CELLS.values())
+  tested = {type(cell) for cell, _ in CASES.values()}
+  assert tested == set(CELLS.values()) | {ConvLSTM}  # which takes images
 
 
 # Identities
@@ -207,6 +218,29 @@ def test_cells_that_become_the_lstm(x64):
   same_as_lstm(MogrifierLSTM(H, rounds=2), renamed | zero_rounds, lstm)
 
 
+def test_conv_lstm_of_one_pixel(x64):
+  lstm, x, _ = problem(PeepholeLSTM(H))
+  conv = {
+    "w_x": lstm["w_x"][None, None],
+    "u_h": lstm["w_h"][None, None],
+    "b": lstm["b"],
+  }
+  peepholes = {k: lstm[k][None, None] for k in ("p_i", "p_f", "p_o")}
+  images = x[:, :, None, None]
+  for params, cell, same in (
+    (conv, ConvLSTM(H, (1, 1), kernel_size=1), LSTM(H)),
+    (
+      conv | peepholes,
+      ConvLSTM(H, (1, 1), kernel_size=1, peepholes=True),
+      PeepholeLSTM(H),
+    ),
+  ):
+    y, final = unroll(cell, params, images)
+    expected, end = unroll(same, lstm, x)
+    assert_close(y[:, :, 0, 0], expected, 1e-14)
+    assert_close(jax.tree.map(lambda s: s[:, 0, 0], final), end, 1e-14)
+
+
 def test_greff_without_peepholes_is_the_peephole_lstm(x64):
   params, x, state = problem(PeepholeLSTM(H))
   expected, _ = unroll(PeepholeLSTM(H), params, x)
@@ -227,6 +261,10 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
     (GRU(H), 3 * H * (D + H + 1) + H),
     (RNN(H), H * (D + H + 1)),
     (MinLSTM(H), 3 * H * (D + 1)),
+    (
+      ConvLSTM(2, (4, 3), kernel_size=5, peepholes=True),
+      5 * 5 * (D + 2) * 8 + 8 + 3 * 4 * 3 * 2,
+    ),
     (SLSTM(6, heads=3), 4 * 6 * (D + 2 + 1)),
     (MatrixLSTM(6, heads=2), (4 * 6 + 2 * 2) * (D + 1)),
     (MultiplicativeLSTM(H), 4 * H * (D + H + 1) + H * (D + H)),

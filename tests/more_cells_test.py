@@ -1,6 +1,7 @@
 """The 1997 cell, and the cells whose state is more than two vectors."""
 
 import functools
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from cells_test import B, D, T, problem, unscaled
 from recurrence_test import assert_close
 
 from lstm_jax import Options, unroll
+from lstm_jax.cells.conv_lstm import ConvLSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.cells.matrix_lstm import MatrixLSTM
 from lstm_jax.cells.min_lstm import MinLSTM
@@ -26,7 +28,8 @@ FLAGS = {
   "both": {"mask": MASK, "reset": RESET},
 }
 XLSTM = [SLSTM(6, heads=2), SLSTM(6, forget="exp"), MatrixLSTM(6, heads=2)]
-NEW = [LSTM1997(6, block_size=2), MinLSTM(6), *XLSTM]
+CONV = ConvLSTM(2, (3, 2), peepholes=True)
+NEW = [LSTM1997(6, block_size=2), MinLSTM(6), *XLSTM, CONV]
 each_new_cell = pytest.mark.parametrize("cell", NEW, ids=str)
 
 
@@ -397,3 +400,29 @@ def test_wrong_options_of_xlstm_are_named():
       make(5, heads=2)
   with pytest.raises(ValueError, match='forget must be "sigmoid" or "exp"'):
     SLSTM(4, forget="tanh")
+
+
+# Images
+
+
+def test_what_is_masked_has_no_influence_on_images(x64):
+  params, x, state = problem(CONV)
+  garbage = np.where(MASK[:, :, None, None, None], x, np.nan)
+  clean, dirty = (
+    unroll(CONV, params, a, state, mask=MASK, reset=RESET) for a in (x, garbage)
+  )
+  assert_close(dirty, clean, 0.0)
+
+
+def test_wrong_images_are_named():
+  params, x, state = jax.tree.map(np.float32, problem(CONV))
+  run = inspect.unwrap(unroll)
+  with pytest.raises(ValueError, match="time, height, width, features"):
+    run(CONV, params, x[:, :, 0, 0], state)
+  with pytest.raises(ValueError, match="4 input features, got 3"):
+    run(CONV, params, x[..., :3], state)
+  cell = MinLSTM(2)
+  with pytest.raises(ValueError, match=r"\[batch, time, features\], got"):
+    run(cell, cell.init(jax.random.key(0), D), x)
+  with pytest.raises(ValueError, match="must be 1 or more, got 0"):
+    ConvLSTM(2, (3, 2), kernel_size=0)

@@ -187,6 +187,32 @@ def matrix_lstm(p, x, state, cell):
   return h, c, n, m
 
 
+def convolve(images, kernel):
+  """SAME: what lies outside the image is zero; pixel by pixel."""
+  k = kernel.shape[0]
+  before = (k - 1) // 2
+  _, rows, columns, _ = images.shape
+  out = np.zeros((*images.shape[:3], kernel.shape[3]))
+  for y in range(rows):
+    for x in range(columns):
+      for dy in range(k):
+        for dx in range(k):
+          v, u = y + dy - before, x + dx - before
+          if 0 <= v < rows and 0 <= u < columns:
+            out[:, y, x] += images[:, v, u] @ kernel[dy, dx]
+  return out
+
+
+def conv_lstm(p, x, state, cell):
+  h, c = state
+  z = convolve(x, p["w_x"]) + convolve(h, p["u_h"]) + p["b"]
+  i, f, g, o = np.split(z, 4, axis=-1)
+  p_i, p_f, p_o = (p.get(f"p_{gate}", 0.0) for gate in "ifo")
+  i, f = sigmoid(i + p_i * c), sigmoid(f + p_f * c)
+  c = f * c + i * np.tanh(g)
+  return sigmoid(o + p_o * c) * np.tanh(c), c
+
+
 def run(step, cell, params, x, state):
   """x [b t d] -> hidden states [b t h] and the final state."""
   outputs = []
