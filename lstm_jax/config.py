@@ -156,6 +156,8 @@ def _check(config, path):
     _check_type(where, value, wanted)
     if type(value) is int and wanted is float:
       setattr(config, name, float(value))  # 1 and 1.0 compare as JSON
+    if wanted == tuple[float, ...]:
+      setattr(config, name, tuple(map(float, value)))
     if name in getattr(config, "CHOICES", ()):
       _check_choice(where, value, config.CHOICES[name])
     if isinstance(value, str) and "\0" in value:
@@ -181,12 +183,12 @@ def _check_type(where, value, wanted):
   if typing.get_origin(wanted) is tuple:
     kind, leaves = typing.get_args(wanted)[0], value
     if not isinstance(value, tuple):
-      raise ConfigError(f"{where}: must be {type_name(())}, got {value!r}")
+      raise ConfigError(f"{where}: must be {_tuple_name(kind)}, got {value!r}")
   for leaf in leaves:
     if not (type(leaf) is kind or (kind is float and type(leaf) is int)):
       wanted, got = _example(kind), value
       if leaves is value:
-        wanted, got = type_name(value), show(value)
+        wanted, got = _tuple_name(kind), show(value)
       raise ConfigError(f"{where}: must be {wanted}, got {got!r}")
     if kind is float and not math.isfinite(leaf):
       raise ConfigError(f"{where}: must be finite, got {leaf}")
@@ -201,13 +203,17 @@ def type_name(value: Any) -> str:
   if isinstance(value, enum.Enum):
     return "one of " + ", ".join(member.value for member in type(value))
   if isinstance(value, tuple):
-    return "integers with commas between them"
+    return _tuple_name(type(value[0]) if value else float)
   return {
     int: "an integer",
     float: "a number",
     bool: "true or false",
     str: "text",
   }[type(value)]
+
+
+def _tuple_name(kind) -> str:
+  return {int: "integers", float: "numbers"}[kind] + " with commas between them"
 
 
 def show(value: Any) -> str:

@@ -68,7 +68,7 @@ class Options:
 def unroll(
   cell: Cell,
   params: Params,
-  x: Float[Array, "b t d"],
+  x: Float[Array, "b t *n d"],
   state: State | None = None,
   *,
   mask: Bool[Array, "b t"] | None = None,
@@ -105,13 +105,18 @@ def unroll(
     sequence when it is passed to the next call.
 
   Raises:
-    ValueError: the inputs are not [b t d], d is not that of the parameters,
-      mask or reset are not [b t], or the engine cannot serve this call.
+    ValueError: the inputs are not [b t d] (images: [b t y x d]), d is not that
+      of the parameters, mask or reset are not [b t], or the engine cannot serve
+      this call.
   """
-  if x.ndim != 3:
-    raise ValueError(f"inputs must be [batch, time, features], got {x.shape}")
-  if "w_x" in params and x.shape[2] != (d := params["w_x"].shape[0]):
-    raise ValueError(f"the cell takes {d} input features, got {x.shape[2]}")
+  w_x = params.get("w_x")  # [d g], or a kernel [y x d g] for images
+  if x.ndim != (3 if w_x is None else w_x.ndim + 1):
+    image = "" if w_x is None or w_x.ndim == 2 else "height, width, "
+    raise ValueError(
+      f"inputs must be [batch, time, {image}features], got {x.shape}"
+    )
+  if w_x is not None and x.shape[-1] != (d := w_x.shape[-2]):
+    raise ValueError(f"the cell takes {d} input features, got {x.shape[-1]}")
   for name, flags in (("mask", mask), ("reset", reset)):
     if flags is not None and flags.shape != x.shape[:2]:
       raise ValueError(f"{name} must be {x.shape[:2]}, got {flags.shape}")
@@ -129,7 +134,8 @@ def unroll(
     # Backwards, a document begins at the step before the next one's first.
     reset = jnp.pad(reset[:, 1:], ((0, 0), (0, 1)), constant_values=False)
   if mask is not None:
-    x = jnp.where(mask[:, :, None], x, 0)  # not even a NaN gets in
+    live = jnp.reshape(mask, mask.shape + (1,) * (x.ndim - 2))
+    x = jnp.where(live, x, 0)  # not even a NaN gets in
   flip = _flip if reverse else lambda a: a
   x, mask, reset = jax.tree.map(flip, (x, mask, reset))
   engine = _engine(options.engine, cell, params, x, extras)
@@ -137,6 +143,7 @@ def unroll(
     y, state = cudnn.run(params, x, state)
   elif engine == "parallel":
     y, state = cell.parallel(params, x, state, mask, reset, options.chunk)
+    y = y.astype(x.dtype)
   else:
     noise = jax.tree.map(flip, noise)
     aside = jax.tree.map(_swap, Aside(mask, reset, noise))
@@ -171,7 +178,7 @@ def _engine(engine, cell, params, x, extras):
 
 
 def _scan(cell, params, x, state, aside, return_states, options):
-  time, batch, features = x.shape[:3]
+  time, features = x.shape[0], x.shape[-1]
   plan = Plan(
     cell,
     return_states,

@@ -20,6 +20,7 @@ from jax import lax
 
 from lstm_jax.array_types import Array, Bool, Float, PyTree
 from lstm_jax.cells.base import Cell
+from lstm_jax.recurrent_product import recurrent_gradient, recurrent_product
 
 _MATRICES = ("w_x", "w_h", "b")  # what `step` does not see
 
@@ -121,13 +122,8 @@ def _gate_inputs(plan, params, zx, before, aside):
   if "w_h" not in params:
     return zx
   r = _recurrent_input(plan, _pointwise(params), before, aside)
-  zh = _product(r, params["w_h"])
+  zh = recurrent_product(r, params["w_h"])
   return zx + zh if plan.cell.sums else (zx, zh)
-
-
-def _product(r, w):
-  """r w, multiplied in the type of w and summed in that of r."""
-  return jnp.matmul(r.astype(w.dtype), w, preferred_element_type=r.dtype)
 
 
 def _forward(plan, params, x, state, aside, constant, *, save):
@@ -197,7 +193,7 @@ def _run_backward(plan, kept, cotangents):
   recurrent = "w_h" in params
   if recurrent:
     # Once, not in every step.
-    w_h_transposed = params["w_h"].astype(plan.dtype).T
+    w_h_transposed = params["w_h"].astype(plan.dtype).mT
 
   def step(carry, inputs):
     dstate, dpointwise = carry
@@ -208,7 +204,8 @@ def _run_backward(plan, kept, cotangents):
     )
     dp, dz, dbefore = vjp((dstate, dy))
     if recurrent:
-      dr = _product(dz if cell.sums else dz[1], w_h_transposed)
+      dzh = dz if cell.sums else dz[1]
+      dr = recurrent_product(dzh, w_h_transposed)
       _, vjp = jax.vjp(
         lambda p, s: _recurrent_input(plan, p, s, aside), pointwise, before
       )
@@ -240,11 +237,8 @@ def _run_backward(plan, kept, cotangents):
     dchunk |= {k: _add(dchunk[k], dpointwise[k]) for k in pointwise}
     if recurrent:
       r = _recurrent_input(plan, pointwise, before, _merge(varying, constant))
-      dchunk["w_h"] += jnp.einsum(
-        "tbr,tbg->rg",
-        r.astype(plan.dtype),
-        dzh.astype(plan.dtype),
-        preferred_element_type=dzh.dtype,
+      dchunk["w_h"] += recurrent_gradient(
+        r.astype(plan.dtype), dzh, params["w_h"]
       )
     return (dstate, _add(dparams, dchunk)), (dx, None)
 

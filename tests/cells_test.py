@@ -10,15 +10,20 @@ import reference_cells
 from recurrence_test import assert_close
 
 from lstm_jax import LSTM, Options, unroll
+from lstm_jax.cells.conv_lstm import ConvLSTM
 from lstm_jax.cells.greff import VARIANTS, GreffLSTM
 from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.layer_norm import LayerNormLSTM
+from lstm_jax.cells.lstm_1997 import LSTM1997
+from lstm_jax.cells.matrix_lstm import MatrixLSTM
+from lstm_jax.cells.min_lstm import MinLSTM
 from lstm_jax.cells.mogrifier import MogrifierLSTM
 from lstm_jax.cells.multiplicative import MultiplicativeLSTM
 from lstm_jax.cells.peephole import PeepholeLSTM
 from lstm_jax.cells.projection import ProjectionLSTM
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.cells.rnn import RNN
+from lstm_jax.cells.slstm import SLSTM
 
 B, T, D, H = 3, 6, 4, 5
 CASES = {
@@ -33,6 +38,28 @@ CASES = {
     reference_cells.mogrifier,
   ),
   "gru": (GRU(H), reference_cells.gru),
+  # The full gradient: finite differences see nothing else.
+  "lstm_1997": (
+    LSTM1997(6, block_size=2, truncated=False),
+    reference_cells.lstm_1997,
+  ),
+  "lstm_1997 no output gate": (
+    LSTM1997(H, output_gate=False, truncated=False, biases="gates"),
+    reference_cells.lstm_1997,
+  ),
+  "lstm_1997 not recurrent": (
+    LSTM1997(6, block_size=3, recurrent=False, biases="none"),
+    reference_cells.lstm_1997,
+  ),
+  "min_lstm": (MinLSTM(H), reference_cells.min_lstm),
+  "slstm": (SLSTM(6, heads=3), reference_cells.slstm),
+  "slstm exp": (SLSTM(H, forget="exp"), reference_cells.slstm),
+  "matrix_lstm": (MatrixLSTM(6, heads=2), reference_cells.matrix_lstm),
+  "conv_lstm": (ConvLSTM(2, (4, 3)), reference_cells.conv_lstm),
+  "conv_lstm peepholes, even kernel": (
+    ConvLSTM(2, (3, 4), kernel_size=2, peepholes=True),
+    reference_cells.conv_lstm,
+  ),
   "rnn": (RNN(H), reference_cells.rnn),
   "rnn relu": (RNN(H, nonlinearity="relu"), reference_cells.rnn),
 } | {
@@ -50,7 +77,26 @@ def problem(cell, seed=0):
   state = jax.tree.map(
     lambda s: rng.standard_normal(s.shape), cell.initial_state(B)
   )
-  return params, rng.standard_normal((B, T, D)), state
+  if isinstance(cell, SLSTM):  # a sum of exponentials
+    state = state._replace(n=np.abs(state.n) + 0.5)
+  return params, rng.standard_normal((B, T, *pixels(cell), D)), state
+
+
+def pixels(cell):
+  """What lies between time and features: nothing, or rows and columns."""
+  return getattr(cell, "image_size", ())
+
+
+def unscaled(state):
+  """The state without a stabiliser: c and n are stored divided by exp(m)."""
+  if not hasattr(state, "m"):
+    return state
+
+  def unscale(a):
+    m = state.m.reshape(*state.m.shape, *[1] * (a.ndim - state.m.ndim))
+    return a * jnp.exp(m)
+
+  return state._replace(c=unscale(state.c), n=unscale(state.n), m=0 * state.m)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -60,10 +106,11 @@ def test_cell_equals_its_oracle(x64, name):
   cell, step = CASES[name]
   arguments = problem(cell)
   rng = np.random.default_rng(1)
-  weight = rng.standard_normal((B, T, cell.output_size))
+  weight = rng.standard_normal((B, T, *pixels(cell), cell.output_size))
   ends = [rng.standard_normal(s.shape) for s in arguments[2]]
 
   def total(y, end):
+    end = unscaled(type(arguments[2])(*end))
     return (y * weight).sum() + sum((e * w).sum() for e, w in zip(end, ends))
 
   @jax.jit
@@ -120,15 +167,15 @@ def test_cell_is_static_and_starts_sound(name):
   cell, _ = CASES[name]
   assert hash(cell) == hash(CASES[name][0])
   params = cell.init(jax.random.key(0), D)
-  x = jax.random.normal(jax.random.key(1), (B, 50, D))
+  x = jax.random.normal(jax.random.key(1), (B, 50, *pixels(cell), D))
   y, _ = unroll(cell, params, x)
   assert np.isfinite(y).all() and y.dtype == jnp.float32
   assert 1e-4 < np.abs(y).mean() < 10
-  assert type(cell) in CELLS.values()
 
 
 def test_every_registered_cell_has_a_case():
-  assert {type(cell) for cell, _ in CASES.values()} == set(CELLS.values())
+  tested = {type(cell) for cell, _ in CASES.values()}
+  assert tested == set(CELLS.values()) | {ConvLSTM}  # which takes images
 
 
 # Identities
@@ -159,6 +206,29 @@ def test_cells_that_become_the_lstm(x64):
   same_as_lstm(MogrifierLSTM(H, rounds=2), renamed | zero_rounds, lstm)
 
 
+def test_conv_lstm_of_one_pixel(x64):
+  lstm, x, _ = problem(PeepholeLSTM(H))
+  conv = {
+    "w_x": lstm["w_x"][None, None],
+    "u_h": lstm["w_h"][None, None],
+    "b": lstm["b"],
+  }
+  peepholes = {k: lstm[k][None, None] for k in ("p_i", "p_f", "p_o")}
+  images = x[:, :, None, None]
+  for params, cell, same in (
+    (conv, ConvLSTM(H, (1, 1), kernel_size=1), LSTM(H)),
+    (
+      conv | peepholes,
+      ConvLSTM(H, (1, 1), kernel_size=1, peepholes=True),
+      PeepholeLSTM(H),
+    ),
+  ):
+    y, final = unroll(cell, params, images)
+    expected, end = unroll(same, lstm, x)
+    assert_close(y[:, :, 0, 0], expected, 1e-14)
+    assert_close(jax.tree.map(lambda s: s[:, 0, 0], final), end, 1e-14)
+
+
 def test_greff_without_peepholes_is_the_peephole_lstm(x64):
   params, x, state = problem(PeepholeLSTM(H))
   expected, _ = unroll(PeepholeLSTM(H), params, x)
@@ -178,6 +248,13 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
     (ProjectionLSTM(H, 3), 4 * H * (D + 3 + 1) + 3 * H),
     (GRU(H), 3 * H * (D + H + 1) + H),
     (RNN(H), H * (D + H + 1)),
+    (MinLSTM(H), 3 * H * (D + 1)),
+    (
+      ConvLSTM(2, (4, 3), kernel_size=5, peepholes=True),
+      5 * 5 * (D + 2) * 8 + 8 + 3 * 4 * 3 * 2,
+    ),
+    (SLSTM(6, heads=3), 4 * 6 * (D + 2 + 1)),
+    (MatrixLSTM(6, heads=2), (4 * 6 + 2 * 2) * (D + 1)),
     (MultiplicativeLSTM(H), 4 * H * (D + H + 1) + H * (D + H)),
     (MogrifierLSTM(H), 4 * H * (D + H + 1) + 5 * D * H),
     (MogrifierLSTM(H, rank=2), 4 * H * (D + H + 1) + 5 * 2 * (D + H)),
@@ -187,53 +264,6 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
 def test_parameter_counts(cell, count):
   params = cell.init(jax.random.key(0), D)
   assert sum(p.size for p in params.values()) == count
-
-
-# Initial parameters
-
-
-def test_lstm_initial_parameters():
-  params = LSTM(hidden_size=6, forget_bias=2.0).init(jax.random.key(0), 4)
-  biases = np.asarray(params["b"]).reshape(4, 6)
-  np.testing.assert_array_equal(biases[1], 2.0)
-  np.testing.assert_array_equal(biases[[0, 2, 3]], 0.0)
-  for gate in np.split(np.asarray(params["w_h"]), 4, axis=1):
-    np.testing.assert_allclose(gate @ gate.T, np.eye(6), atol=1e-5)
-  assert np.abs(params["w_x"]).max() <= (3 / 4) ** 0.5
-  assert np.abs(params["w_x"]).max() > 0.9 * (3 / 4) ** 0.5
-
-
-@pytest.mark.parametrize("variant", ["NIG", "V", "CIFG", "NOG"])
-def test_the_forget_bias_is_the_forget_gates(variant):
-  """What is left of b when gates are taken out."""
-  cell = GreffLSTM(H, variant=variant, forget_bias=3.0)
-  biases = np.asarray(cell.init(jax.random.key(0), D)["b"]).reshape(-1, H)
-  expected = {"NIG": [3, 0, 0], "V": [0, 3, 0, 0]}.get(variant)
-  if variant == "CIFG":  # the forget gate has no bias of its own
-    expected = [0, 0, 0]
-  if variant == "NOG":
-    expected = [0, 3, 0]
-  np.testing.assert_array_equal(biases[:, 0], expected)
-
-
-def test_the_irnn_starts_as_the_identity():
-  params = RNN(50, nonlinearity="relu", identity=True).init(
-    jax.random.key(0), 40
-  )
-  np.testing.assert_array_equal(params["w_h"], np.eye(50))
-  assert 0.0009 < np.std(params["w_x"]) < 0.0011  # 2000 draws
-  np.testing.assert_array_equal(params["b"], 0.0)
-
-
-def test_chrono_biases():
-  from lstm_jax.initializers import chrono_biases
-
-  b = np.asarray(chrono_biases(jax.random.key(0), 4000, 100.0)).reshape(4, -1)
-  np.testing.assert_array_equal(b[0], -b[1])
-  np.testing.assert_array_equal(b[2:], 0.0)
-  assert np.exp(b[1]).min() >= 0.99 and np.exp(b[1]).max() <= 99.01
-  # U(1, 99): mean 50, standard deviation of the mean of 4000 draws 0.45.
-  assert abs(np.exp(b[1]).mean() - 50) < 2
 
 
 def test_unknown_choices_are_named():

@@ -27,6 +27,9 @@ def test_overrides():
     "--config.optimizer.name=sgd",
     "--config.optimizer.learning_rate=1",
     "--noconfig.run.tensorboard",
+    "--config.model.cell=lstm_1997",
+    "--config.model.options.input_gate_biases=-1,-2.5",
+    "--config.model.options.output_gate_biases=-3",
     "--config.train.seed",
     "5",
   )
@@ -34,6 +37,8 @@ def test_overrides():
   assert config.model.hidden_sizes == (3, 4)
   assert config.optimizer.name is Optimizer.SGD
   assert config.optimizer.learning_rate == 1.0
+  assert config.model.options.input_gate_biases == (-1.0, -2.5)
+  assert config.model.options.output_gate_biases == (-3.0,)
   assert config.run.tensorboard is False
   assert config.train.seed == 5
 

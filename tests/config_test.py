@@ -54,6 +54,8 @@ def test_json_round_trip(file):
     ("model.cell", "lstm,gru", "2 names for 1 model.hidden_sizes"),
     ("model.options.rank", 2, 'the cell "lstm" does not take it'),
     ("model.engine", "gpu", 'unknown name "gpu"'),
+    ("model.options.input_gate_biases", (-1, "a"), "must be numbers with comm"),
+    ("model.options.block_size", 3, "16 must be a multiple of block_size 3"),
     ("model.options", 3, "model.options: must be a CellOptions"),
     ("optimizer.warmup_steps", 40, "leaves none of the 40 train.steps"),
     ("task.corpus", "a\0b", "task.corpus: a NUL byte"),
@@ -61,6 +63,8 @@ def test_json_round_trip(file):
 )
 def test_wrong_values_are_named(path, value, message):
   config = char_lm.get_config("tiny")
+  if "block_size" in path or "biases" in path:
+    config.model.cell = "lstm_1997"
   parent, name = path.rsplit(".", 1)
   setattr(operator.attrgetter(parent)(config), name, value)
   with pytest.raises(ConfigError) as error:
@@ -134,6 +138,9 @@ def test_an_integer_serves_as_a_number():
   config.optimizer.learning_rate = 1
   assert to_json(validate(config)) == to_json(from_json(to_json(config)))
   assert isinstance(config.optimizer.learning_rate, float)
+  config.model.cell = "lstm_1997"
+  config.model.options.input_gate_biases = (-1, -2.5)
+  assert to_json(validate(config)) == to_json(from_json(to_json(config)))
 
 
 @pytest.mark.parametrize(

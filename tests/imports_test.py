@@ -14,7 +14,7 @@ PACKAGE = ROOT / "lstm_jax"
 LAYERS = [
   {"array_types", "errors", "files", "initializers", "runtime"},
   {"cells", "metrics", "data"},
-  {"recurrence", "scan", "cudnn"},
+  {"recurrence", "recurrent_product", "scan", "cudnn"},
   {"layers"},
   {"models", "tasks", "training.optimizers"},
   {"config"},

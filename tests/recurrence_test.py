@@ -200,7 +200,7 @@ def test_the_second_call_does_not_compile_again():
 
 def test_wrong_inputs_are_named():
   params, x, state, _ = problem()
-  with pytest.raises(ValueError, match="4 input features, got 3"):
+  with pytest.raises(ValueError, match="6 input features, got 3"):
     unroll(LSTM(H), params, x[:, :, :3], state)
   with pytest.raises(ValueError, match="batch, time, features"):
     # Without the type check that the tests switch on.

@@ -111,6 +111,108 @@ def rnn(p, x, state, cell):
   return (np.tanh(z) if cell.nonlinearity == "tanh" else np.maximum(z, 0.0),)
 
 
+def lstm_1997(p, x, state, cell, r=None):
+  """r: what the gates see of the step before, where it is held constant."""
+  h, c, gates = state
+  blocks = cell.hidden_size // cell.block_size
+  kinds = 2 if cell.output_gate else 1
+  z = x @ p["w_x"]
+  if cell.recurrent:
+    r = np.concatenate([h, gates], 1) if r is None else r
+    z = z + r @ p["w_h"]
+  if "b" in p:
+    z[:, : len(p["b"])] += p["b"]
+  new = sigmoid(z[:, : kinds * blocks])
+  h, c = h.copy(), c.copy()
+  for cell_number in range(cell.hidden_size):
+    j = cell_number // cell.block_size
+    g = 4 * sigmoid(z[:, kinds * blocks + cell_number]) - 2
+    c[:, cell_number] += new[:, j] * g
+    o = new[:, blocks + j] if cell.output_gate else 1.0
+    h[:, cell_number] = o * (2 * sigmoid(c[:, cell_number]) - 1)
+  return h, c, new if cell.recurrent else gates
+
+
+def min_lstm(p, x, state, cell):
+  (h,) = state
+  i, f, g = np.split(x @ p["w_x"] + p["b"], 3, axis=1)
+  i, f = sigmoid(i), sigmoid(f)
+  return (f / (f + i) * h + i / (f + i) * g,)
+
+
+def slstm(p, x, state, cell):
+  """One head after the other; m is subtracted as in the paper."""
+  h, c, n, m = (a.copy() for a in state)
+  width = cell.hidden_size // cell.heads
+  for k in range(cell.heads):
+    units = slice(k * width, (k + 1) * width)
+    gates = slice(4 * k * width, 4 * (k + 1) * width)
+    z = x @ p["w_x"][:, gates] + p["b"][gates]
+    z = z + state[0][:, units] @ p["w_h"][k]
+    i, f, g, o = np.split(z, 4, axis=1)
+    log_f = np.log(sigmoid(f)) if cell.forget == "sigmoid" else f
+    before = m[:, units].copy()
+    m[:, units] = np.maximum(log_f + before, i)
+    i = np.exp(i - m[:, units])
+    f = np.exp(log_f + before - m[:, units])
+    c[:, units] = f * c[:, units] + i * np.tanh(g)
+    n[:, units] = f * n[:, units] + i
+    h[:, units] = sigmoid(o) * c[:, units] / n[:, units]
+  return h, c, n, m
+
+
+def matrix_lstm(p, x, state, cell):
+  """One row and one head after the other."""
+  h, c, n, m = (a.copy() for a in state)
+  size, heads = cell.hidden_size, cell.heads
+  d = size // heads
+  z = x @ p["w_x"] + p["b"]
+  for row in range(len(x)):
+    for k in range(heads):
+      q, key, v, o = (
+        z[row, part * size + k * d : part * size + (k + 1) * d]
+        for part in range(4)
+      )
+      key = key / np.sqrt(d)
+      i = z[row, 4 * size + k]
+      log_f = np.log(sigmoid(z[row, 4 * size + heads + k]))
+      before = m[row, k]
+      m[row, k] = max(log_f + before, i)
+      i = np.exp(i - m[row, k])
+      f = np.exp(log_f + before - m[row, k])
+      c[row, k] = f * c[row, k] + i * np.outer(v, key)
+      n[row, k] = f * n[row, k] + i * key
+      scale = max(abs(n[row, k] @ q), np.exp(-m[row, k]))
+      h[row, k * d : (k + 1) * d] = sigmoid(o) * (c[row, k] @ q) / scale
+  return h, c, n, m
+
+
+def convolve(images, kernel):
+  """SAME: what lies outside the image is zero; pixel by pixel."""
+  k = kernel.shape[0]
+  before = (k - 1) // 2
+  _, rows, columns, _ = images.shape
+  out = np.zeros((*images.shape[:3], kernel.shape[3]))
+  for y in range(rows):
+    for x in range(columns):
+      for dy in range(k):
+        for dx in range(k):
+          v, u = y + dy - before, x + dx - before
+          if 0 <= v < rows and 0 <= u < columns:
+            out[:, y, x] += images[:, v, u] @ kernel[dy, dx]
+  return out
+
+
+def conv_lstm(p, x, state, cell):
+  h, c = state
+  z = convolve(x, p["w_x"]) + convolve(h, p["u_h"]) + p["b"]
+  i, f, g, o = np.split(z, 4, axis=-1)
+  p_i, p_f, p_o = (p.get(f"p_{gate}", 0.0) for gate in "ifo")
+  i, f = sigmoid(i + p_i * c), sigmoid(f + p_f * c)
+  c = f * c + i * np.tanh(g)
+  return sigmoid(o + p_o * c) * np.tanh(c), c
+
+
 def run(step, cell, params, x, state):
   """x [b t d] -> hidden states [b t h] and the final state."""
   outputs = []

@@ -156,9 +156,9 @@ def test_a_resumed_run_needs_its_parent_no_more(finished_run, corpus, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(
   small_config, tmp_path, monkeypatch
 ):
-  def build_poisoned(config, vocabulary):
+  def build_poisoned(config, *arguments):
     """A bias of the softmax becomes NaN before the 8th update."""
-    experiment, state = build(config, vocabulary)
+    experiment, state = build(config, *arguments)
     update = experiment.train_step
 
     def train_step(state, data):

@@ -25,7 +25,8 @@ class Cell(Protocol):
 
   The parameters are a flat dictionary. `w_x` [d g], `w_h` [r g] and `b` [g] are
   never handed to `step` and `recurrent_input`; what else it holds (peepholes,
-  gains) is. Without `w_h` there is no recurrent product, and z is zx.
+  gains) is. Without `w_h` there is no recurrent product, and z is zx; a `w_h`
+  [n r/n g/n] is block-diagonal, n heads that do not see each other.
   """
 
   hidden_size: int

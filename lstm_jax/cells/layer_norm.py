@@ -16,7 +16,7 @@ from jax import lax
 
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
-from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.cells.base import BasicCell, matmul, sigmoid
 from lstm_jax.cells.lstm import LSTM, LSTMState
 
 EPSILON = 1e-5
@@ -46,7 +46,7 @@ class LayerNormLSTM(BasicCell):
   def project(
     self, params: Params, x: Float[Array, "*n d"]
   ) -> Float[Array, "*n g"]:
-    return layer_norm(x @ params["w_x"], params["a_x"]) + params["b"]
+    return layer_norm(matmul(x, params["w_x"]), params["a_x"]) + params["b"]
 
   def step(
     self,

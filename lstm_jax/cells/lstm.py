@@ -53,9 +53,9 @@ class LSTM(BasicCell):
   def step(
     self,
     params: Params,
-    z: Float[Array, "b g"],
+    z: Float[Array, "*n g"],
     state: LSTMState,
-    noise: Float[Array, "b h"] | None = None,
+    noise: Float[Array, "*n h"] | None = None,
   ) -> LSTMState:
     """noise: a factor on g, recurrent dropout (Semeniuta et al. 2016)."""
     i, f, g, o = jnp.split(_activate(z), 4, axis=-1)
@@ -65,7 +65,7 @@ class LSTM(BasicCell):
     return LSTMState(h=o * jnp.tanh(c), c=c)
 
 
-def _activate(z: Float[Array, "b g"]) -> Float[Array, "b g"]:
+def _activate(z: Float[Array, "*n g"]) -> Float[Array, "*n g"]:
   """sigmoid on i, f, o and tanh on g with one tanh over the whole array.
 
   sigmoid(z) = tanh(z / 2) / 2 + 1/2. On CPU XLA lowers `logistic` to an

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
-from lstm_jax.cells.base import BasicCell
+from lstm_jax.cells.base import BasicCell, matmul
 from lstm_jax.cells.lstm import LSTM, LSTMState
 
 
@@ -48,7 +48,7 @@ class MultiplicativeLSTM(BasicCell):
     self, params: Params, x: Float[Array, "*n d"]
   ) -> Float[Array, "*n g"]:
     b = jnp.pad(params["b"], (0, self.hidden_size))
-    return x @ params["w_x"] + b
+    return matmul(x, params["w_x"]) + b
 
   def step(
     self,

@@ -42,9 +42,9 @@ class PeepholeLSTM(BasicCell):
   def step(
     self,
     params: Params,
-    z: Float[Array, "b g"],
+    z: Float[Array, "*n g"],
     state: LSTMState,
-    noise: Float[Array, "b h"] | None = None,
+    noise: Float[Array, "*n h"] | None = None,
   ) -> LSTMState:
     """noise: a factor on the cell input."""
     z_i, z_f, z_g, z_o = jnp.split(z, 4, axis=-1)

@@ -4,11 +4,15 @@ from lstm_jax.cells.greff import GreffLSTM
 from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.layer_norm import LayerNormLSTM
 from lstm_jax.cells.lstm import LSTM
+from lstm_jax.cells.lstm_1997 import LSTM1997
+from lstm_jax.cells.matrix_lstm import MatrixLSTM
+from lstm_jax.cells.min_lstm import MinLSTM
 from lstm_jax.cells.mogrifier import MogrifierLSTM
 from lstm_jax.cells.multiplicative import MultiplicativeLSTM
 from lstm_jax.cells.peephole import PeepholeLSTM
 from lstm_jax.cells.projection import ProjectionLSTM
 from lstm_jax.cells.rnn import RNN
+from lstm_jax.cells.slstm import SLSTM
 
 CELLS = {
   "lstm": LSTM,
@@ -18,6 +22,10 @@ CELLS = {
   "layer_norm": LayerNormLSTM,
   "multiplicative": MultiplicativeLSTM,
   "mogrifier": MogrifierLSTM,
+  "lstm_1997": LSTM1997,
+  "min_lstm": MinLSTM,
+  "slstm": SLSTM,
+  "matrix_lstm": MatrixLSTM,
   "gru": GRU,
   "rnn": RNN,
 }

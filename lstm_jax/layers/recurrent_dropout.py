@@ -29,7 +29,7 @@ def draw(
   if rates.weight:
     params = weight_drop(params, rates.weight, keys)
   if rates.recurrent:
-    size = params["w_h"].shape[-2]
+    size = cell.recurrent_input(params, state).shape[-1]
     mask = variational(size, rates.recurrent, keys)
     noise = noise._replace(recurrent=mask)
   if rates.cell_input:

@@ -7,8 +7,10 @@ from flax import nnx
 
 from lstm_jax.cells.base import Cell
 from lstm_jax.cells.greff import VARIANTS
+from lstm_jax.cells.lstm_1997 import BIASES
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.cells.rnn import NONLINEARITIES
+from lstm_jax.cells.slstm import FORGET_GATES
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.layers.recurrent_dropout import misplaced
@@ -23,12 +25,19 @@ class CellOptions:
   CHOICES: ClassVar = {
     "variant": VARIANTS,
     "nonlinearity": tuple(NONLINEARITIES),
+    "biases": BIASES,
+    "forget": FORGET_GATES,
   }
   RANGES: ClassVar = {
     "forget_bias": (-100, 100),
     "projection_size": (1, 10**6),
     "rounds": (0, 100),
     "rank": (0, 10**6),
+    "heads": (1, 10**6),
+    "block_size": (1, 10**6),
+    "init_scale": (0, 100),
+    "input_gate_biases": (-100, 100),
+    "output_gate_biases": (-100, 100),
   }
 
   # lstm and its variants: initial bias of the forget gate
@@ -43,6 +52,23 @@ class CellOptions:
   # rnn: "tanh" or "relu"; start as the identity (IRNN)
   nonlinearity: str = "tanh"
   identity: bool = False
+  # slstm, matrix_lstm: groups of hidden units that do not see each other
+  heads: int = 1
+  # slstm: forget gate, "sigmoid" or "exp"
+  forget: str = "sigmoid"
+  # lstm_1997: cells a memory block; output gates; recurrence beside the
+  # carousel; no gradient through it
+  block_size: int = 1
+  output_gate: bool = True
+  recurrent: bool = True
+  truncated: bool = True
+  # lstm_1997: which units have a bias, "none", "gates" or "all"
+  biases: str = "all"
+  # lstm_1997: weights start as U(-init_scale, init_scale); so do the biases,
+  # but for gates whose initial biases stand here, a number a block
+  init_scale: float = 0.1
+  input_gate_biases: tuple[float, ...] = ()
+  output_gate_biases: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(slots=True)

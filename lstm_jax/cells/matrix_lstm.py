@@ -1,0 +1,175 @@
+"""mLSTM of xLSTM: a matrix for a cell state, written and read as a memory.
+
+Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", NeurIPS. For each
+head, with q, k, v and z_o of width d and two numbers z_i and z_f, all linear in
+x_t:
+
+    C_t = f_t C_{t-1} + i_t v_t k_t^T                   memory [d d]
+    n_t = f_t n_{t-1} + i_t k_t                         normaliser [d]
+    h_t = sigmoid(z_o) * C_t q_t / max(|n_t . q_t|, 1)
+
+where i_t = exp(z_i), f_t = sigmoid(z_f), and k_t is divided by sqrt(d). C and n
+are stored divided by exp(m_t), m_t = max(log f_t + m_{t-1}, z_i), which makes
+the 1 an exp(-m_t).
+
+Nothing here sees h, so that many steps can be computed at once (`parallel`):
+with F_t = log f_1 + ... + log f_t, step j counts in step t with the weight
+exp(F_t - F_j + z_ij), and the state before with exp(F_t).
+
+The columns of the weights are q, k, v, o [h each], i, f [heads each].
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from lstm_jax import initializers
+from lstm_jax.array_types import Array, Bool, Float, Key, Params
+from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.cells.slstm import NOTHING_YET, check_heads
+from lstm_jax.cells.time_chunks import scan_time_chunks
+
+
+class MatrixLSTMState(NamedTuple):
+  h: Float[Array, "*b h"]
+  c: Float[Array, "*b n d d"]  # C, a matrix a head, divided by exp(m)
+  n: Float[Array, "*b n d"]  # divided by exp(m)
+  m: Float[Array, "*b n"]
+
+
+@dataclasses.dataclass(frozen=True)
+class MatrixLSTM(BasicCell):
+  """heads: memories side by side. forget_bias: initial b_f.
+
+  No gradient flows through m: no output depends on it in exact arithmetic.
+
+  Raises:
+    ValueError: hidden_size is no multiple of heads.
+  """
+
+  hidden_size: int
+  heads: int = 1
+  forget_bias: float = 1.0
+
+  def __post_init__(self):
+    check_heads(self.hidden_size, self.heads)
+
+  def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    width = 4 * self.hidden_size + 2 * self.heads
+    return {
+      "w_x": initializers.lecun_uniform(key, (input_size, width)),
+      "b": jnp.zeros(width).at[-self.heads :].set(self.forget_bias),
+    }
+
+  def initial_state(self, batch: int, dtype=jnp.float32) -> MatrixLSTMState:
+    heads, d = self.heads, self.hidden_size // self.heads
+    return MatrixLSTMState(
+      h=jnp.zeros((batch, self.hidden_size), dtype),
+      c=jnp.zeros((batch, heads, d, d), dtype),
+      n=jnp.zeros((batch, heads, d), dtype),
+      m=jnp.full((batch, heads), NOTHING_YET, dtype),
+    )
+
+  def _split(self, z):
+    """q, k, v, o [... n d] and z_i, log f [... n]."""
+    h = self.hidden_size
+    *qkvo, z_i, z_f = jnp.split(
+      z, [h, 2 * h, 3 * h, 4 * h, 4 * h + self.heads], axis=-1
+    )
+    q, k, v, o = (a.reshape(*a.shape[:-1], self.heads, -1) for a in qkvo)
+    return q, k / k.shape[-1] ** 0.5, v, o, z_i, jax.nn.log_sigmoid(z_f)
+
+  def step(
+    self,
+    params: Params,
+    z: Float[Array, "b g"],
+    state: MatrixLSTMState,
+    noise: Float[Array, "b h"] | None = None,
+  ) -> MatrixLSTMState:
+    """noise: a factor on v."""
+    q, k, v, o, z_i, log_f = self._split(z)
+    if noise is not None:
+      v = v * noise.reshape(v.shape)
+    m = lax.stop_gradient(jnp.maximum(log_f + state.m, z_i))
+    i, f = jnp.exp(z_i - m), jnp.exp(log_f + state.m - m)
+    ik = i[..., None] * k
+    c = f[..., None, None] * state.c + v[..., :, None] * ik[..., None, :]
+    n = f[..., None] * state.n + ik
+    read = jnp.einsum("bnvk,bnk->bnv", c, q)
+    size = jnp.maximum(jnp.abs((n * q).sum(-1)), jnp.exp(-m))
+    h = sigmoid(o) * read / size[..., None]
+    return MatrixLSTMState(h.reshape(state.h.shape), c, n, m)
+
+  def parallel(
+    self,
+    params: Params,
+    x: Float[Array, "b t d"],
+    state: MatrixLSTMState,
+    mask: Bool[Array, "b t"] | None = None,
+    reset: Bool[Array, "b t"] | None = None,
+    chunk: int = 0,
+  ) -> tuple[Float[Array, "b t h"], MatrixLSTMState]:
+    """What `unroll` computes step by step, as products of [t t] matrices.
+
+    chunk: take this many steps at a time, as [chunk chunk] matrices, and hand
+      the memory from one to the next; 0 is all at once. mask and reset are
+      those of `unroll`; inputs must be finite where mask is False too.
+    """
+    b, t, _ = x.shape
+    mask = jnp.ones((b, t), bool) if mask is None else mask
+    reset = jnp.zeros((b, t), bool) if reset is None else reset
+    steps = (*self._split(self.project(params, x)), mask, reset)
+    fills = (0, 0, 0, 0, 0, 0, False, False)
+    (c, n, m), y = scan_time_chunks(
+      _run_chunk, (state.c, state.n, state.m), steps, fills, chunk
+    )
+    y = y.reshape(b, t, self.hidden_size)
+    # The hidden state is the output of the last step that was not masked, zero
+    # after a reset, or what it was before.
+    h = jnp.where(reset.any(1)[:, None], 0, state.h)
+    since_reset = jnp.cumsum(reset[:, ::-1], 1)[:, ::-1] - reset == 0
+    live = mask & since_reset
+    last = t - 1 - jnp.argmax(live[:, ::-1], axis=1)
+    h = jnp.where(live.any(1)[:, None], y[jnp.arange(b), last], h)
+    return y, MatrixLSTMState(h, c, n, m)
+
+
+def _run_chunk(carry, steps):
+  """The memory after some steps, and the outputs [b t n d] of all of them."""
+  c, n, m_before = carry
+  q, k, v, o, z_i, log_f, mask, reset = steps
+  time = mask.shape[1]
+  # Which steps count in which: not later ones, not masked ones, and none from
+  # before a reset.
+  document = jnp.cumsum(reset, axis=1)
+  counts = (document[:, :, None] == document[:, None, :]) & mask[:, None, :]
+  counts = (counts & jnp.tri(time, dtype=bool))[:, None]  # [b 1 t j]
+  state_counts = (document == 0)[:, None]  # [b 1 t]
+
+  log_f = jnp.where(mask[..., None], log_f, 0).swapaxes(1, 2)  # [b n t]
+  total = jnp.cumsum(log_f, axis=-1)
+  log_w = total[..., :, None] - total[..., None, :]
+  log_w = log_w + z_i.swapaxes(1, 2)[..., None, :]  # [b n t j]
+  log_w = jnp.where(counts, log_w, NOTHING_YET)
+  log_s = total + m_before[..., None]
+  log_s = jnp.where(state_counts, log_s, NOTHING_YET)
+  m = lax.stop_gradient(jnp.maximum(log_w.max(-1), log_s))  # [b n t]
+  # exp(NOTHING_YET - NOTHING_YET) = 1 where nothing counts: hence the masks.
+  w = jnp.where(counts, jnp.exp(log_w - m[..., None]), 0)
+  s = jnp.where(state_counts, jnp.exp(log_s - m), 0)
+
+  scores = jnp.einsum("btnk,bjnk->bntj", q, k) * w
+  read = jnp.einsum("bntj,bjnv->btnv", scores, v)
+  read += jnp.einsum("bnt,bnvk,btnk->btnv", s, c, q)
+  product = scores.sum(-1) + jnp.einsum("bnt,bnk,btnk->bnt", s, n, q)
+  size = jnp.maximum(jnp.abs(product), jnp.exp(-m)).swapaxes(1, 2)
+  y = sigmoid(o) * read / size[..., None]
+  y = jnp.where(mask[..., None, None], y, 0)
+
+  w, s = w[..., -1, :], s[..., -1]  # in the state after the last step
+  c = s[..., None, None] * c + jnp.einsum("bnj,bjnv,bjnk->bnvk", w, v, k)
+  n = s[..., None] * n + jnp.einsum("bnj,bjnk->bnk", w, k)
+  return (c, n, m[..., -1]), y

@@ -1,0 +1,53 @@
+"""What a cell starts from."""
+
+import jax
+import numpy as np
+import pytest
+from cells_test import D, H
+
+from lstm_jax import LSTM
+from lstm_jax.cells.greff import GreffLSTM
+from lstm_jax.cells.rnn import RNN
+from lstm_jax.initializers import chrono_biases
+
+
+def test_lstm_initial_parameters():
+  params = LSTM(hidden_size=6, forget_bias=2.0).init(jax.random.key(0), 4)
+  biases = np.asarray(params["b"]).reshape(4, 6)
+  np.testing.assert_array_equal(biases[1], 2.0)
+  np.testing.assert_array_equal(biases[[0, 2, 3]], 0.0)
+  for gate in np.split(np.asarray(params["w_h"]), 4, axis=1):
+    np.testing.assert_allclose(gate @ gate.T, np.eye(6), atol=1e-5)
+  assert np.abs(params["w_x"]).max() <= (3 / 4) ** 0.5
+  assert np.abs(params["w_x"]).max() > 0.9 * (3 / 4) ** 0.5
+
+
+@pytest.mark.parametrize("variant", ["NIG", "V", "CIFG", "NOG"])
+def test_the_forget_bias_is_the_forget_gates(variant):
+  """What is left of b when gates are taken out."""
+  cell = GreffLSTM(H, variant=variant, forget_bias=3.0)
+  biases = np.asarray(cell.init(jax.random.key(0), D)["b"]).reshape(-1, H)
+  expected = {"NIG": [3, 0, 0], "V": [0, 3, 0, 0]}.get(variant)
+  if variant == "CIFG":  # the forget gate has no bias of its own
+    expected = [0, 0, 0]
+  if variant == "NOG":
+    expected = [0, 3, 0]
+  np.testing.assert_array_equal(biases[:, 0], expected)
+
+
+def test_the_irnn_starts_as_the_identity():
+  params = RNN(50, nonlinearity="relu", identity=True).init(
+    jax.random.key(0), 40
+  )
+  np.testing.assert_array_equal(params["w_h"], np.eye(50))
+  assert 0.0009 < np.std(params["w_x"]) < 0.0011  # 2000 draws
+  np.testing.assert_array_equal(params["b"], 0.0)
+
+
+def test_chrono_biases():
+  b = np.asarray(chrono_biases(jax.random.key(0), 4000, 100.0)).reshape(4, -1)
+  np.testing.assert_array_equal(b[0], -b[1])
+  np.testing.assert_array_equal(b[2:], 0.0)
+  assert np.exp(b[1]).min() >= 0.99 and np.exp(b[1]).max() <= 99.01
+  # U(1, 99): mean 50, standard deviation of the mean of 4000 draws 0.45.
+  assert abs(np.exp(b[1]).mean() - 50) < 2
