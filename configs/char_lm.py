@@ -31,7 +31,7 @@ def get_config(variant: str = "") -> Config:
       hidden_sizes=(256,),
       embedding_size=64,
       tied=False,
-      chunk=16,
+      chunk=0,
     ),
     optimizer=OptimizerConfig(
       name=Optimizer.ADAM,

@@ -18,6 +18,9 @@ from lstm_jax.cells.base import Cell
 from lstm_jax.scan import Aside, Noise, Plan, run_autodiff, run_fused
 
 _TINY_INPUT = 4  # features up to which inputs are projected inside the step
+_ROWS = 1024  # batch times steps of a piece
+_LEAST_CHUNK = 16
+_PARALLEL_CHUNK = 64  # of the "parallel" engine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,15 +145,13 @@ def unroll(
   if engine == "cudnn":
     y, state = cudnn.run(params, x, state)
   elif engine == "parallel":
-    y, state = cell.parallel(params, x, state, mask, reset, options.chunk)
+    y, state = cell.parallel(
+      params, x, state, mask, reset, options.chunk or _PARALLEL_CHUNK
+    )
     y = y.astype(x.dtype)
   else:
-    noise = jax.tree.map(flip, noise)
-    aside = jax.tree.map(_swap, Aside(mask, reset, noise))
-    y, state = _scan(
-      cell, params, _swap(x), state, aside, return_states, options
-    )
-    y = jax.tree.map(_swap, y)
+    aside = Aside(mask, reset, jax.tree.map(flip, noise))
+    y, state = _scan(cell, params, x, state, aside, return_states, options)
   return jax.tree.map(flip, y), state
 
 
@@ -178,12 +179,12 @@ def _engine(engine, cell, params, x, extras):
 
 
 def _scan(cell, params, x, state, aside, return_states, options):
-  time, features = x.shape[0], x.shape[-1]
+  batch, time = x.shape[:2]
   plan = Plan(
     cell,
     return_states,
-    chunk=_chunk(options, time),
-    project_inside=features <= _TINY_INPUT,
+    chunk=_chunk(options, batch, time),
+    project_inside=x.shape[-1] <= _TINY_INPUT,
     unroll=options.unroll,
     memory=options.memory,
     dtype=x.dtype,
@@ -221,14 +222,16 @@ def bidirectional(
   return jnp.concatenate([forth, back], -1), (s_forth, s_back)
 
 
-def _chunk(options, time):
+def _chunk(options, batch, time):
+  """Time steps a piece.
+
+  A piece should give the large products some thousand rows, and stay in cache:
+  on two cores of a Xeon, T=784, B=50 a core, H=128 took 354 ms in pieces of 16
+  and 488 ms in one; T=512, B=1, H=512 took 224 and 176 ms.
+  """
   if options.memory == "sqrt":
     return max(math.isqrt(time), 1)
-  return options.chunk
-
-
-def _swap(a):
-  return jnp.swapaxes(a, 0, 1)
+  return options.chunk or max(_LEAST_CHUNK, -(-_ROWS // batch))
 
 
 def _flip(a):

@@ -18,9 +18,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from lstm_jax import weight_gradients
 from lstm_jax.array_types import Array, Bool, Float, PyTree
 from lstm_jax.cells.base import Cell
-from lstm_jax.recurrent_product import recurrent_gradient, recurrent_product
+from lstm_jax.recurrent_product import recurrent_product
+from lstm_jax.time_chunks import scan_chunks
 
 _MATRICES = ("w_x", "w_h", "b")  # what `step` does not see
 
@@ -40,8 +42,8 @@ class Noise(NamedTuple):
 class Aside(NamedTuple):
   """What a step reads besides its inputs; never differentiated."""
 
-  mask: Bool[Array, "t b"] | None
-  reset: Bool[Array, "t b"] | None
+  mask: Bool[Array, "b t"] | None
+  reset: Bool[Array, "b t"] | None
   noise: Noise
 
 
@@ -65,9 +67,9 @@ def _where(flags, a, b):
 
 
 def _split_constants(aside):
-  """What changes with time, and what is the same at every step ([1 b ...])."""
-  varying = jax.tree.map(lambda a: None if a.shape[0] == 1 else a, aside)
-  constant = jax.tree.map(lambda a: a[0] if a.shape[0] == 1 else None, aside)
+  """What changes with time, and what is the same at every step ([b 1 ...])."""
+  varying = jax.tree.map(lambda a: None if a.shape[1] == 1 else a, aside)
+  constant = jax.tree.map(lambda a: a[:, 0] if a.shape[1] == 1 else None, aside)
   return varying, constant
 
 
@@ -118,46 +120,54 @@ def _step(plan, pointwise, z, before, aside):
   return new, y
 
 
-def _gate_inputs(plan, params, zx, before, aside):
-  if "w_h" not in params:
-    return zx
-  r = _recurrent_input(plan, _pointwise(params), before, aside)
-  zh = recurrent_product(r, params["w_h"])
-  return zx + zh if plan.cell.sums else (zx, zh)
+def _swap(tree):
+  """[b t ...] to [t b ...] and back."""
+  return jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), tree)
 
 
-def _forward(plan, params, x, state, aside, constant, *, save):
-  """One chunk: final state and, for each step, its output and (if `save`) what
-  the backward pass needs: the state before the step and the gate inputs."""
+def _make_forward(plan, params, constant, save):
+  """(state, (x, varying) [b t ...]) -> state and, of each step [t b ...], its
+  output and (if `save`) what the backward pass needs: the state before the step
+  and the gate inputs."""
+  cell, pointwise = plan.cell, _pointwise(params)
+  recurrent = "w_h" in params
+  if recurrent:
+    w_h = params["w_h"].astype(plan.dtype)
 
   def step(state, inputs):
     zx, varying = inputs
     if plan.project_inside:
-      zx = plan.cell.project(params, zx)
+      zx = cell.project(params, zx)
     aside = _merge(varying, constant)
     before = _before(plan, state, aside)
-    z = _gate_inputs(plan, params, zx, before, aside)
-    new, y = _step(plan, _pointwise(params), z, before, aside)
+    z = zx
+    if recurrent:
+      r = _recurrent_input(plan, pointwise, before, aside)
+      zh = recurrent_product(r, w_h)
+      z = zx + zh if cell.sums else (zx, zh)
+    new, y = _step(plan, pointwise, z, before, aside)
     return new, ((y, before, z) if save else y)
 
-  if "w_h" in params:
-    params = params | {"w_h": params["w_h"].astype(plan.dtype)}
-  zx = x if plan.project_inside else plan.cell.project(params, x)
-  return lax.scan(step, state, (zx, aside), unroll=plan.unroll)
+  def forward(state, steps):
+    x, varying = _swap(steps)
+    zx = x if plan.project_inside else cell.project(params, x)
+    return lax.scan(step, state, (zx, varying), unroll=plan.unroll)
+
+  return forward
 
 
 def run_autodiff(plan, params, x, state, aside):
-  """Outputs [t b ...] and final state; JAX differentiates the scan."""
+  """Outputs [b t ...] and final state; JAX differentiates the scan."""
   varying, constant = _split_constants(aside)
+  forward = _make_forward(plan, params, constant, save=False)
 
   def run_chunk(state, steps, _):
-    x, varying = steps
-    final, y = _forward(plan, params, x, state, varying, constant, save=False)
-    return final, (y, None)
+    final, y = forward(state, steps)
+    return final, _swap(y), None
 
   if plan.memory == "sqrt":
     run_chunk = jax.checkpoint(run_chunk)
-  state, (y, _) = _scan_chunks(run_chunk, state, (x, varying), plan.chunk)
+  state, y, _ = scan_chunks(run_chunk, state, (x, varying), plan.chunk)
   return y, state
 
 
@@ -169,30 +179,25 @@ def run_fused(plan, params, x, state, aside):
 
 def _run_forward(plan, params, x, state, aside):
   varying, constant = _split_constants(aside)
+  forward = _make_forward(plan, params, constant, save=True)
 
   def run_chunk(state, steps, _):
-    x, varying = steps
-    final, (y, *saved) = _forward(
-      plan, params, x, state, varying, constant, save=True
-    )
-    if plan.memory == "sqrt":
-      return final, ((y, None), state)
-    return final, ((y, saved), None)
+    final, (y, *saved) = forward(state, steps)
+    return final, _swap(y), state if plan.memory == "sqrt" else saved
 
-  final, ((y, saved), starts) = _scan_chunks(
-    run_chunk, state, (x, varying), plan.chunk
-  )
-  return (y, final), (params, x, aside, saved, starts)
+  final, y, kept = scan_chunks(run_chunk, state, (x, varying), plan.chunk)
+  return (y, final), (params, x, aside, kept)
 
 
-def _run_backward(plan, kept, cotangents):
-  params, x, aside, saved, starts = kept
+def _run_backward(plan, residuals, cotangents):
+  params, x, aside, kept = residuals
   dy, dstate = cotangents
   cell, pointwise = plan.cell, _pointwise(params)
   varying, constant = _split_constants(aside)
   recurrent = "w_h" in params
+  forward = _make_forward(plan, params, constant, save=True)
   if recurrent:
-    # Once, not in every step.
+    # Once: a product with a transposed matrix is slower, at every step.
     w_h_transposed = params["w_h"].astype(plan.dtype).mT
 
   def step(carry, inputs):
@@ -204,8 +209,7 @@ def _run_backward(plan, kept, cotangents):
     )
     dp, dz, dbefore = vjp((dstate, dy))
     if recurrent:
-      dzh = dz if cell.sums else dz[1]
-      dr = recurrent_product(dzh, w_h_transposed)
+      dr = recurrent_product(dz if cell.sums else dz[1], w_h_transposed)
       _, vjp = jax.vjp(
         lambda p, s: _recurrent_input(plan, p, s, aside), pointwise, before
       )
@@ -216,13 +220,12 @@ def _run_backward(plan, kept, cotangents):
       dbefore = _where(aside.reset, zeros, dbefore)
     return (dbefore, _add(dpointwise, dp)), dz
 
-  def run_chunk(carry, steps, start):
-    dstate, dparams = carry
-    x, dy, varying, saved = steps
+  def run_chunk(carry, steps, saved):
+    dstate, sums = carry
+    x, dy, varying = steps
     if plan.memory == "sqrt":
-      _, (_, *saved) = _forward(
-        plan, params, x, start, varying, constant, save=True
-      )
+      _, (_, *saved) = forward(saved, (x, varying))
+    x, dy, varying = _swap(steps)
     before, z = saved
     (dstate, dpointwise), dz = lax.scan(
       step,
@@ -231,26 +234,24 @@ def _run_backward(plan, kept, cotangents):
       reverse=True,
       unroll=plan.unroll,
     )
-    dzx, dzh = (dz, dz) if cell.sums or not recurrent else dz
-    _, vjp = jax.vjp(cell.project, params, x)
-    dchunk, dx = vjp(dzx)
-    dchunk |= {k: _add(dchunk[k], dpointwise[k]) for k in pointwise}
+    r = None
     if recurrent:
       r = _recurrent_input(plan, pointwise, before, _merge(varying, constant))
-      dchunk["w_h"] += recurrent_gradient(
-        r.astype(plan.dtype), dzh, params["w_h"]
-      )
-    return (dstate, _add(dparams, dchunk)), (dx, None)
+    dweights, dx = weight_gradients.of_piece(cell, params, x, r, dz)
+    return (dstate, _add(sums, (dweights, dpointwise))), _swap(dx), None
 
-  zeros = jax.tree.map(jnp.zeros_like, params)
-  (dstate, dparams), (dx, _) = _scan_chunks(
+  zeros = jax.tree.map(jnp.zeros_like, pointwise)
+  (dstate, (dweights, dpointwise)), dx, _ = scan_chunks(
     run_chunk,
-    (dstate, zeros),
-    (x, dy, varying, saved),
+    (dstate, (weight_gradients.blank(cell, params), zeros)),
+    (x, dy, varying),
     plan.chunk,
-    starts,
+    kept,
     reverse=True,
   )
+  dparams = weight_gradients.unjoin(cell, params, dweights)
+  for name, gradient in dpointwise.items():
+    dparams[name] = dparams.get(name, 0) + gradient
   return dparams, dx, dstate, None
 
 
@@ -259,48 +260,3 @@ run_fused.defvjp(_run_forward, _run_backward)
 
 def _add(a, b):
   return jax.tree.map(jnp.add, a, b)
-
-
-def _scan_chunks(run_chunk, carry, steps, chunk, starts=None, reverse=False):
-  """`run_chunk(carry, steps, start)` over pieces of `chunk` time steps.
-
-  It returns the carry and a pair: what there is of every step, [chunk ...], and
-  what there is of the piece, [...]. `steps` is [t ...]; `starts` has one entry
-  a piece. A last piece that is shorter runs by itself; chunk 0 is one piece.
-  """
-  time = jax.tree.leaves(steps)[0].shape[0]
-  pieces, rest = divmod(time, chunk) if chunk else (0, time)
-  whole = pieces * chunk
-
-  def cut(a):
-    return a[:whole].reshape(pieces, chunk, *a.shape[1:])
-
-  def join(a):
-    return a.reshape(whole, *a.shape[2:])
-
-  def run_whole(carry):
-    carry, (of_steps, of_pieces) = lax.scan(
-      lambda carry, piece: run_chunk(carry, *piece),
-      carry,
-      (jax.tree.map(cut, steps), jax.tree.map(lambda a: a[:pieces], starts)),
-      reverse=reverse,
-    )
-    return carry, (jax.tree.map(join, of_steps), of_pieces)
-
-  def run_rest(carry):
-    tail = jax.tree.map(lambda a: a[whole:], steps)
-    start = jax.tree.map(lambda a: a[pieces], starts)
-    carry, (of_steps, of_piece) = run_chunk(carry, tail, start)
-    return carry, (of_steps, jax.tree.map(lambda a: a[None], of_piece))
-
-  if not rest:
-    return run_whole(carry)
-  if not pieces:
-    return run_rest(carry)
-  if reverse:
-    carry, last = run_rest(carry)
-    carry, first = run_whole(carry)
-  else:
-    carry, first = run_whole(carry)
-    carry, last = run_rest(carry)
-  return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, last)

@@ -12,9 +12,9 @@ PACKAGE = ROOT / "lstm_jax"
 
 # Each module may import those in its own layer's row and in the rows above.
 LAYERS = [
-  {"array_types", "errors", "files", "initializers", "runtime"},
+  {"array_types", "errors", "files", "initializers", "runtime", "time_chunks"},
   {"cells", "metrics", "data"},
-  {"recurrence", "recurrent_product", "scan", "cudnn"},
+  {"recurrence", "recurrent_product", "weight_gradients", "scan", "cudnn"},
   {"layers"},
   {"models", "tasks", "training.optimizers"},
   {"config"},

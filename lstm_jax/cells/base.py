@@ -58,6 +58,10 @@ class Cell(Protocol):
   def output(self, state: Any) -> Float[Array, "*n h"]:
     """What the layer above reads from the state."""
 
+  # A cell may also have parallel(params, x, state, mask, reset, chunk) ->
+  # (y, state): all steps of a chunk at once, where no step needs the hidden
+  # state before (`MinLSTM`, `MatrixLSTM`).
+
 
 class BasicCell:
   """What most cells share: a state with a hidden state `h` that goes up and

@@ -72,7 +72,7 @@ def _activate(z: Float[Array, "*n g"]) -> Float[Array, "*n g"]:
   exponential and a division, and makes four kernels of the four gates.
   """
   h = z.shape[-1] // 4
-  gate = jnp.arange(4 * h) // h
-  scale = jnp.where(gate == 2, 1.0, 0.5).astype(z.dtype)
-  shift = jnp.where(gate == 2, 0.0, 0.5).astype(z.dtype)
-  return jnp.tanh(z * scale) * scale + shift
+  gate = jnp.arange(4 * h)
+  is_g = (gate >= 2 * h) & (gate < 3 * h)
+  scale = jnp.where(is_g, 1.0, 0.5).astype(z.dtype)
+  return jnp.tanh(z * scale) * scale + (1 - scale)

@@ -30,7 +30,7 @@ from lstm_jax import initializers
 from lstm_jax.array_types import Array, Bool, Float, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
 from lstm_jax.cells.slstm import NOTHING_YET, check_heads
-from lstm_jax.cells.time_chunks import scan_time_chunks
+from lstm_jax.time_chunks import scan_chunks
 
 
 class MatrixLSTMState(NamedTuple):
@@ -122,9 +122,8 @@ class MatrixLSTM(BasicCell):
     mask = jnp.ones((b, t), bool) if mask is None else mask
     reset = jnp.zeros((b, t), bool) if reset is None else reset
     steps = (*self._split(self.project(params, x)), mask, reset)
-    fills = (0, 0, 0, 0, 0, 0, False, False)
-    (c, n, m), y = scan_time_chunks(
-      _run_chunk, (state.c, state.n, state.m), steps, fills, chunk
+    (c, n, m), y, _ = scan_chunks(
+      _run_chunk, (state.c, state.n, state.m), steps, chunk
     )
     y = y.reshape(b, t, self.hidden_size)
     # The hidden state is the output of the last step that was not masked, zero
@@ -137,7 +136,7 @@ class MatrixLSTM(BasicCell):
     return y, MatrixLSTMState(h, c, n, m)
 
 
-def _run_chunk(carry, steps):
+def _run_chunk(carry, steps, _):
   """The memory after some steps, and the outputs [b t n d] of all of them."""
   c, n, m_before = carry
   q, k, v, o, z_i, log_f, mask, reset = steps
@@ -172,4 +171,4 @@ def _run_chunk(carry, steps):
   w, s = w[..., -1, :], s[..., -1]  # in the state after the last step
   c = s[..., None, None] * c + jnp.einsum("bnj,bjnv,bjnk->bnvk", w, v, k)
   n = s[..., None] * n + jnp.einsum("bnj,bjnk->bnk", w, k)
-  return (c, n, m[..., -1]), y
+  return (c, n, m[..., -1]), y, None

@@ -21,7 +21,7 @@ from jax import lax
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Bool, Float, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
-from lstm_jax.cells.time_chunks import scan_time_chunks
+from lstm_jax.time_chunks import scan_chunks
 
 
 class MinLSTMState(NamedTuple):
@@ -80,13 +80,13 @@ class MinLSTM(BasicCell):
     if reset is not None:
       decay = jnp.where(reset[..., None], 0, decay)
 
-    def run_chunk(h, steps):
+    def run_chunk(h, steps, _):
       decay, gain = steps
       gain = gain.at[:, 0].add(decay[:, 0] * h)
       _, y = lax.associative_scan(_compose, (decay, gain), axis=1)
-      return y[:, -1], y
+      return y[:, -1], y, None
 
-    h, y = scan_time_chunks(run_chunk, state.h, (decay, gain), (1, 0), chunk)
+    h, y, _ = scan_chunks(run_chunk, state.h, (decay, gain), chunk)
     if mask is not None:
       y = jnp.where(mask[..., None], y, 0)
     return y, MinLSTMState(h)

@@ -8,6 +8,7 @@ from flax import nnx
 
 from lstm_jax import LSTM, Options, unroll
 from lstm_jax.models.language_model import LanguageModel
+from lstm_jax.training.data_parallel import choose_devices
 from lstm_jax.training.train_state import make_model
 from scripts.peers import problem
 
@@ -19,16 +20,15 @@ def default_setting(shape) -> str:
   """What experiments.train sets up: the tuned allocator, and the batch split
   where that is faster."""
   batch, _, _, hidden, _ = shape
-  return "split" if hidden <= 256 and batch % 2 == 0 else "tuned"
+  return "split" if choose_devices(batch, (hidden,), 2) == 2 else "tuned"
 
 
 def options(time: int, variant: str = "") -> Options:
   """variant: "sqrt" for less memory, "plain" for autodiff through one scan."""
-  chunk = 16 if time >= 64 else 0
   return {
-    "": Options(chunk=chunk),
+    "": Options(),
     "sqrt": Options(memory="sqrt"),
-    "plain": Options(backward="autodiff"),
+    "plain": Options(backward="autodiff", chunk=time),
   }[variant]
 
 

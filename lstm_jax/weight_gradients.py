@@ -1,0 +1,72 @@
+"""Gradients of the matrices of a recurrence, from dz of many time steps.
+
+Where the gate inputs are z = x w_x + r w_h + b, one product forms all three:
+[r x 1]^T dz. It is faster than three, and than a sum over dz for b.
+
+Arrays are time-major in this file.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.array_types import Array, Float, Params
+from lstm_jax.cells.base import BasicCell, Cell
+from lstm_jax.recurrent_product import recurrent_gradient
+
+
+def blank(cell: Cell, params: Params) -> Params:
+  """Zeros to add the gradients of pieces to."""
+  if not _is_one_product(cell, params):
+    return jax.tree.map(jnp.zeros_like, params)
+  rows = [params[name].shape[0] for name in ("w_h", "w_x")]
+  return {
+    "joint": jnp.zeros((sum(rows) + 1, params["b"].size), params["b"].dtype)
+  }
+
+
+def of_piece(
+  cell: Cell,
+  params: Params,
+  x: Float[Array, "t b ..."],
+  r: Float[Array, "t b r"] | None,
+  dz: Float[Array, "t b g"] | tuple[Array, Array],
+) -> tuple[Params, Float[Array, "t b ..."]]:
+  """Gradients of the parameters, like `blank`, and of the inputs.
+
+  r: the recurrent inputs; None where the cell has no recurrent product.
+  dz: the cotangent of z, or of (zx, zh) for cells that keep the two apart.
+  """
+  if _is_one_product(cell, params):
+    ones = jnp.ones((*x.shape[:-1], 1), x.dtype)
+    inputs = jnp.concatenate([r.astype(x.dtype), x, ones], axis=-1)
+    narrow = dz.astype(x.dtype)
+    joint = jnp.matmul(
+      inputs.reshape(-1, inputs.shape[-1]).T,
+      narrow.reshape(-1, narrow.shape[-1]),
+      preferred_element_type=dz.dtype,
+    )
+    return {"joint": joint}, narrow @ params["w_x"].astype(x.dtype).T
+  dzx, dzh = dz if isinstance(dz, tuple) else (dz, dz)
+  _, vjp = jax.vjp(cell.project, params, x)
+  dparams, dx = vjp(dzx)
+  if r is not None:
+    dparams["w_h"] += recurrent_gradient(r.astype(x.dtype), dzh, params["w_h"])
+  return dparams, dx
+
+
+def unjoin(cell: Cell, params: Params, gradients: Params) -> Params:
+  """A gradient for each parameter."""
+  if not _is_one_product(cell, params):
+    return gradients
+  rows, columns = params["w_h"].shape[0], params["w_x"].shape[0]
+  w_h, w_x, b = jnp.split(gradients["joint"], [rows, rows + columns])
+  return {"w_h": w_h, "w_x": w_x, "b": b[0]}
+
+
+def _is_one_product(cell, params):
+  return (
+    cell.sums
+    and type(cell).project is BasicCell.project
+    and "w_h" in params
+    and params["w_h"].ndim == 2
+  )
