@@ -11,18 +11,22 @@ from lstm_jax.array_types import Array, Float
 
 
 def recurrent_product(
-  r: Float[Array, "b r"], w_h: Float[Array, "..."]
-) -> Float[Array, "b g"]:
+  r: Float[Array, "*t b r"], w_h: Float[Array, "..."]
+) -> Float[Array, "*t b g"]:
   """r @ w_h."""
-  if len(r) == 1 and w_h.ndim == 2:
+  if w_h.ndim == 2 and r.shape[:-1] == (1,):
     # XLA computes a vector times a matrix on one core of a CPU, a sum on all.
     return (r.T * w_h.astype(r.dtype)).sum(0)[None]
-  r, wide = r.astype(w_h.dtype), r.dtype
-  equation = "br,rg->bg"
-  if w_h.ndim == 3:
-    r, equation = _by_head(r, w_h), "bnr,nrg->bng"
-  z = jnp.einsum(equation, r, w_h, preferred_element_type=wide)
-  return z.reshape(len(z), -1)
+  narrow, wide = r.astype(w_h.dtype), r.dtype
+  if w_h.ndim == 2:
+    return jnp.matmul(narrow, w_h, preferred_element_type=wide)
+  zh = jnp.einsum(
+    "...nr,nrg->...ng",
+    _by_head(narrow, w_h),
+    w_h,
+    preferred_element_type=wide,
+  )
+  return zh.reshape(*r.shape[:-1], -1)
 
 
 def recurrent_gradient(

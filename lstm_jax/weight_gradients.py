@@ -29,7 +29,7 @@ def of_piece(
   params: Params,
   x: Float[Array, "t b ..."],
   r: Float[Array, "t b r"] | None,
-  dz: Float[Array, "t b g"] | tuple[Array, Array],
+  dz: Float[Array, "t b ..."] | tuple[Array, Array],
 ) -> tuple[Params, Float[Array, "t b ..."]]:
   """Gradients of the parameters, like `blank`, and of the inputs.
 

@@ -63,7 +63,7 @@ def test_report_holds_the_numbers(tmp_path):
   speed = f"{flops / 0.002 / 1e9:.0f} GFLOP/s"
   shape = "4, 6, 3, 8, 2"
   assert row(text, "a", shape, "default")[3:] == [
-    f"2.00 ({speed}, split)", "3.00 (1.50x)", "-",
+    f"2.00 ({speed}, tuned)", "3.00 (1.50x)", "-",
   ]  # fmt: skip
   # torch has no split of its own
   assert row(text, "a", shape, "split")[3:] == [f"2.00 ({speed})", "-", "-"]
@@ -133,7 +133,7 @@ def test_real_workers_measure_a_tiny_shape(tmp_path):
   benchmark_report.write(results, tmp_path)
   text = (tmp_path / "benchmark.md").read_text()
   cells = row(text, "tiny", "4, 6, 3, 8, 2", "default")
-  assert cells[3].endswith("split)") and cells[4].endswith("x)")
+  assert cells[3].endswith("tuned)") and cells[4].endswith("x)")
   assert cells[5] == "-"
 
 

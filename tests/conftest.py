@@ -5,7 +5,12 @@ import os
 import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+# Programs are compiled more often than they are run here.
+os.environ["XLA_FLAGS"] = (
+  "--xla_force_host_platform_device_count=8"
+  " --xla_backend_optimization_level=0"
+  " --xla_llvm_disable_expensive_passes=true"
+)
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lstm_jax_tests_")
 
 import pathlib
