@@ -85,3 +85,28 @@ def test_the_allocator_is_tuned_where_there_is_glibc():
   assert runtime.tune_glibc() in (True, False)
   if "glibc" in str(os.confstr("CS_GNU_LIBC_VERSION")):
     assert runtime.tune_glibc()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_threads_are_limited():
+  program = """
+import glob, sys
+from lstm_jax import runtime
+runtime.setup("cpu", False, "", threads=int(sys.argv[1]))
+import jax
+jax.devices()
+print(len(glob.glob("/proc/self/task/*")))
+"""
+  counts = [
+    int(
+      subprocess.run(
+        [sys.executable, "-c", program, str(threads)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+        env=os.environ | {"XLA_FLAGS": ""},  # one device
+      ).stdout
+    )
+    for threads in (1, 4)
+  ]
+  assert counts[1] >= counts[0] + 3, counts

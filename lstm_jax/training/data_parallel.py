@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 ROWS = PartitionSpec("batch")  # an array [b ...]
 COPIES = PartitionSpec()
 
-_LARGEST_HIDDEN = 256
+_LARGEST_HIDDEN = 512
 _FEWEST_ROWS = 8
 
 
