@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import Mesh
@@ -10,6 +12,7 @@ from jax.sharding import Mesh
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.errors import ConfigError, RunError
+from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.tasks.base import Task
 from lstm_jax.trained_run import load_run
 from lstm_jax.training import optimizers, train_state
@@ -52,6 +55,8 @@ def build(
     lambda rngs: config.model.build(len(task.vocabulary), rngs),
     config.train.seed,
   )
+  if config.model.engine not in ("auto", "scan"):
+    _check_engine(structure, params)
   if parent:
     if problem := train_state.shape_difference(parent.params, params):
       raise ConfigError(
@@ -72,3 +77,17 @@ def build(
   step = train_state.make_train_step(structure, task, optimizer, schedule, mesh)
   state = train_state.place_state(state, mesh)
   return Experiment(task, structure, plateau, step, mesh), state
+
+
+def _check_engine(structure, params):
+  """Raises ConfigError where the engine asked for cannot serve the model."""
+  one = jnp.zeros((1, 1), jnp.int32)
+
+  def train(params):
+    keys = noise_keys(jax.random.key(0), jnp.arange(1))
+    return nnx.merge(structure, params)(one, keys=keys).features
+
+  try:
+    jax.eval_shape(train, params)
+  except ValueError as error:
+    raise ConfigError(f"model.engine: {error}") from None

@@ -179,6 +179,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
 
 @pytest.mark.parametrize(
+  "engine, reason",
+  [("cudnn", "it needs an NVIDIA GPU"), ("parallel", "LSTM needs the state")],
+)
+def test_an_engine_that_cannot_serve(small_config, tmp_path, engine, reason):
+  small_config.model.engine = engine
+  with pytest.raises(ConfigError, match=f"model.engine: .*{reason}"):
+    train.train(small_config, str(tmp_path / "run"))
+  assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
   "text, message",
   [
     ("", "the file is empty"),
