@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental import rnn
-from recurrence_test import B, D, H, T, assert_close, problem
+from recurrence_test import B, H, T, assert_close, problem
 
 from lstm_jax import LSTM, Options, unroll
 from lstm_jax.cells.gru import GRU
-from lstm_jax.cells.lstm import LSTMState
 
 CELL = LSTM(H)
 CUDNN = Options(engine="cudnn")
@@ -181,10 +180,3 @@ def test_options_name_what_they_take():
   ):
     with pytest.raises(ValueError, match=message):
       Options(**options)
-
-
-def test_lstm_state_is_what_cudnn_returns(reference_cudnn):
-  params, x, state, _ = single(problem())
-  _, final = unroll(CELL, params, x, state, options=CUDNN)
-  assert isinstance(final, LSTMState) and final.h.shape == (B, H)
-  assert x.shape[-1] == D

@@ -13,9 +13,8 @@ def lookup(
   """The rows of the table that the tokens number.
 
   Its gradient sorts the tokens first and then sums the rows of each run of
-  equal ones: a plain gather's gradient adds row after row in any order, which
-  is slow on CPU (python -m scripts.benchmark_lstm measures both). Numbers out
-  of range take the nearest row.
+  equal ones, instead of adding row after row in any order. Numbers out of range
+  take the nearest row.
   """
   return plain_lookup(table, tokens)
 
