@@ -5,7 +5,7 @@ when it is written.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lstm_jax.array_types import Array, Float
 
@@ -13,11 +13,16 @@ from lstm_jax.array_types import Array, Float
 class Sums(NamedTuple):
   """A weighted sum and the sum of its weights."""
 
-  nats: Float[Array, ""] | float  # summed negative log-likelihood
-  weight: Float[Array, ""] | float  # number of tokens
+  nats: Float[Array, "*n"] | float  # summed loss
+  weight: Float[Array, "*n"] | float  # number of tokens
+  extra: dict[str, Any] = {}  # other sums that a task counts
 
   def __add__(self, other):
-    return Sums(self.nats + other.nats, self.weight + other.weight)
+    extra = {
+      name: self.extra.get(name, 0) + other.extra.get(name, 0)
+      for name in self.extra | other.extra
+    }
+    return Sums(self.nats + other.nats, self.weight + other.weight, extra)
 
 
 def nats_per_token(sums: Sums) -> float:

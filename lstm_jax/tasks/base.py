@@ -4,19 +4,33 @@ A batch is a function of the data and the step alone, so that a run resumes
 from one integer. A task knows nothing of models.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from lstm_jax.array_types import Array, Bool, Float, Int
+from lstm_jax.array_types import Array, Bool, Float, Int, Key
 from lstm_jax.metrics import Sums
 
 
 class Batch(NamedTuple):
-  """One window of every stream. Shapes never change, so nothing recompiles."""
+  """A window of every stream, or whole sequences. Shapes never change, so
+  nothing recompiles."""
 
-  inputs: Int[Array, "b t"]
-  targets: Int[Array, "b t"]
-  weights: Float[Array, "b t"]  # 0 for padding
-  restart: Bool[Array, ""]  # the carried state starts from zero here
+  inputs: Int[Array, "b t"] | Float[Array, "b t d"]  # symbols, or numbers
+  targets: Int[Array, "b t"] | Float[Array, "b t k"]  # classes, or numbers
+  weights: Float[Array, "b t"]  # 0 for padding, and where nothing is asked
+  restart: Bool[Array, ""]  # the carried state starts afresh here
+  mask: Bool[Array, "b t"] | None = None  # False outside a sequence
+  # `sequence_task.Example` says what these are
+  accepted: Bool[Array, "b t k"] | None = None
+  reference: Float[Array, "b t k"] | None = None
+
+
+class Sizes(NamedTuple):
+  """What a model must fit."""
+
+  inputs: int  # features, or how many symbols there are
+  outputs: int
+  symbols: bool  # inputs are symbols [b t], not numbers [b t d]
 
 
 @runtime_checkable
@@ -24,18 +38,26 @@ class Task(Protocol):
   """Made by a task config's `load`, once a process."""
 
   train: Any  # arrays that `batch` reads, passed through jit as an argument
-  steps_per_epoch: int
+  sizes: Sizes
+  steps_per_epoch: int  # 0 where there are no epochs
   headline: str  # the score to watch, "bits_per_char"; lower is better
   token: str  # what is counted, "character"
-  vocabulary: Any  # len() of it is the number of symbols
+  tokens_per_step: int
+  vocabulary: Any  # None where the data is not text
+  evaluation_streams: int  # that `evaluation` takes unless told
   record: dict[str, Any]  # what run.json says about the data
 
-  def batch(self, data: Any, step: Int[Array, ""]) -> Batch:
-    """The batch of a training step; runs inside jit."""
+  def batch(
+    self, data: Any, step: Int[Array, ""], key: Key[Array, ""]
+  ) -> Batch:
+    """The batch of a training step, a function of its arguments alone; runs
+    inside jit."""
 
-  def evaluation(self, split: str, streams: int) -> tuple[Any, int]:
-    """Arrays of a split laid out as so many streams, and its number of
-    batches."""
+  def evaluation(
+    self, split: str, streams: int
+  ) -> tuple[Callable[[Any, Int[Array, ""]], Batch], Any, int]:
+    """window(data, index) -> Batch of so many streams, its data, and the number
+    of windows; the function runs inside jit."""
 
   def loss(self, output: Any, batch: Batch) -> Sums:
     """Summed loss of a model's output and its weight; runs inside jit."""

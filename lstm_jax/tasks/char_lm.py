@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from lstm_jax import metrics
-from lstm_jax.array_types import Array, Int
+from lstm_jax.array_types import Array, Int, Key
 from lstm_jax.data.streams import (
   Streams,
   evaluation_streams,
@@ -18,7 +18,7 @@ from lstm_jax.data.text import SPLITS, Corpus, read_corpus
 from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.errors import DataError
 from lstm_jax.metrics import Sums
-from lstm_jax.tasks.base import Batch
+from lstm_jax.tasks.base import Batch, Sizes
 
 
 @dataclasses.dataclass(slots=True)
@@ -51,6 +51,7 @@ class CharLM:
 
   headline = "bits_per_char"
   token = "character"
+  evaluation_streams = 1  # exact: the state runs through the whole split
 
   def __init__(
     self,
@@ -89,6 +90,9 @@ class CharLM:
           f"{corpus.source}: the {split} split has fewer than 2 characters;"
           " give more text"
         )
+    self.tokens_per_step = batch_size * config.window
+    v = len(self.vocabulary)
+    self.sizes = Sizes(inputs=v, outputs=v, symbols=True)
     self.steps_per_epoch = self.train.inputs.shape[1] // config.window
     self.record = {
       "corpus": corpus.source,
@@ -104,13 +108,17 @@ class CharLM:
       ).hexdigest(),
     }
 
-  def batch(self, data: Streams, step: Int[Array, ""]) -> Batch:
-    index = step % (data.inputs.shape[1] // self.window)
+  def batch(
+    self, data: Streams, step: Int[Array, ""], key: Key[Array, ""]
+  ) -> Batch:
+    return self._batch(data, step % (data.inputs.shape[1] // self.window))
+
+  def _batch(self, data, index):
     return Batch(*window_batch(data, index, self.window), restart=index == 0)
 
-  def evaluation(self, split: str, streams: int) -> tuple[Streams, int]:
+  def evaluation(self, split: str, streams: int):
     data = evaluation_streams(self._tokens[split], streams, self.window)
-    return data, data.inputs.shape[1] // self.window
+    return self._batch, data, data.inputs.shape[1] // self.window
 
   def loss(self, output, batch: Batch) -> Sums:
     nll = output.nll(batch.targets)

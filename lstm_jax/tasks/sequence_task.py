@@ -1,0 +1,245 @@
+"""Tasks on sequences that stand alone: sampled from a key, or stored.
+
+A config says how one sequence is made, `sample(key)`, or which are stored; what
+is here makes batches of them, losses, and the counts that stopping rules and
+tables need.
+"""
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.array_types import Array, Bool, Float, Int, Key
+from lstm_jax.errors import ConfigError
+from lstm_jax.metrics import Sums
+from lstm_jax.tasks.base import Batch, Sizes
+
+LOSSES = ("cross_entropy", "squared_error", "binary")
+SPLITS = ("valid", "test")
+
+
+class Example(NamedTuple):
+  """One sequence, padded to the longest that its task makes."""
+
+  inputs: Int[Array, "*b t"] | Float[Array, "*b t d"]  # symbols, or numbers
+  targets: Int[Array, "*b t"] | Float[Array, "*b t k"]  # classes, or numbers
+  weights: Float[Array, "*b t"]  # 0 where no output is asked for
+  mask: Bool[Array, "*b t"]  # True inside the sequence
+  # outputs that are right, where the target is one of several
+  accepted: Bool[Array, "*b t k"] | None = None
+  # what outputs are judged by, where the targets are noisy
+  reference: Float[Array, "*b t k"] | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class SequenceTaskConfig:
+  """What all tasks on sequences have in common. A task says its `sizes()` and
+  `sample(key)`, one Example of static shape, or overrides `load`."""
+
+  CHOICES: ClassVar = {"loss": LOSSES}
+  RANGES: ClassVar = {
+    "tolerance": (0, 10**6),
+    "evaluation_sequences": (1, 10**7),
+  }
+
+  name: str = ""
+  # "cross_entropy"; "squared_error", half of it, summed over a sequence; or
+  # "binary", the cross-entropy of outputs that are each 0 or 1
+  loss: str = "cross_entropy"
+  # squared_error: a sequence is right if no output is off by more than this
+  tolerance: float = 0.1
+  # sequences of the validation split, and of the test split
+  evaluation_sequences: int = 2560
+
+  def check(self):
+    """What fields say together.
+
+    Raises:
+      ConfigError: names the field and what it may be.
+    """
+
+  def sizes(self) -> Sizes:
+    raise NotImplementedError
+
+  def sample(self, key: Key[Array, ""]) -> Example:
+    raise NotImplementedError
+
+  def load(self, batch_size: int, vocabulary: None = None) -> "SequenceTask":
+    return SequenceTask(self, batch_size)
+
+
+class SequenceTask:
+  """Batches of freshly sampled sequences; no two are the same by plan.
+
+  A validation split and a test split are sequences of their own keys, the same
+  for every run.
+  """
+
+  train = ()
+  steps_per_epoch = 0  # there are none
+  token = "sequence"
+  vocabulary = None
+  evaluation_streams = 256
+
+  def __init__(self, config: SequenceTaskConfig, batch_size: int):
+    self.config = config
+    self.sizes = config.sizes()
+    self.tokens_per_step = self._batch_size = batch_size
+    self.record = {"corpus": f"generated: {config.name}"}
+    self.headline = {
+      "cross_entropy": "nats_per_step",
+      "squared_error": "squared_error",
+      "binary": "nats_per_frame",
+    }[config.loss]
+
+  def batch(self, data: Any, step: Int[Array, ""], key: Key[Array, ""]):
+    keys = jax.random.split(jax.random.fold_in(key, step), self._batch_size)
+    return as_batch(jax.vmap(self.config.sample)(keys))
+
+  def evaluation(self, split: str, streams: int):
+    key = jax.random.fold_in(jax.random.key(0), 1 + SPLITS.index(split))
+    total = self.config.evaluation_sequences
+
+    def window(key, index):
+      numbers = index * streams + jnp.arange(streams)
+      keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(numbers)
+      return only_first(
+        as_batch(jax.vmap(self.config.sample)(keys)), numbers, total
+      )
+
+    return window, key, -(-total // streams)
+
+  def loss(self, output: Any, batch: Batch) -> Sums:
+    return measure(self.config.loss, self.config.tolerance, output, batch)
+
+  def scores(self, sums: Sums) -> dict[str, float]:
+    return scores(self.config.loss, sums)
+
+
+class StoredTask(SequenceTask):
+  """Sequences that are given, in epochs of a new order each.
+
+  examples: for "train", "valid" and "test", Examples with a leading axis.
+  """
+
+  def __init__(
+    self,
+    config: SequenceTaskConfig,
+    batch_size: int,
+    examples: dict[str, Example],
+    record: dict[str, Any],
+  ):
+    super().__init__(config, batch_size)
+    self.train, self._examples = examples["train"], examples
+    self.record = record
+    self._count = len(self.train.mask)
+    if batch_size > self._count:
+      raise ConfigError(
+        f"train.batch_size: {batch_size} is more than the {self._count}"
+        " sequences of the training split"
+      )
+    self.steps_per_epoch = self._count // batch_size
+
+  def batch(self, data: Example, step: Int[Array, ""], key: Key[Array, ""]):
+    epoch, place = jnp.divmod(step, self.steps_per_epoch)
+    order = jax.random.permutation(jax.random.fold_in(key, epoch), self._count)
+    rows = jax.lax.dynamic_slice_in_dim(
+      order, place * self._batch_size, self._batch_size
+    )
+    return as_batch(jax.tree.map(lambda a: jnp.asarray(a)[rows], data))
+
+  def evaluation(self, split: str, streams: int):
+    examples = self._examples[split]
+    total = len(examples.mask)
+
+    def window(data, index):
+      numbers = index * streams + jnp.arange(streams)
+      rows = jnp.minimum(numbers, total - 1)
+      batch = as_batch(jax.tree.map(lambda a: jnp.asarray(a)[rows], data))
+      return only_first(batch, numbers, total)
+
+    return window, examples, -(-total // streams)
+
+
+def as_batch(examples: Example) -> Batch:
+  """A batch of examples [b ...]; each starts from the initial state."""
+  return Batch(**examples._asdict(), restart=jnp.ones((), bool))
+
+
+def only_first(batch: Batch, numbers: Int[Array, "b"], total: int) -> Batch:
+  """Leaves out the rows whose number is not below `total`."""
+  keep = (numbers < total)[:, None]
+  return batch._replace(weights=batch.weights * keep)
+
+
+def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
+  """The loss, and in `extra` sums over the steps that count and the sequences.
+
+  extra: steps and how many of them are right; sequences and how many are wrong
+    in at least one step; for squared_error the squared and the absolute error,
+    each the mean over outputs summed over steps.
+  """
+  asked = batch.weights > 0
+  extra = {}
+  if loss == "squared_error":
+    values = output.values()
+    judged = batch.targets if batch.reference is None else batch.reference
+    squared = 0.5 * jnp.square(values - batch.targets).sum(-1)
+    nats, weight = (squared * batch.weights).sum(), asked.any(1).sum()
+    off = jnp.abs(values - judged)
+    right = off.max(-1) <= tolerance
+    extra["squared"] = (jnp.square(off).mean(-1) * asked).sum()
+    extra["absolute"] = (off.mean(-1) * asked).sum()
+    if batch.accepted is not None:
+      right = _all_accepted(values, batch.accepted)
+  elif loss == "binary":
+    logits = output.logits()
+    nll = jax.nn.softplus(logits) - batch.targets * logits
+    nats = (nll.sum(-1) * batch.weights).sum()
+    weight = batch.weights.sum()
+    right = ((logits > 0) == (batch.targets > 0.5)).all(-1)
+  else:
+    nll = output.nll(batch.targets)
+    nats, weight = (nll * batch.weights).sum(), batch.weights.sum()
+    logits = output.logits()
+    right = logits.argmax(-1) == batch.targets
+    if batch.accepted is not None:
+      right = _all_accepted(logits, batch.accepted)
+  wrong = (asked & ~right).any(1)
+  extra |= {
+    "steps": asked.sum(),
+    "right": (asked & right).sum(),
+    "sequences": asked.any(1).sum(),
+    "wrong": wrong.sum(),
+  }
+  extra = jax.tree.map(lambda a: a.astype(jnp.float32), extra)
+  return Sums(nats, weight.astype(jnp.float32), extra)
+
+
+def _all_accepted(values, accepted):
+  """Every accepted output is above every other one."""
+  least = jnp.where(accepted, values, jnp.inf).min(-1)
+  return least > jnp.where(accepted, -jnp.inf, values).max(-1)
+
+
+def scores(loss: str, sums: Sums) -> dict[str, float]:
+  """The sums of `measure` as means.
+
+  accuracy: right steps of those that count; wrong_sequences: the fraction with
+  at least one wrong step.
+  """
+  extra = {name: float(value) for name, value in sums.extra.items()}
+  steps, sequences = extra["steps"], extra["sequences"]
+  common = {
+    "accuracy": extra["right"] / steps,
+    "wrong_sequences": extra["wrong"] / sequences,
+  }
+  if loss == "squared_error":
+    return {
+      "squared_error": extra["squared"] / steps,
+      "absolute_error": extra["absolute"] / steps,
+    } | common
+  name = "nats_per_frame" if loss == "binary" else "nats_per_step"
+  return {name: float(sums.nats) / float(sums.weight)} | common
