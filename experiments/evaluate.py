@@ -53,6 +53,7 @@ def evaluate_split(
       f" {task.record['corpus']}); --score=FILE scores any text"
     )
   structure, _ = nnx.split(run.model)
+  streams = streams or task.evaluation_streams
   evaluate = make_evaluation(structure, task, split, streams)
   sums = evaluate(run.params, _show_percent)
   return {f"{task.token}s": int(sums.weight), **task.scores(sums)}
@@ -80,10 +81,18 @@ def main(argv: list[str]):
   )
   flags.DEFINE_integer(
     "streams",
-    1,
-    "pieces of the split read side by side; 1 is exact, more are faster",
-    lower_bound=1,
+    0,
+    "pieces of the split read side by side; of a text 1 is exact, more are"
+    " faster; 0 chooses",
+    lower_bound=0,
     upper_bound=100_000,
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "trial",
+    0,
+    "which, of a run of several trials",
+    lower_bound=0,
     flag_values=values,
   )
   flags.DEFINE_string(
@@ -99,7 +108,9 @@ def main(argv: list[str]):
     raise ConfigError("--score takes neither --split nor --streams")
   runtime.setup(values.platform or "")
   text = read_text(values.score) if values.score is not None else None
-  run, step = load_checkpoint(values.workdir, values.checkpoint)
+  run, step = load_checkpoint(values.workdir, values.checkpoint, values.trial)
+  if text is not None and run.vocabulary is None:
+    raise ConfigError("--score: the run was not trained on text")
   if text is None:
     scores = evaluate_split(run, values.workdir, values.split, values.streams)
     print(f"checkpoint {step}, {values.split} split")

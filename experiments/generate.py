@@ -81,6 +81,8 @@ def main(argv: list[str]):
     raise ConfigError("--temperature: must be a number, got nan")
   runtime.setup(values.platform or "")
   run = load_run(values.workdir, values.checkpoint)
+  if run.vocabulary is None:
+    raise RunError(f"{values.workdir}: the run was not trained on text")
   prompt = encode_prompt(run, values.prompt)
   print(values.prompt, end="", flush=True)
   blocks = generate(

@@ -3,12 +3,15 @@
 import math
 import time
 
+import jax
+
 from lstm_jax.errors import RunError
 from lstm_jax.metrics import Sums
+from lstm_jax.training.trials import merge_metrics
 
 
 class Meter:
-  """Looks at each update while the next one is being computed.
+  """Looks at each call of updates while the next one is being computed.
 
   It shows every update, writes a line of metrics at each log interval, and
   stops the run where a loss is no longer finite.
@@ -18,15 +21,19 @@ class Meter:
     self._config, self._task = config, task
     self._writer, self._report = writer, report
     self._checkpointer = checkpointer
-    self._tokens = config.train.batch_size * config.task.window
+    self._tokens = task.tokens_per_step
     self._waiting = None  # (step, metrics)
     self._compiling = True  # the first update's time is not training
     self._clear()
 
-  def put(self, step: int, metrics):
-    """Takes the metrics of an update that may not be finished yet."""
+  def put(self, step: int, metrics, active: int = 1, extra: str = ""):
+    """Takes the metrics of a call that may not be finished yet.
+
+    active: trials that it updated.
+    extra: what else the line of progress says.
+    """
     self.flush()
-    self._waiting = step, metrics
+    self._waiting = step, metrics, active, extra
 
   def flush(self):
     """Waits for the last update and looks at it.
@@ -36,9 +43,10 @@ class Meter:
     """
     if self._waiting is None:
       return
-    (step, metrics), self._waiting = self._waiting, None
+    (step, metrics, active, extra), self._waiting = self._waiting, None
+    metrics = merge_metrics(jax.device_get(metrics))
     gradient_norm = float(metrics.gradient_norm)
-    new = Sums(float(metrics.sums.nats), float(metrics.sums.weight))
+    new = jax.tree.map(float, metrics.sums)
     for name, value in (("loss", new.nats), ("gradient norm", gradient_norm)):
       if not math.isfinite(value):
         self.fail(step, f"the {name} is {value}")
@@ -46,22 +54,27 @@ class Meter:
     if self._compiling:
       self._compiling, self._start = False, time.monotonic()
     else:
-      self._updates += 1
+      self._updates += active * self._config.train.steps_per_call
     log = (
       step % self._config.run.log_every == 0 or step == self._config.train.steps
     )
     task = self._task
-    loss = task.scores(self._sums)[task.headline]
+    loss = math.nan
+    if self._sums.weight:
+      loss = task.scores(self._sums)[task.headline]
     speed = math.nan
     if self._updates:
       elapsed = time.monotonic() - self._start
       speed = self._updates * self._tokens / elapsed
-    self._report.update(step, loss, speed, log=log)
+    self._report.update(step, loss, speed, log=log, extra=extra)
     if log:
+      epoch = {}
+      if task.steps_per_epoch:
+        epoch = {"epoch": step / task.steps_per_epoch}
       self._writer.write(
         step,
+        **epoch,
         **{
-          "epoch": step / task.steps_per_epoch,
           f"train/{task.headline}": loss,
           f"{task.token}s_per_second": speed,
           "gradient_norm": gradient_norm,

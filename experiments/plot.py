@@ -29,7 +29,7 @@ def plot_run(workdir: str | pathlib.Path) -> pathlib.Path:
   import matplotlib.pyplot as plt
 
   workdir = pathlib.Path(workdir).expanduser()
-  rows = read_metrics(workdir)
+  rows = [row for row in read_metrics(workdir) if "trial" not in row]
   names = [name for row in rows for name in row if name.startswith("train/")]
   if not names:
     raise RunError(f"{workdir}: no metrics to plot yet")

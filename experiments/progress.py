@@ -72,7 +72,9 @@ class ProgressReport:
     else:
       print(text, flush=True)
 
-  def update(self, step: int, loss: float, speed: float, *, log: bool):
+  def update(
+    self, step: int, loss: float, speed: float, *, log: bool, extra: str = ""
+  ):
     """Shows a step: loss in the unit, speed in tokens a second.
 
     log: this step is one of the log intervals'.
@@ -83,9 +85,9 @@ class ProgressReport:
     speed = "?" if math.isnan(speed) else f"{speed:,.0f}"
     text = (
       f"step {step:>{len(str(self._steps))}}/{self._steps}"
-      f"  epoch {step / self._per_epoch:.2f}"
-      f"  {loss:.3f} {self._unit}  {speed} {self._token}s/s"
-      f"  {_duration(left)} left"
+      + (f"  epoch {step / self._per_epoch:.2f}" if self._per_epoch else "")
+      + f"  {loss:.3f} {self._unit}  {speed} {self._token}s/s"
+      f"  {_duration(left)} left{extra}"
     )
     if log:
       self._to_log(text)

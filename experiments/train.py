@@ -18,6 +18,7 @@ import signal
 import time
 
 import jax
+import numpy as np
 from absl import flags
 from flax import nnx
 
@@ -25,6 +26,13 @@ from experiments import command_line
 from experiments.meter import Meter
 from experiments.plot import plot_run
 from experiments.progress import ProgressReport
+from experiments.scores import (
+  describe_stop,
+  mean_scores,
+  score_trials,
+  summarise,
+  write_scores,
+)
 from experiments.signals import StopSignal
 from lstm_jax import experiment as experiment_lib
 from lstm_jax import run_directory, runtime
@@ -35,10 +43,14 @@ from lstm_jax.models.language_model import parameter_count
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import digest
 from lstm_jax.training.checkpointing import Checkpointer
-from lstm_jax.training.data_parallel import COPIES, choose_devices, place
+from lstm_jax.training.data_parallel import choose_devices
 from lstm_jax.training.evaluation import make_evaluation
 from lstm_jax.training.metric_writer import MetricWriter
-from lstm_jax.training.train_state import all_finite, update_plateau
+from lstm_jax.training.train_state import (
+  all_finite,
+  run_step,
+  update_plateau,
+)
 
 
 def train(
@@ -54,8 +66,9 @@ def train(
     config = run_directory.check_config(path, config, extend_to)
     devices = start_process(config, run_directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
-    vocabulary = run_directory.read_vocabulary(path) if resuming else None
-    print(f"reading {config.task.corpus} and making the model", flush=True)
+    vocabulary = _vocabulary(config, path) if resuming else None
+    source = getattr(config.task, "corpus", config.task.name)
+    print(f"reading {source} and making the model", flush=True)
     experiment, state = experiment_lib.build(config, vocabulary, devices)
     task = experiment.task
     run_directory.check_data(path, task.record)
@@ -65,9 +78,9 @@ def train(
       if restored is None and resuming:  # killed before its first checkpoint
         _, state = experiment_lib.build(config, None, devices)
       state = restored or state
-      step = int(state.step)
+      step = run_step(state)
       notes += run_directory.write_start(
-        path, task.record, parameter_count(state.params), step, command, devices
+        path, task.record, _count(config, state), step, command, devices
       )
       with (
         MetricWriter(path, step, config.run.tensorboard) as writer,
@@ -85,8 +98,8 @@ def train(
         state = loop(
           config, experiment, state, checkpointer, writer, report, stop
         )
-        step = int(state.step)
-        if step < config.train.steps:
+        step = run_step(state)
+        if step < config.train.steps and not state.done.all():
           checkpointer.save(state)
           checkpointer.wait()
           report.note(
@@ -103,22 +116,28 @@ def train(
 def loop(config, experiment, state, checkpointer, writer, report, stop):
   """Updates until the last step or a signal; returns the state."""
   task, settings = experiment.task, config.train
-  data = place(jax.device_put(task.train), experiment.mesh, COPIES)
+  several = settings.trials > 1
   validate = make_evaluation(
     experiment.structure,
     task,
     "valid",
     settings.validation_streams,
-    experiment.mesh,
+    None if several else experiment.mesh,
   )
   meter = Meter(config, task, writer, report, checkpointer)
-  step = int(state.step)
-  while step < settings.steps and stop.number is None:
-    state, metrics = experiment.train_step(state, data)  # not waited for
-    step += 1
-    meter.put(step, metrics)
+  step, done = run_step(state), np.asarray(state.done)
+  while step < settings.steps and stop.number is None and not done.all():
+    active = int((~done).sum())
+    state, metrics = experiment.train_call(state, experiment.data)
+    step += settings.steps_per_call
+    if several or settings.stop.name != "never":
+      done = np.asarray(state.done)  # waits; otherwise nothing is waited for
+    if done.all():
+      step = run_step(state)
+    extra = f"  {done.sum()} of {done.size} trials done" if several else ""
+    meter.put(step, metrics, active, extra)
     checkpointer.poll()
-    last = step == settings.steps
+    last = step == settings.steps or done.all()
     validating = last or step % settings.validate_every == 0
     saving = config.run.save_every and step % config.run.save_every == 0
     if not (validating or saving):
@@ -130,8 +149,8 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     if validating:
       started = time.monotonic()
       report.activity(f"step {step}: validating ...")
-      sums = validate(state.params)
-      scores, nats = task.scores(sums), sums.nats / sums.weight
+      sums = score_trials(validate, state.params, several)
+      scores, nats = mean_scores(task, sums)
       if not math.isfinite(nats):
         meter.fail(step, f"the validation loss is {nats}")
       if experiment.plateau:
@@ -139,11 +158,7 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
       meter.pause(time.monotonic() - started)
     checkpointer.save(state, nats)
     if validating:
-      writer.write(
-        step,
-        epoch=step / task.steps_per_epoch,
-        **{f"valid/{name}": value for name, value in scores.items()},
-      )
+      write_scores(writer, task, step, sums)
       report.note(
         f"step {step}: validation {scores[task.headline]:.4f} {_unit(task)}"
       )
@@ -155,13 +170,18 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   """Digest, picture, best score and a sample, when the last step is done."""
   task = experiment.task
   report.note(f"parameters sha256 {digest(state.params)}")
+  if config.train.trials > 1:
+    report.note(summarise(config, experiment, state, path))
+  elif state.stop is not None:
+    report.note(describe_stop(config, state.stop.met))
   params, step = checkpointer.load_params("best", state.params)
   nats = checkpointer.validation_losses()[step]
-  best = task.scores(Sums(nats, 1.0))[task.headline]
-  report.note(f"best validation {best:.4f} {_unit(task)} at step {step}")
+  if task.vocabulary:
+    best = task.scores(Sums(nats, 1.0))[task.headline]
+    report.note(f"best validation {best:.4f} {_unit(task)} at step {step}")
   with contextlib.suppress(RunError):  # somebody took metrics.jsonl away
     report.note(f"learning curve in {_short(plot_run(path))}")
-  if config.run.sample_length:
+  if config.run.sample_length and task.vocabulary:
     blocks = generate(
       nnx.merge(experiment.structure, params),
       task.vocabulary.encode("\n"),
@@ -189,6 +209,8 @@ def start_process(config: Config, starts: list[dict]) -> int:
     devices = choose_devices(
       config.train.batch_size, config.model.hidden_sizes, cores
     )
+    if config.train.trials > 1:
+      devices = min(cores, config.train.trials)
   runtime.setup(
     run.platform,
     run.tune_allocator,
@@ -211,15 +233,27 @@ def start_process(config: Config, starts: list[dict]) -> int:
 def _describe(config, experiment, state, path) -> str:
   layers = ", ".join(map(str, config.model.hidden_sizes))
   device = jax.devices()[0]
-  step = int(state.step)
-  count = experiment.task.record["unknown_characters"]["train"]
+  step = run_step(state)
+  record = experiment.task.record
+  count = record.get("unknown_characters", {}).get("train", 0)
   unknown = f"; the vocabulary lacks {count:,} of its characters" * bool(count)
   return (
     f"{_short(path)}: {config.model.cell} ({layers}),"
-    f" {parameter_count(state.params):,} parameters,"
-    f" {experiment.task.record['corpus']}, {device.platform},"
+    f" {_count(config, state):,} parameters,"
+    + f" {config.train.trials} trials,"
+    * (config.train.trials > 1)
+    + f" {record['corpus']}, {device.platform},"
     f" {f'going on from step {step}' if step else 'a new run'}" + unknown
   )
+
+
+def _count(config, state) -> int:
+  return parameter_count(state.params) // config.train.trials
+
+
+def _vocabulary(config, path):
+  if config.task.sizes() is None:
+    return run_directory.read_vocabulary(path)
 
 
 def _unit(task) -> str:

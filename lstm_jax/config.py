@@ -17,7 +17,8 @@ from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.models.config import MODELS, LanguageModelConfig
 from lstm_jax.tasks.char_lm import CharLMConfig
 from lstm_jax.tasks.registry import TASKS
-from lstm_jax.training.optimizers import OptimizerConfig
+from lstm_jax.training.optimizers import OptimizerConfig, Schedule
+from lstm_jax.training.stopping import StopConfig
 
 
 @dataclasses.dataclass(slots=True)
@@ -28,6 +29,9 @@ class TrainConfig:
     "batch_size": (1, 10**6),
     "validate_every": (1, 2**31 - 1),
     "validation_streams": (1, 10**6),
+    "trials": (1, 10**4),
+    "trial_learning_rates": (0, 10**6),
+    "steps_per_call": (1, 10**6),
   }
 
   # initial parameters and dropout noise
@@ -42,6 +46,14 @@ class TrainConfig:
   validation_streams: int = 32
   # run directory to take the initial parameters from; empty is none
   init_from: str = ""
+  # runs side by side in one program, with the seeds seed, seed + 1, ...
+  trials: int = 1
+  # their learning rates in turn; none is that of the optimiser for all
+  trial_learning_rates: tuple[float, ...] = ()
+  # updates in one program; more of them for small networks
+  steps_per_call: int = 1
+  # when a run, or a trial, ends before its last step
+  stop: StopConfig = dataclasses.field(default_factory=StopConfig)
 
 
 @dataclasses.dataclass(slots=True)
@@ -113,7 +125,9 @@ def validate(config: Config) -> Config:
     ConfigError: names the field, its value, and what it may be.
   """
   _check(config, "")
-  config.model.check()
+  config.task.check()
+  config.model.check(config.task.sizes())
+  _check_training(config)
   warmup, steps = config.optimizer.warmup_steps, config.train.steps
   if warmup >= steps:
     raise ConfigError(
@@ -125,6 +139,51 @@ def validate(config: Config) -> Config:
       f"run.devices: train.batch_size {batch} cannot be split over {devices}"
     )
   return config
+
+
+def _check_training(config):
+  """What the task, the optimiser and the training say together."""
+  train, run = config.train, config.run
+  for name in ("steps", "validate_every"):
+    _check_multiple(f"train.{name}", getattr(train, name), train.steps_per_call)
+  for name in ("log_every", "save_every"):
+    _check_multiple(f"run.{name}", getattr(run, name), train.steps_per_call)
+  if train.stop.name == "recent" and train.batch_size != 1:
+    raise ConfigError(
+      'train.stop.name: "recent" judges single sequences; set'
+      " --config.train.batch_size=1"
+    )
+  generated = config.task.sizes() is not None
+  if train.stop.name != "never" and not generated:
+    raise ConfigError(
+      f'train.stop.name: "{config.task.name}" has no sequences to judge; set it'
+      ' to "never"'
+    )
+  if not train.stop.mean_error:
+    raise ConfigError("train.stop.mean_error: give at least one bound")
+  if train.trial_learning_rates and train.trials == 1:
+    raise ConfigError(
+      "train.trial_learning_rates: there is one trial; set train.trials"
+    )
+  if 0 in train.trial_learning_rates or (
+    train.trial_learning_rates and not config.optimizer.learning_rate
+  ):
+    raise ConfigError("train.trial_learning_rates: must be above 0")
+  if train.trials > 1 and train.init_from:
+    raise ConfigError("train.init_from: there are several trials; give none")
+  schedule = config.optimizer.schedule
+  if train.trials > 1 and schedule is Schedule.PLATEAU:
+    raise ConfigError(
+      'optimizer.schedule: "plateau" follows one validation loss, and there are'
+      " several trials"
+    )
+
+
+def _check_multiple(where, value, call):
+  if value % call:
+    raise ConfigError(
+      f"{where}: {value} is no multiple of train.steps_per_call {call}"
+    )
 
 
 def _hints(kind) -> dict[str, Any]:

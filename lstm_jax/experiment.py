@@ -15,8 +15,9 @@ from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.tasks.base import Task
 from lstm_jax.trained_run import load_run
-from lstm_jax.training import optimizers, train_state
-from lstm_jax.training.data_parallel import make_mesh
+from lstm_jax.training import optimizers, train_state, trials
+from lstm_jax.training.data_parallel import COPIES, make_mesh, place
+from lstm_jax.training.optimizers import Schedule
 from lstm_jax.training.train_state import TrainState
 
 
@@ -24,8 +25,11 @@ class Experiment(NamedTuple):
   task: Task
   structure: Any  # nnx.merge(structure, params) is the model
   plateau: optax.GradientTransformationExtraArgs | None
-  train_step: Callable  # (state, data) -> (state, metrics)
-  mesh: Mesh | None  # devices that share the rows of a batch
+  train_call: (
+    Callable  # (state, data) -> (state, metrics): steps_per_call steps
+  )
+  data: Any  # what train_call reads
+  mesh: Mesh | None  # devices that share the rows of a batch, or the trials
 
 
 def build(
@@ -37,55 +41,105 @@ def build(
 
   vocabulary: that of the run to go on with. Its parameters are about to be
     restored, so that train.init_from is not looked at.
-  devices: to split each batch over.
+  devices: to split each batch over, or the trials where there are several.
 
   Raises:
     DataError: the corpus cannot be used.
-    RunError, ConfigError: train.init_from is not a run of the same model.
+    RunError, ConfigError: train.init_from is not a run of the same model, or
+      the schedule counts epochs that the task has not.
   """
+  settings = config.train
   parent = None
-  if config.train.init_from and vocabulary is None:
+  if settings.init_from and vocabulary is None:
     try:
-      parent = load_run(config.train.init_from)
+      parent = load_run(settings.init_from)
     except RunError as error:
       raise ConfigError(f"train.init_from: {error}") from None
     vocabulary = parent.vocabulary
-  task = config.task.load(config.train.batch_size, vocabulary)
+  task = config.task.load(settings.batch_size, vocabulary)
+  if config.optimizer.schedule is Schedule.STEP and not task.steps_per_epoch:
+    raise ConfigError(
+      'optimizer.schedule: "step" counts epochs, and the task'
+      f' "{config.task.name}" has none'
+    )
   structure, params = train_state.make_model(
-    lambda rngs: config.model.build(len(task.vocabulary), rngs),
-    config.train.seed,
+    lambda rngs: config.model.build(task.sizes, rngs), settings.seed
   )
   if config.model.engine not in ("auto", "scan"):
-    _check_engine(structure, params)
+    _check_engine(task, structure, params)
   if parent:
     if problem := train_state.shape_difference(parent.params, params):
       raise ConfigError(
-        f"train.init_from: {config.train.init_from} has another model:"
-        f" {problem}"
+        f"train.init_from: {settings.init_from} has another model: {problem}"
       )
     params = parent.params
   schedule = optimizers.make_schedule(
-    config.optimizer, config.train.steps, task.steps_per_epoch
+    config.optimizer, settings.steps, task.steps_per_epoch
   )
   optimizer = optimizers.make_optimizer(config.optimizer, schedule)
   plateau = optimizers.make_plateau(config.optimizer)
-  carry = nnx.merge(structure, params).initial_state(config.train.batch_size)
-  state = train_state.init_state(
-    params, carry, optimizer, plateau, config.train.seed
-  )
+  carry = nnx.merge(structure, params).initial_state(settings.batch_size)
+
+  def init(params, seed, rate=1.0):
+    return train_state.init_state(
+      params, carry, optimizer, plateau, seed, settings.stop, rate
+    )
+
   mesh = make_mesh(devices)
-  step = train_state.make_train_step(structure, task, optimizer, schedule, mesh)
-  state = train_state.place_state(state, mesh)
-  return Experiment(task, structure, plateau, step, mesh), state
+  several = settings.trials > 1
+  update = train_state.make_train_step(
+    structure, task, optimizer, schedule, None if several else mesh
+  )
+  call = trials.make_call(
+    structure,
+    task,
+    update,
+    settings.stop,
+    settings.steps_per_call,
+    survive=several,
+  )
+  data = jax.device_put(task.train)
+  if several:
+    state = _stack_trials(config, task, params, init)
+    call = trials.make_trials_call(call, mesh)
+  else:
+    state = train_state.place_state(init(params, settings.seed), mesh)
+    data = place(data, mesh, COPIES)
+    call = jax.jit(call, donate_argnums=0)
+  return Experiment(task, structure, plateau, call, data, mesh), state
 
 
-def _check_engine(structure, params):
+def _stack_trials(config, task, params, init) -> TrainState:
+  """Trial k starts as a run with the seed `train.seed` + k would."""
+  settings, states = config.train, []
+  rates = settings.trial_learning_rates or (config.optimizer.learning_rate,)
+  for number in range(settings.trials):
+    seed = settings.seed + number
+    if number:
+      _, params = train_state.make_model(
+        lambda rngs: config.model.build(task.sizes, rngs), seed
+      )
+    rate = rates[number % len(rates)] / config.optimizer.learning_rate
+    states.append(init(params, seed, rate))
+  return trials.stack(states)
+
+
+def _check_engine(task, structure, params):
   """Raises ConfigError where the engine asked for cannot serve the model."""
-  one = jnp.zeros((1, 1), jnp.int32)
+  sizes = task.sizes
+  shape, kind = (
+    ((1, 1), jnp.int32)
+    if sizes.symbols
+    else (
+      (1, 1, sizes.inputs),
+      jnp.float32,
+    )
+  )
 
   def train(params):
     keys = noise_keys(jax.random.key(0), jnp.arange(1))
-    return nnx.merge(structure, params)(one, keys=keys).features
+    model = nnx.merge(structure, params)
+    return model(jnp.zeros(shape, kind), keys=keys).features
 
   try:
     jax.eval_shape(train, params)

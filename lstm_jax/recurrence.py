@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from lstm_jax import cudnn
 from lstm_jax.array_types import Array, Bool, Float, Int, Params, PyTree, State
-from lstm_jax.cells.base import Cell
+from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.scan import Aside, Noise, Plan, run_autodiff, run_fused
 
 _TINY_INPUT = 4  # features up to which inputs are projected inside the step
@@ -71,7 +71,7 @@ class Options:
 def unroll(
   cell: Cell,
   params: Params,
-  x: Float[Array, "b t *n d"],
+  x: Float[Array, "b t *n d"] | Int[Array, "b t"],
   state: State | None = None,
   *,
   mask: Bool[Array, "b t"] | None = None,
@@ -86,7 +86,8 @@ def unroll(
   Args:
     cell: the recurrence, such as `LSTM(hidden_size=256)`.
     params: its parameters, from `cell.init(key, d)`.
-    x: the inputs.
+    x: the inputs. Integers [b t] are symbols below d, the same as one-hot
+      vectors, for cells with a matrix `w_x`.
     state: the state before the first step; None is the cell's initial state.
     mask: False skips a step: the state stays as it is and the output is zero,
       whatever the input holds. `length_mask` makes one of lengths.
@@ -113,12 +114,18 @@ def unroll(
       this call.
   """
   w_x = params.get("w_x")  # [d g], or a kernel [y x d g] for images
-  if x.ndim != (3 if w_x is None else w_x.ndim + 1):
+  symbols = is_symbols(x) and x.ndim == 2
+  dtype = jnp.result_type(*params.values()) if symbols else x.dtype
+  if symbols and (w_x is None or options.engine == "cudnn"):
+    raise ValueError(
+      f"{type(cell).__name__} takes no symbols here; give one-hot vectors"
+    )
+  if not symbols and x.ndim != (3 if w_x is None else w_x.ndim + 1):
     image = "" if w_x is None or w_x.ndim == 2 else "height, width, "
     raise ValueError(
       f"inputs must be [batch, time, {image}features], got {x.shape}"
     )
-  if w_x is not None and x.shape[-1] != (d := w_x.shape[-2]):
+  if not symbols and w_x is not None and x.shape[-1] != (d := w_x.shape[-2]):
     raise ValueError(f"the cell takes {d} input features, got {x.shape[-1]}")
   for name, flags in (("mask", mask), ("reset", reset)):
     if flags is not None and flags.shape != x.shape[:2]:
@@ -148,10 +155,12 @@ def unroll(
     y, state = cell.parallel(
       params, x, state, mask, reset, options.chunk or _PARALLEL_CHUNK
     )
-    y = y.astype(x.dtype)
+    y = y.astype(dtype)
   else:
     aside = Aside(mask, reset, jax.tree.map(flip, noise))
-    y, state = _scan(cell, params, x, state, aside, return_states, options)
+    y, state = _scan(
+      cell, params, x, state, aside, return_states, options, dtype
+    )
   return jax.tree.map(flip, y), state
 
 
@@ -178,16 +187,16 @@ def _engine(engine, cell, params, x, extras):
   return "cudnn" if engine == "cudnn" else "scan"
 
 
-def _scan(cell, params, x, state, aside, return_states, options):
+def _scan(cell, params, x, state, aside, return_states, options, dtype):
   batch, time = x.shape[:2]
   plan = Plan(
     cell,
     return_states,
     chunk=_chunk(options, batch, time),
-    project_inside=x.shape[-1] <= _TINY_INPUT,
+    project_inside=x.ndim > 2 and x.shape[-1] <= _TINY_INPUT,
     unroll=options.unroll,
     memory=options.memory,
-    dtype=x.dtype,
+    dtype=dtype,
   )
   run = run_autodiff if options.backward == "autodiff" else run_fused
   return run(plan, params, x, state, aside)

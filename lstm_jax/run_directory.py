@@ -2,7 +2,7 @@
 
 config.json      the config, whole
 run.json         what the data, the model and each start of the run were
-vocabulary.json  the symbols, in order
+vocabulary.json  the symbols of a text, in order
 metrics.jsonl    one line a measurement
 train.log        what was printed
 checkpoints/     the last two and the best, by Orbax
@@ -223,18 +223,20 @@ def check_data(path: pathlib.Path, data: dict[str, Any]):
 
 
 def write_config(
-  path: pathlib.Path, config: Config, vocabulary: CharVocabulary
+  path: pathlib.Path, config: Config, vocabulary: CharVocabulary | None
 ):
-  """Writes config.json and vocabulary.json: from now on it is a run directory.
+  """Writes config.json and, of text, vocabulary.json: from now on it is a run
+  directory.
 
   Raises:
     RunError: they cannot be written.
   """
   with _writing(path):
     write_atomically(path / "config.json", to_json(config) + "\n")
-    write_atomically(
-      path / "vocabulary.json", json.dumps(vocabulary.characters) + "\n"
-    )
+    if vocabulary is not None:
+      write_atomically(
+        path / "vocabulary.json", json.dumps(vocabulary.characters) + "\n"
+      )
 
 
 def write_start(

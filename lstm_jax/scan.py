@@ -243,13 +243,13 @@ def _run_backward(plan, residuals, cotangents):
   zeros = jax.tree.map(jnp.zeros_like, pointwise)
   (dstate, (dweights, dpointwise)), dx, _ = scan_chunks(
     run_chunk,
-    (dstate, (weight_gradients.blank(cell, params), zeros)),
+    (dstate, (weight_gradients.blank(cell, params, x), zeros)),
     (x, dy, varying),
     plan.chunk,
     kept,
     reverse=True,
   )
-  dparams = weight_gradients.unjoin(cell, params, dweights)
+  dparams = weight_gradients.unjoin(cell, params, x, dweights)
   for name, gradient in dpointwise.items():
     dparams[name] = dparams.get(name, 0) + gradient
   return dparams, dx, dstate, None

@@ -9,14 +9,14 @@ Arrays are time-major in this file.
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.array_types import Array, Float, Params
-from lstm_jax.cells.base import BasicCell, Cell
+from lstm_jax.array_types import Array, Float, Int, Params
+from lstm_jax.cells.base import BasicCell, Cell, is_symbols
 from lstm_jax.recurrent_product import recurrent_gradient
 
 
-def blank(cell: Cell, params: Params) -> Params:
+def blank(cell: Cell, params: Params, x: Array) -> Params:
   """Zeros to add the gradients of pieces to."""
-  if not _is_one_product(cell, params):
+  if not _is_one_product(cell, params, x):
     return jax.tree.map(jnp.zeros_like, params)
   rows = [params[name].shape[0] for name in ("w_h", "w_x")]
   return {
@@ -27,16 +27,17 @@ def blank(cell: Cell, params: Params) -> Params:
 def of_piece(
   cell: Cell,
   params: Params,
-  x: Float[Array, "t b ..."],
+  x: Float[Array, "t b ..."] | Int[Array, "t b"],
   r: Float[Array, "t b r"] | None,
   dz: Float[Array, "t b ..."] | tuple[Array, Array],
-) -> tuple[Params, Float[Array, "t b ..."]]:
-  """Gradients of the parameters, like `blank`, and of the inputs.
+) -> tuple[Params, Float[Array, "t b ..."] | None]:
+  """Gradients of the parameters, like `blank`, and of the inputs (None for
+  symbols).
 
   r: the recurrent inputs; None where the cell has no recurrent product.
   dz: the cotangent of z, or of (zx, zh) for cells that keep the two apart.
   """
-  if _is_one_product(cell, params):
+  if _is_one_product(cell, params, x):
     ones = jnp.ones((*x.shape[:-1], 1), x.dtype)
     inputs = jnp.concatenate([r.astype(x.dtype), x, ones], axis=-1)
     narrow = dz.astype(x.dtype)
@@ -47,25 +48,31 @@ def of_piece(
     )
     return {"joint": joint}, narrow @ params["w_x"].astype(x.dtype).T
   dzx, dzh = dz if isinstance(dz, tuple) else (dz, dz)
-  _, vjp = jax.vjp(cell.project, params, x)
-  dparams, dx = vjp(dzx)
+  if is_symbols(x):
+    _, vjp = jax.vjp(lambda params: cell.project(params, x), params)
+    (dparams,), dx = vjp(dzx), None
+  else:
+    _, vjp = jax.vjp(cell.project, params, x)
+    dparams, dx = vjp(dzx)
+    r = r if r is None else r.astype(x.dtype)
   if r is not None:
-    dparams["w_h"] += recurrent_gradient(r.astype(x.dtype), dzh, params["w_h"])
+    dparams["w_h"] += recurrent_gradient(r, dzh, params["w_h"])
   return dparams, dx
 
 
-def unjoin(cell: Cell, params: Params, gradients: Params) -> Params:
+def unjoin(cell: Cell, params: Params, x: Array, gradients: Params) -> Params:
   """A gradient for each parameter."""
-  if not _is_one_product(cell, params):
+  if not _is_one_product(cell, params, x):
     return gradients
   rows, columns = params["w_h"].shape[0], params["w_x"].shape[0]
   w_h, w_x, b = jnp.split(gradients["joint"], [rows, rows + columns])
   return {"w_h": w_h, "w_x": w_x, "b": b[0]}
 
 
-def _is_one_product(cell, params):
+def _is_one_product(cell, params, x):
   return (
-    cell.sums
+    not is_symbols(x)
+    and cell.sums
     and type(cell).project is BasicCell.project
     and "w_h" in params
     and params["w_h"].ndim == 2

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 
-from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.array_types import Array, Float, Int, Key, Params
 
 
 @runtime_checkable
@@ -42,7 +42,7 @@ class Cell(Protocol):
     """The state before the first step; every leaf is [b ...]."""
 
   def project(
-    self, params: Params, x: Float[Array, "*n d"]
+    self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]
   ) -> Float[Array, "*n g"]:
     """The part of the gate inputs that needs no state, for any leading axes."""
 
@@ -74,7 +74,7 @@ class BasicCell:
     return self.hidden_size
 
   def project(
-    self, params: Params, x: Float[Array, "*n d"]
+    self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]
   ) -> Float[Array, "*n g"]:
     return matmul(x, params["w_x"]) + params["b"]
 
@@ -85,14 +85,23 @@ class BasicCell:
     return state.h
 
 
-def matmul(x: Float[Array, "*n d"], w: Float[Array, "d g"]) -> Array:
+def is_symbols(x: Array) -> bool:
+  return jnp.issubdtype(x.dtype, jnp.integer)
+
+
+def matmul(
+  x: Float[Array, "*n d"] | Int[Array, "*n"], w: Float[Array, "d g"]
+) -> Array:
   """x w, multiplied in the type of x and summed in the wider of both.
 
+  Integers are symbols: the rows of w that one-hot vectors would pick.
   Inputs in bfloat16 with parameters in float32 are mixed precision: products of
   bfloat16 numbers, sums, gates and states in float32.
   """
   if x.dtype == w.dtype:
     return x @ w
+  if is_symbols(x):
+    return w[x]
   wide = jnp.promote_types(x.dtype, w.dtype)
   return jnp.matmul(x, w.astype(x.dtype), preferred_element_type=wide)
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax import initializers
-from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.array_types import Array, Float, Int, Key, Params
 from lstm_jax.cells.base import BasicCell, matmul, sigmoid
 from lstm_jax.cells.lstm import LSTM, LSTMState
 
@@ -44,7 +44,7 @@ class LayerNormLSTM(BasicCell):
     return LSTM(self.hidden_size).initial_state(batch, dtype)
 
   def project(
-    self, params: Params, x: Float[Array, "*n d"]
+    self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]
   ) -> Float[Array, "*n g"]:
     return layer_norm(matmul(x, params["w_x"]), params["a_x"]) + params["b"]
 

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax import initializers
-from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.array_types import Array, Float, Int, Key, Params
 from lstm_jax.cells.base import BasicCell, matmul, sigmoid
 
 BIASES = ("none", "gates", "all")
@@ -119,7 +119,7 @@ class LSTM1997(BasicCell):
     return LSTM1997State(h=zeros, c=zeros, gates=gates)
 
   def project(
-    self, params: Params, x: Float[Array, "*n d"]
+    self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]
   ) -> Float[Array, "*n g"]:
     z = matmul(x, params["w_x"])
     if "b" not in params:

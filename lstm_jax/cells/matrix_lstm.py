@@ -118,7 +118,7 @@ class MatrixLSTM(BasicCell):
       the memory from one to the next; 0 is all at once. mask and reset are
       those of `unroll`; inputs must be finite where mask is False too.
     """
-    b, t, _ = x.shape
+    b, t = x.shape[:2]
     mask = jnp.ones((b, t), bool) if mask is None else mask
     reset = jnp.zeros((b, t), bool) if reset is None else reset
     steps = (*self._split(self.project(params, x)), mask, reset)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import initializers
-from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.array_types import Array, Float, Int, Key, Params
 from lstm_jax.cells.base import BasicCell, matmul
 from lstm_jax.cells.lstm import LSTM, LSTMState
 
@@ -45,7 +45,7 @@ class MultiplicativeLSTM(BasicCell):
     return LSTM(self.hidden_size).initial_state(batch, dtype)
 
   def project(
-    self, params: Params, x: Float[Array, "*n d"]
+    self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]
   ) -> Float[Array, "*n g"]:
     b = jnp.pad(params["b"], (0, self.hidden_size))
     return matmul(x, params["w_x"]) + b

@@ -3,7 +3,7 @@
 import jax
 from flax import nnx
 
-from lstm_jax.array_types import Array, Bool, Float, State
+from lstm_jax.array_types import Array, Bool, Float, Int, State
 from lstm_jax.cells.base import Cell
 from lstm_jax.layers import recurrent_dropout
 from lstm_jax.layers.dropout import Dropout, NoiseKeys, dropout
@@ -61,7 +61,7 @@ class Stack(nnx.Module):
 
   def __call__(
     self,
-    x: Float[Array, "b t d"],
+    x: Float[Array, "b t d"] | Int[Array, "b t"],
     state: tuple[State, ...] | None = None,
     *,
     mask: Bool[Array, "b t"] | None = None,
@@ -70,6 +70,7 @@ class Stack(nnx.Module):
   ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
     """Outputs of the last layer and the final state of every layer.
 
+    x: numbers, or symbols for the first layer as one-hot vectors.
     mask, reset: as in `unroll`.
     keys: draw the noise; None turns it off.
     """

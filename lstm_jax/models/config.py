@@ -1,7 +1,7 @@
 """Model configs: what a config file and the command line say of a model."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from flax import nnx
 
@@ -15,7 +15,9 @@ from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.layers.recurrent_dropout import misplaced
 from lstm_jax.models.language_model import LanguageModel
+from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
 from lstm_jax.recurrence import Options
+from lstm_jax.tasks.base import Sizes
 
 
 @dataclasses.dataclass(slots=True)
@@ -72,25 +74,23 @@ class CellOptions:
 
 
 @dataclasses.dataclass(slots=True)
-class LanguageModelConfig:
+class RecurrentConfig:
+  """The recurrent layers of a model and how they are computed."""
+
   CHOICES: ClassVar = Options.CHOICES | {
     "precision": ("float32", "bfloat16"),
   }
   RANGES: ClassVar = {
     "hidden_sizes": (1, 10**6),
-    "embedding_size": (1, 10**6),
     "chunk": (0, 10**6),
   }
 
-  name: str = "language_model"
+  name: str = ""
   # one name, or one for each layer with commas between
   cell: str = "lstm"
   options: CellOptions = dataclasses.field(default_factory=CellOptions)
   # hidden units of each layer, from the input upwards
   hidden_sizes: tuple[int, ...] = (256,)
-  embedding_size: int = 64
-  # share the embedding with the softmax
-  tied: bool = False
   # add each layer's input to its output, where they are of one width
   residual: bool = False
   # rates of every kind of dropout
@@ -107,12 +107,14 @@ class LanguageModelConfig:
   # "scan", "parallel", "cudnn" (NVIDIA), or "auto"
   engine: str = "auto"
 
-  def check(self):
+  def check(self, sizes: Sizes | None = None):
     """What fields say together.
 
+    sizes: of the task, where they are known before its data is.
+
     Raises:
-      ConfigError: no layer, an unknown cell, a tied softmax of another width
-        than the embedding, or an option or dropout that no cell takes.
+      ConfigError: no layer, an unknown cell, an option or dropout that no cell
+        takes, or a task that the model cannot do.
     """
     if not self.hidden_sizes:
       raise ConfigError("model.hidden_sizes: give at least one layer, as 64,64")
@@ -137,12 +139,6 @@ class LanguageModelConfig:
       cells = self.cells()
     except ValueError as error:
       raise ConfigError(f"model.options: {error}") from None
-    if self.tied and self.embedding_size != (last := cells[-1].output_size):
-      raise ConfigError(
-        f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
-        f" the last layer's output ({last}); set"
-        f" --config.model.embedding_size={last}"
-      )
     for cell, name in zip(cells, self._names(), strict=True):
       if rate := misplaced(self.dropout, cell):
         raise ConfigError(
@@ -161,21 +157,96 @@ class LanguageModelConfig:
       for name, h in zip(self._names(), self.hidden_sizes, strict=True)
     ]
 
-  def build(self, vocabulary_size: int, rngs: nnx.Rngs) -> LanguageModel:
-    return LanguageModel(
-      self.cells(),
-      vocabulary_size=vocabulary_size,
-      embedding_size=self.embedding_size,
-      tied=self.tied,
-      residual=self.residual,
-      rates=dataclasses.replace(self.dropout),
-      dtype=self.precision,
-      options=Options(
+  def _shared(self) -> dict[str, Any]:
+    """Arguments that every model takes."""
+    return {
+      "residual": self.residual,
+      "rates": dataclasses.replace(self.dropout),
+      "dtype": self.precision,
+      "options": Options(
         chunk=self.chunk,
         memory=self.memory,
         backward=self.backward,
         engine=self.engine,
       ),
+    }
+
+
+@dataclasses.dataclass(slots=True)
+class LanguageModelConfig(RecurrentConfig):
+  RANGES: ClassVar = RecurrentConfig.RANGES | {"embedding_size": (1, 10**6)}
+
+  name: str = "language_model"
+  embedding_size: int = 64
+  # share the embedding with the softmax
+  tied: bool = False
+
+  def check(self, sizes: Sizes | None = None):
+    RecurrentConfig.check(self, sizes)
+    last = self.cells()[-1].output_size
+    if self.tied and self.embedding_size != last:
+      raise ConfigError(
+        f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
+        f" the last layer's output ({last}); set"
+        f" --config.model.embedding_size={last}"
+      )
+    if sizes:
+      raise ConfigError(
+        'model.name: a "language_model" reads text; this task needs a'
+        ' "sequence_model"'
+      )
+
+  def build(self, sizes: Sizes, rngs: nnx.Rngs) -> LanguageModel:
+    return LanguageModel(
+      self.cells(),
+      vocabulary_size=sizes.outputs,
+      embedding_size=self.embedding_size,
+      tied=self.tied,
+      **self._shared(),
+      rngs=rngs,
+    )
+
+
+@dataclasses.dataclass(slots=True)
+class SequenceModelConfig(RecurrentConfig):
+  CHOICES: ClassVar = RecurrentConfig.CHOICES | {"output": OUTPUTS}
+  RANGES: ClassVar = RecurrentConfig.RANGES | {
+    "embedding_size": (0, 10**6),
+    "output_scale": (0, 100),
+  }
+
+  name: str = "sequence_model"
+  # width of an embedding of symbols; 0 is one-hot vectors
+  embedding_size: int = 0
+  # units that give the output: "linear", or "logistic" for squared_error
+  output: str = "linear"
+  output_bias: bool = True
+  # the output units see the inputs besides the last layer
+  skip: bool = False
+  # their weights and biases start as U(-output_scale, output_scale); 0 is LeCun
+  # uniform, with biases of 0
+  output_scale: float = 0.0
+
+  def check(self, sizes: Sizes | None = None):
+    RecurrentConfig.check(self, sizes)
+    if self.embedding_size and sizes and not sizes.symbols:
+      raise ConfigError(
+        "model.embedding_size: the task's inputs are numbers, not symbols;"
+        " set it to 0"
+      )
+
+  def build(self, sizes: Sizes, rngs: nnx.Rngs) -> SequenceModel:
+    return SequenceModel(
+      self.cells(),
+      input_size=sizes.inputs,
+      output_size=sizes.outputs,
+      symbols=sizes.symbols,
+      embedding_size=self.embedding_size,
+      output=self.output,
+      output_bias=self.output_bias,
+      skip=self.skip,
+      output_scale=self.output_scale,
+      **self._shared(),
       rngs=rngs,
     )
 
@@ -186,4 +257,7 @@ def _options_taken(name: str) -> set[str]:
   return fields & {field.name for field in dataclasses.fields(CellOptions)}
 
 
-MODELS = {"language_model": LanguageModelConfig}
+MODELS = {
+  "language_model": LanguageModelConfig,
+  "sequence_model": SequenceModelConfig,
+}

@@ -6,6 +6,7 @@ does not match it is never loaded. This is the only module that imports Orbax.
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import math
 import os
@@ -25,7 +26,11 @@ from lstm_jax.training.manifest import (
   read_loss,
   write_manifest,
 )
-from lstm_jax.training.train_state import TrainState, shape_difference
+from lstm_jax.training.train_state import (
+  TrainState,
+  run_step,
+  shape_difference,
+)
 
 
 class Checkpointer:
@@ -128,7 +133,7 @@ class Checkpointer:
     Raises:
       CheckpointError: this save or the one before it cannot be written.
     """
-    step = int(state.step)
+    step = run_step(state)
     if step == self._last_saved:
       return
     self.wait()
@@ -286,8 +291,8 @@ class Checkpointer:
 
 def _training(state: TrainState) -> dict[str, Any]:
   """Everything but the parameters, which evaluation loads on their own."""
-  names = ("step", "opt_state", "carry", "key", "plateau")
-  return {name: getattr(state, name) for name in names}
+  names = {field.name for field in dataclasses.fields(state)} - {"params"}
+  return {name: getattr(state, name) for name in sorted(names)}
 
 
 def _abstract(tree):

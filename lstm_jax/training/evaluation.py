@@ -26,9 +26,9 @@ def make_evaluation(
   """
   if mesh and streams % mesh.size:
     mesh = None
-  data, windows = task.evaluation(split, streams)
+  window, data, windows = task.evaluation(split, streams)
   data = place(jax.device_put(data), mesh, COPIES)
-  eval_step = make_eval_step(structure, task, mesh)
+  eval_step = make_eval_step(structure, task, window, mesh)
 
   def evaluate(
     params: Params, watch: Callable[[int, int], None] = lambda done, all: None
@@ -49,4 +49,4 @@ def make_evaluation(
 def _on_host(sums: Sums | None) -> Sums:
   if sums is None:
     return Sums(0.0, 0.0)
-  return Sums(float(sums.nats), float(sums.weight))
+  return jax.tree.map(float, sums)

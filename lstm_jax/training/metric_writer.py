@@ -60,12 +60,23 @@ class MetricWriter:
     if self._tensorboard:
       self._tensorboard.close()
 
+  def write_trial(self, step: int, trial: int, metrics: dict[str, float]):
+    """Writes metrics of one trial, to metrics.jsonl alone."""
+    self._append(step, {"trial": trial, **metrics})
+
   def write(self, step: int, **metrics: float):
     """Writes metrics of one step; non-finite ones become null, as JSON has it.
 
     Raises:
       RunError: the disk is full or the directory is gone.
     """
+    self._append(step, metrics)
+    if self._tensorboard:
+      for name, value in metrics.items():
+        if math.isfinite(value):
+          self._tensorboard.add_scalar(name, value, step)
+
+  def _append(self, step, metrics):
     row = {
       k: (v if not isinstance(v, float) or math.isfinite(v) else None)
       for k, v in metrics.items()
@@ -77,7 +88,3 @@ class MetricWriter:
       raise RunError(
         f"{self._file.name}: cannot be written: {error.strerror}"
       ) from error
-    if self._tensorboard:
-      for name, value in metrics.items():
-        if math.isfinite(value):
-          self._tensorboard.add_scalar(name, value, step)

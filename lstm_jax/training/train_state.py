@@ -14,6 +14,7 @@ from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
+from lstm_jax.training import stopping
 from lstm_jax.training.data_parallel import (
   COPIES,
   ROWS,
@@ -21,24 +22,39 @@ from lstm_jax.training.data_parallel import (
   split_rows,
   sum_over_devices,
 )
+from lstm_jax.training.stopping import StopConfig, StopState
+
+
+_DATA = 2**31  # the data's key is fold_in(key, _DATA); no step is as large
 
 
 @flax.struct.dataclass
 class TrainState:
-  """Everything a run needs to go on exactly where it was."""
+  """Everything a run needs to go on exactly where it was.
 
-  step: Int[Array, ""]  # number of updates done
+  With several trials, every leaf has a leading axis n.
+  """
+
+  step: Int[Array, "*n"]  # number of updates done
   params: Params
   opt_state: optax.OptState
   carry: tuple[State, ...]  # recurrent state at the end of the last window
-  key: Key[Array, ""]  # never changes; noise is drawn from fold_in(key, step)
+  key: Key[Array, "*n"]  # never changes; noise is drawn from fold_in(key, step)
   plateau: Any  # reduce_on_plateau's state, or None
+  stop: StopState | None  # memory of the stopping rule
+  done: Bool[Array, "*n"]  # the rule is met, or the trial has failed
+  rate: Float[Array, "*n"]  # factor on the learning rate; trials may differ
 
 
 class StepMetrics(NamedTuple):
   sums: Sums
-  gradient_norm: Float[Array, ""]  # before clipping
-  learning_rate: Float[Array, ""]
+  gradient_norm: Float[Array, "*n"]  # before clipping
+  learning_rate: Float[Array, "*n"]
+
+
+def run_step(state: TrainState) -> int:
+  """Updates done; of several trials, by the one that has gone furthest."""
+  return int(state.step.max())
 
 
 def make_model(build: Callable[[nnx.Rngs], nnx.Module], seed: int):
@@ -76,6 +92,8 @@ def init_state(
   optimizer: optax.GradientTransformation,
   plateau: optax.GradientTransformationExtraArgs | None,
   seed: int,
+  stop: StopConfig = StopConfig(),
+  rate: float = 1.0,
 ) -> TrainState:
   return TrainState(
     step=jnp.zeros((), jnp.int32),
@@ -84,6 +102,9 @@ def init_state(
     carry=jax.tree.map(jnp.copy, carry),  # donated: no buffer may occur twice
     key=jax.random.fold_in(jax.random.key(seed), 1),
     plateau=plateau.init(params) if plateau else None,
+    stop=stopping.init_stop(stop),
+    done=jnp.zeros((), bool),
+    rate=jnp.float32(rate),
   )
 
 
@@ -101,7 +122,7 @@ def make_train_step(
   schedule: optax.Schedule,
   mesh: Mesh | None = None,
 ):
-  """One update: (state, data) -> (state, metrics), jitted, state donated.
+  """One update: (state, data) -> (state, metrics).
 
   mesh: devices that share the rows of each batch.
   """
@@ -111,7 +132,7 @@ def make_train_step(
 
     def loss(params):
       model = nnx.merge(structure, params)
-      output = model(batch.inputs, carry, keys=keys)
+      output = model(batch.inputs, carry, mask=batch.mask, keys=keys)
       sums = task.loss(output, batch)
       weight = sum_over_devices(sums.weight, mesh)
       return sums.nats / weight, (sums, output.state)
@@ -128,7 +149,8 @@ def make_train_step(
   )
 
   def train_step(state: TrainState, data) -> tuple[TrainState, StepMetrics]:
-    batch = task.batch(data, state.step)
+    data_key = jax.random.fold_in(state.key, _DATA)
+    batch = task.batch(data, state.step, data_key)
     size = batch.inputs.shape[0]
     initial = nnx.merge(structure, state.params).initial_state(size)
     carry = jax.tree.map(
@@ -144,11 +166,11 @@ def make_train_step(
     updates, opt_state = optimizer.update(
       gradient, state.opt_state, state.params
     )
-    learning_rate = jnp.asarray(schedule(state.step))
+    scale = state.rate
     if state.plateau is not None:
-      scale = state.plateau.scale
-      learning_rate *= scale
-      updates = jax.tree.map(lambda u: u * scale, updates)
+      scale *= state.plateau.scale
+    learning_rate = jnp.asarray(schedule(state.step)) * scale
+    updates = jax.tree.map(lambda u: u * scale, updates)
     state = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
@@ -158,14 +180,20 @@ def make_train_step(
     state = place_state(state, mesh)
     return state, StepMetrics(sums, optax.tree.norm(gradient), learning_rate)
 
-  return jax.jit(train_step, donate_argnums=0)
+  return train_step
 
 
-def make_eval_step(structure, task: Task, mesh: Mesh | None = None):
-  """One window without noise: (params, carry, data, index) -> (carry, sums)."""
+def make_eval_step(
+  structure, task: Task, window: Callable, mesh: Mesh | None = None
+):
+  """One window without noise: (params, carry, data, index) -> (carry, sums).
+
+  window: makes the batch, as the task's `evaluation` has it.
+  """
 
   def score_rows(params, carry, batch):
-    output = nnx.merge(structure, params)(batch.inputs, carry)
+    model = nnx.merge(structure, params)
+    output = model(batch.inputs, carry, mask=batch.mask)
     sums = task.loss(output, batch)
     return output.state, sum_over_devices(sums, mesh)
 
@@ -175,8 +203,13 @@ def make_eval_step(structure, task: Task, mesh: Mesh | None = None):
 
   @jax.jit
   def eval_step(params, carry, data, index):
-    batch = task.batch(data, index)._replace(restart=None)
-    return score_batch(params, carry, batch)
+    batch = window(data, index)
+    size = batch.inputs.shape[0]
+    initial = nnx.merge(structure, params).initial_state(size)
+    carry = jax.tree.map(
+      lambda new, old: jnp.where(batch.restart, new, old), initial, carry
+    )
+    return score_batch(params, carry, batch._replace(restart=None))
 
   return eval_step
 

@@ -1,0 +1,89 @@
+"""Validation scores of a run or of its trials, and the table of trials."""
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from lstm_jax.files import write_atomically
+from lstm_jax.metrics import Sums
+from lstm_jax.training.trials import trial
+
+TRIALS = "trials.json"
+
+
+def score_trials(validate, params, several: bool) -> list[Sums]:
+  """The sums of the run, or of each of its trials."""
+  if not several:
+    return [validate(params)]
+  count = len(next(iter(_leaves(params))))
+  return [validate(trial(params, number)) for number in range(count)]
+
+
+def _leaves(tree):
+  for value in tree.values():
+    yield from _leaves(value) if isinstance(value, dict) else [value]
+
+
+def mean_scores(task, sums: list[Sums]) -> tuple[dict[str, float], float]:
+  """The mean over trials of each score, and of the loss."""
+  every = [task.scores(each) for each in sums]
+  mean = {name: float(np.mean([e[name] for e in every])) for name in every[0]}
+  return mean, float(np.mean([each.nats / each.weight for each in sums]))
+
+
+def write_scores(writer, task, step: int, sums: list[Sums]):
+  """A line of metrics.jsonl; of several trials, one each and their mean."""
+  epoch = {"epoch": step / task.steps_per_epoch} if task.steps_per_epoch else {}
+  for number, each in enumerate(sums if len(sums) > 1 else []):
+    writer.write_trial(step, number, _named(task.scores(each)))
+  writer.write(step, **epoch, **_named(mean_scores(task, sums)[0]))
+
+
+def _named(scores):
+  return {f"valid/{name}": value for name, value in scores.items()}
+
+
+def summarise(config, experiment, state, path: pathlib.Path) -> str:
+  """Writes trials.json, a record a trial, and returns it as a table.
+
+  A record has the trial's seed, learning rate and number of updates, and, where
+  there is a stopping rule, the update at which each of its bounds was met.
+  """
+  settings = config.train
+  rates = settings.trial_learning_rates or (config.optimizer.learning_rate,)
+  records: list[dict[str, Any]] = []
+  for number in range(settings.trials):
+    record = {
+      "trial": number,
+      "seed": settings.seed + number,
+      "learning_rate": rates[number % len(rates)],
+      "updates": int(state.step[number]),
+    }
+    if state.stop is not None:
+      met = [int(m) for m in state.stop.met[number]]
+      record["met"] = [m if m >= 0 else None for m in met]
+    records.append(record)
+  write_atomically(path / TRIALS, json.dumps(records, indent=1) + "\n")
+  if state.stop is None:
+    return f"{settings.trials} trials; {TRIALS} has a record of each"
+  met = np.array([r["met"][-1] for r in records if r["met"][-1] is not None])
+  text = f"{len(met)} of {len(records)} trials met the stopping rule"
+  if len(met):
+    text += (
+      f", after {met.mean():,.0f} updates on average"
+      f" ({met.min():,} to {met.max():,})"
+    )
+  return f"{text}; {TRIALS} has a record of each"
+
+
+def describe_stop(config, met) -> str:
+  bounds = config.train.stop.mean_error
+  when = [f"at update {int(step):,}" if step >= 0 else "never" for step in met]
+  if len(when) == 1:
+    return f"stopping rule met {when[0]}"
+  pairs = zip(bounds, when, strict=True)
+  return "stopping rule met " + ", ".join(
+    f"(mean error < {bound:g}) {text}" for bound, text in pairs
+  )

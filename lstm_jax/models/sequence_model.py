@@ -1,0 +1,149 @@
+"""A recurrent network with a linear map on top, for sequences of symbols or of
+numbers: the network of most tasks on long-range dependencies."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from lstm_jax import initializers
+from lstm_jax.array_types import Array, Bool, Float, Int, State
+from lstm_jax.cells.base import Cell
+from lstm_jax.layers import embedding
+from lstm_jax.layers.dropout import Dropout, NoiseKeys
+from lstm_jax.layers.stack import Stack
+from lstm_jax.recurrence import Options
+
+OUTPUTS = ("linear", "logistic")
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+  """What the model says at each step, made on demand."""
+
+  features: Float[Array, "b t h"]  # outputs of the last layer
+  state: tuple[State, ...]
+  z: Float[Array, "b t k"]  # inputs of the output units
+  kind: str
+
+  def logits(self) -> Float[Array, "b t k"]:
+    """Unnormalised log-probabilities of the classes, or of a 1 for each."""
+    return self.z
+
+  def values(self) -> Float[Array, "b t k"]:
+    """Activations of the output units."""
+    return jax.nn.sigmoid(self.z) if self.kind == "logistic" else self.z
+
+  def nll(self, targets: Int[Array, "b t"]) -> Float[Array, "b t"]:
+    """Negative log-likelihood of the target classes in nats."""
+    picked = jnp.take_along_axis(self.z, targets[..., None], -1)[..., 0]
+    return jax.nn.logsumexp(self.z, axis=-1) - picked
+
+
+class SequenceModel(nnx.Module):
+  """Inputs, recurrent layers, output units.
+
+  symbols: inputs are symbols below input_size, as one-hot vectors; otherwise
+    they are input_size numbers.
+  embedding_size: with symbols, embed them; 0 is one-hot.
+  output: "linear" or "logistic" units, for losses that read their values.
+  output_bias: whether those have one.
+  skip: the output units see the inputs as well as the last layer.
+  output_scale: their weights start as U(±output_scale); 0 is LeCun uniform
+    and no bias.
+  """
+
+  def __init__(
+    self,
+    cells: list[Cell],
+    *,
+    input_size: int,
+    output_size: int,
+    symbols: bool,
+    embedding_size: int = 0,
+    output: str = "linear",
+    output_bias: bool = True,
+    skip: bool = False,
+    output_scale: float = 0.0,
+    residual: bool = False,
+    rates: Dropout = Dropout(),
+    dtype: str = "float32",
+    options: Options = Options(),
+    rngs: nnx.Rngs,
+  ):
+    width = input_size
+    self.embedding = None
+    if symbols and embedding_size:
+      width = embedding_size
+      self.embedding = nnx.Param(
+        initializers.uniform(rngs.params(), (input_size, width), 0.1)
+      )
+    self.stack = Stack(
+      cells,
+      width,
+      residual=residual,
+      rates=rates,
+      options=options,
+      rngs=rngs,
+    )
+    self.symbols, self.input_size = symbols, input_size
+    self.output, self.dtype = output, dtype
+
+    def weights(rows, columns):
+      shape, key = (rows, columns), rngs.params()
+      if output_scale:
+        return nnx.Param(initializers.uniform(key, shape, output_scale))
+      return nnx.Param(initializers.lecun_uniform(key, shape))
+
+    k = output_size
+    self.output_w = weights(self.stack.output_size, k)
+    self.output_b = nnx.Param(weights(1, k)[0] * (output_scale > 0))
+    if not output_bias:
+      self.output_b = None
+    self.skip_w = weights(width, k) if skip else None
+
+  def initial_state(self, batch: int) -> tuple[State, ...]:
+    return self.stack.initial_state(batch)
+
+  def __call__(
+    self,
+    inputs: Int[Array, "b t"] | Float[Array, "b t d"],
+    state: tuple[State, ...] | None = None,
+    *,
+    mask: Bool[Array, "b t"] | None = None,
+    reset: Bool[Array, "b t"] | None = None,
+    keys: NoiseKeys | None = None,
+  ) -> Output:
+    """Reads sequences from `state` (None: the initial one) on.
+
+    mask, reset: as in `unroll`.
+    keys: draw the noise; None turns it off.
+    """
+    x = self._inputs(inputs)
+    features, state = self.stack(x, state, mask=mask, reset=reset, keys=keys)
+    z = features @ self.output_w[...].astype(features.dtype)
+    if self.skip_w is not None:
+      w = self.skip_w[...]
+      z = z + (w[x] if x.ndim == 2 else x @ w.astype(x.dtype))
+    z = z.astype(jnp.float32)
+    if self.output_b is not None:
+      z = z + self.output_b[...]
+    return Output(features, state, z, self.output)
+
+  def _inputs(self, inputs):
+    if self.embedding is not None:
+      return embedding.lookup(self.embedding[...], inputs).astype(self.dtype)
+    if not self.symbols:
+      return inputs.astype(self.dtype)
+    first, options = self.stack.layers[0], self.stack.options
+    plain = (
+      "w_x" in first
+      and options.engine != "cudnn"
+      and self.dtype == "float32"
+      and not (self.stack.rates.input or self.stack.residual)
+    )
+    # A looked-up row of weights is what a one-hot vector would pick.
+    if plain:
+      return inputs
+    return jax.nn.one_hot(inputs, self.input_size, dtype=self.dtype)
