@@ -15,7 +15,7 @@ from experiments.command_line import (
   run_command,
 )
 from lstm_jax import runtime
-from lstm_jax.errors import ConfigError, DataError
+from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import Run, load_run
 

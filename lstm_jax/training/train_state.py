@@ -24,7 +24,6 @@ from lstm_jax.training.data_parallel import (
 )
 from lstm_jax.training.stopping import StopConfig, StopState
 
-
 _DATA = 2**31  # the data's key is fold_in(key, _DATA); no step is as large
 
 
