@@ -38,7 +38,7 @@ class LSTM1997State(NamedTuple):
   c: Float[Array, "*n h"]  # the carousel, s in the paper
   gates: Float[
     Array, "*n k"
-  ]  # i and o of the last step; [b 0] if not recurrent
+  ]  # i and o of the last step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +115,7 @@ class LSTM1997(BasicCell):
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTM1997State:
     zeros = jnp.zeros((batch, self.hidden_size), dtype)
-    gates = jnp.zeros((batch, self._gates if self.recurrent else 0), dtype)
+    gates = jnp.zeros((batch, self._gates), dtype)
     return LSTM1997State(h=zeros, c=zeros, gates=gates)
 
   def project(
@@ -154,4 +154,4 @@ class LSTM1997(BasicCell):
     h = jnp.tanh(c / 2)
     if self.output_gate:
       h = o[0] * h
-    return LSTM1997State(h, c, gates if self.recurrent else state.gates)
+    return LSTM1997State(h, c, gates)

@@ -34,6 +34,12 @@ class CharLMConfig:
   # characters of the corpus to use from the start of each split; 0 is all
   limit: int = 0
 
+  def check(self):
+    """Nothing: every field stands alone."""
+
+  def sizes(self) -> None:
+    """Not known before the text is read."""
+
   def load(
     self, batch_size: int, vocabulary: CharVocabulary | None = None
   ) -> "CharLM":

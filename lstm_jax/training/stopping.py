@@ -45,8 +45,8 @@ class StopConfig:
 
 class StopState(NamedTuple):
   met: Int[Array, "*n k"]  # update at which each bound was first met, or -1
-  wrong: Bool[Array, "*n s"]  # of the recent sequences, a ring
-  errors: Float[Array, "*n s"]
+  wrong: Bool[Array, "*n s"] | None  # of the recent sequences, a ring
+  errors: Float[Array, "*n s"] | None
   wrong_sum: Float[Array, "*n"]
   error_sum: Float[Array, "*n"]
 
@@ -55,12 +55,12 @@ def init_stop(config: StopConfig) -> StopState | None:
   """The rule's memory; None where there is no rule."""
   if config.name == "never":
     return None
-  size = config.sequences if config.name == "recent" else 0
+  size, recent = config.sequences, config.name == "recent"
   return StopState(
     met=jnp.full(len(config.mean_error), -1),
     # Until the ring is full, its rest counts as wrong.
-    wrong=jnp.ones(size, bool),
-    errors=jnp.zeros(size),
+    wrong=jnp.ones(size, bool) if recent else None,
+    errors=jnp.zeros(size) if recent else None,
     wrong_sum=jnp.float32(size),
     error_sum=jnp.float32(0),
   )
