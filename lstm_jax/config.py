@@ -32,6 +32,7 @@ class TrainConfig:
     "trials": (1, 10**4),
     "trial_learning_rates": (0, 10**6),
     "steps_per_call": (1, 10**6),
+    "recurrent_from": (0, 2**31 - 1),
   }
 
   # initial parameters and dropout noise
@@ -52,6 +53,9 @@ class TrainConfig:
   trial_learning_rates: tuple[float, ...] = ()
   # updates in one program; more of them for small networks
   steps_per_call: int = 1
+  # updates after which the recurrent layers, and the weights that read them,
+  # begin to learn; until then the rest of the network does what it can
+  recurrent_from: int = 0
   # when a run, or a trial, ends before its last step
   stop: StopConfig = dataclasses.field(default_factory=StopConfig)
 

@@ -88,7 +88,12 @@ def build(
   mesh = make_mesh(devices)
   several = settings.trials > 1
   update = train_state.make_train_step(
-    structure, task, optimizer, schedule, None if several else mesh
+    structure,
+    task,
+    optimizer,
+    schedule,
+    None if several else mesh,
+    settings.recurrent_from,
   )
   call = trials.make_call(
     structure,

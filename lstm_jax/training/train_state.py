@@ -120,10 +120,12 @@ def make_train_step(
   optimizer: optax.GradientTransformation,
   schedule: optax.Schedule,
   mesh: Mesh | None = None,
+  recurrent_from: int = 0,
 ):
   """One update: (state, data) -> (state, metrics).
 
   mesh: devices that share the rows of each batch.
+  recurrent_from: the step from which recurrent layers learn.
   """
 
   def gradient_of_rows(params, batch, carry, key, rows):
@@ -170,6 +172,10 @@ def make_train_step(
       scale *= state.plateau.scale
     learning_rate = jnp.asarray(schedule(state.step)) * scale
     updates = jax.tree.map(lambda u: u * scale, updates)
+    if recurrent_from:
+      learns = state.step >= recurrent_from
+      for name in updates.keys() & {"stack", "output_w"}:
+        updates[name] = jax.tree.map(lambda u: u * learns, updates[name])
     state = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
