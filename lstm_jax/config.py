@@ -13,6 +13,7 @@ import types
 import typing
 from typing import Any, ClassVar
 
+from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.models.config import MODELS, LanguageModelConfig
 from lstm_jax.tasks.char_lm import CharLMConfig
@@ -23,6 +24,7 @@ from lstm_jax.training.stopping import StopConfig
 
 @dataclasses.dataclass(slots=True)
 class TrainConfig:
+  CHOICES: ClassVar = {"update_every": ("sequence", "step")}
   RANGES: ClassVar = {
     "seed": (0, 2**32 - 1),
     "steps": (1, 2**31 - 1),
@@ -53,6 +55,9 @@ class TrainConfig:
   trial_learning_rates: tuple[float, ...] = ()
   # updates in one program; more of them for small networks
   steps_per_call: int = 1
+  # "sequence" or window, or "step": an update after every time step, for one
+  # layer of lstm_1997, whose gradient has a forward form
+  update_every: str = "sequence"
   # updates after which the recurrent layers, and the weights that read them,
   # begin to learn; until then the rest of the network does what it can
   recurrent_from: int = 0
@@ -163,6 +168,8 @@ def _check_training(config):
       f'train.stop.name: "{config.task.name}" has no sequences to judge; set it'
       ' to "never"'
     )
+  if train.update_every == "step":
+    _check_online(config)
   if not train.stop.mean_error:
     raise ConfigError("train.stop.mean_error: give at least one bound")
   if train.trial_learning_rates and train.trials == 1:
@@ -181,6 +188,23 @@ def _check_training(config):
       'optimizer.schedule: "plateau" follows one validation loss, and there are'
       " several trials"
     )
+
+
+def _check_online(config):
+  """Raises ConfigError where a config cannot learn at every step."""
+  model, train = config.model, config.train
+  problem = None
+  cells = model.cells()
+  if len(cells) != 1 or not isinstance(cells[0], LSTM1997):
+    problem = "is for one layer of lstm_1997"
+  elif not cells[0].truncated:
+    problem = "needs model.options.truncated"
+  elif train.batch_size != 1:
+    problem = "needs --config.train.batch_size=1"
+  elif config.task.sizes() is None:
+    problem = "needs a task of sequences"
+  if problem:
+    raise ConfigError(f'train.update_every: "step" {problem}')
 
 
 def _check_multiple(where, value, call):

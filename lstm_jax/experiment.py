@@ -15,7 +15,7 @@ from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.tasks.base import Task
 from lstm_jax.trained_run import load_run
-from lstm_jax.training import optimizers, train_state, trials
+from lstm_jax.training import online, optimizers, train_state, trials
 from lstm_jax.training.data_parallel import COPIES, make_mesh, place
 from lstm_jax.training.optimizers import Schedule
 from lstm_jax.training.train_state import TrainState
@@ -87,14 +87,19 @@ def build(
 
   mesh = make_mesh(devices)
   several = settings.trials > 1
-  update = train_state.make_train_step(
-    structure,
-    task,
-    optimizer,
-    schedule,
-    None if several else mesh,
-    settings.recurrent_from,
-  )
+  if settings.update_every == "step":
+    update = online.make_online_step(
+      structure, task, optimizer, schedule, settings.recurrent_from
+    )
+  else:
+    update = train_state.make_train_step(
+      structure,
+      task,
+      optimizer,
+      schedule,
+      None if several else mesh,
+      settings.recurrent_from,
+    )
   call = trials.make_call(
     structure,
     task,

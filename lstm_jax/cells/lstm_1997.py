@@ -36,9 +36,7 @@ BIASES = ("none", "gates", "all")
 class LSTM1997State(NamedTuple):
   h: Float[Array, "*n h"]  # outputs of the cells
   c: Float[Array, "*n h"]  # the carousel, s in the paper
-  gates: Float[
-    Array, "*n k"
-  ]  # i and o of the last step
+  gates: Float[Array, "*n k"]  # i and o of the last step
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from lstm_jax.training.data_parallel import (
 )
 from lstm_jax.training.stopping import StopConfig, StopState
 
-_DATA = 2**31  # the data's key is fold_in(key, _DATA); no step is as large
+DATA = 2**31  # the data's key is fold_in(key, DATA); no step is as large
 
 
 @flax.struct.dataclass
@@ -150,7 +150,7 @@ def make_train_step(
   )
 
   def train_step(state: TrainState, data) -> tuple[TrainState, StepMetrics]:
-    data_key = jax.random.fold_in(state.key, _DATA)
+    data_key = jax.random.fold_in(state.key, DATA)
     batch = task.batch(data, state.step, data_key)
     size = batch.inputs.shape[0]
     initial = nnx.merge(structure, state.params).initial_state(size)
@@ -172,10 +172,7 @@ def make_train_step(
       scale *= state.plateau.scale
     learning_rate = jnp.asarray(schedule(state.step)) * scale
     updates = jax.tree.map(lambda u: u * scale, updates)
-    if recurrent_from:
-      learns = state.step >= recurrent_from
-      for name in updates.keys() & {"stack", "output_w"}:
-        updates[name] = jax.tree.map(lambda u: u * learns, updates[name])
+    updates = hold_recurrent(updates, state.step, recurrent_from)
     state = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
@@ -186,6 +183,21 @@ def make_train_step(
     return state, StepMetrics(sums, optax.tree.norm(gradient), learning_rate)
 
   return train_step
+
+
+def hold_recurrent(
+  updates: Params, step: Int[Array, ""], recurrent_from: int
+) -> Params:
+  """No change of the recurrent layers, and of what reads them, before a step:
+  the network without them learns first."""
+  if not recurrent_from:
+    return updates
+  held = {"stack", "output_w"}
+  learns = step >= recurrent_from
+  return {
+    name: jax.tree.map(lambda u: u * learns, part) if name in held else part
+    for name, part in updates.items()
+  }
 
 
 def make_eval_step(
