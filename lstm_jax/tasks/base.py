@@ -23,6 +23,7 @@ class Batch(NamedTuple):
   # `sequence_task.Example` says what these are
   accepted: Bool[Array, "b t k"] | None = None
   reference: Float[Array, "b t k"] | None = None
+  judged: Bool[Array, "b t"] | None = None
 
 
 class Sizes(NamedTuple):

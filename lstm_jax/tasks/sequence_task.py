@@ -31,6 +31,8 @@ class Example(NamedTuple):
   accepted: Bool[Array, "*b t k"] | None = None
   # what outputs are judged by, where the targets are noisy
   reference: Float[Array, "*b t k"] | None = None
+  # where outputs are judged, if not at every step that is asked for
+  judged: Bool[Array, "*b t"] | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -177,21 +179,22 @@ def only_first(batch: Batch, numbers: Int[Array, "b"], total: int) -> Batch:
 def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
   """The loss, and in `extra` sums over the steps that count and the sequences.
 
-  extra: steps and how many of them are right; sequences and how many are wrong
-    in at least one step; for squared_error the squared and the absolute error,
-    each the mean over outputs summed over steps.
+  extra: steps that are judged and how many of them are right; sequences and
+    how many are wrong in at least one of those steps; for squared_error the
+    squared and the absolute error, each the mean over outputs summed over them.
   """
   asked = batch.weights > 0
+  judged = asked if batch.judged is None else asked & batch.judged
   extra = {}
   if loss == "squared_error":
     values = output.values()
-    judged = batch.targets if batch.reference is None else batch.reference
+    wanted = batch.targets if batch.reference is None else batch.reference
     squared = 0.5 * jnp.square(values - batch.targets).sum(-1)
     nats, weight = (squared * batch.weights).sum(), asked.any(1).sum()
-    off = jnp.abs(values - judged)
+    off = jnp.abs(values - wanted)
     right = off.max(-1) <= tolerance
-    extra["squared"] = (jnp.square(off).mean(-1) * asked).sum()
-    extra["absolute"] = (off.mean(-1) * asked).sum()
+    extra["squared"] = (jnp.square(off).mean(-1) * judged).sum()
+    extra["absolute"] = (off.mean(-1) * judged).sum()
     if batch.accepted is not None:
       right = _all_accepted(values, batch.accepted)
   elif loss == "binary":
@@ -207,11 +210,11 @@ def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
     right = logits.argmax(-1) == batch.targets
     if batch.accepted is not None:
       right = _all_accepted(logits, batch.accepted)
-  wrong = (asked & ~right).any(1)
+  wrong = (judged & ~right).any(1)
   extra |= {
-    "steps": asked.sum(),
-    "right": (asked & right).sum(),
-    "sequences": asked.any(1).sum(),
+    "steps": judged.sum(),
+    "right": (judged & right).sum(),
+    "sequences": judged.any(1).sum(),
     "wrong": wrong.sum(),
   }
   extra = jax.tree.map(lambda a: a.astype(jnp.float32), extra)
@@ -227,7 +230,7 @@ def _all_accepted(values, accepted):
 def scores(loss: str, sums: Sums) -> dict[str, float]:
   """The sums of `measure` as means.
 
-  accuracy: right steps of those that count; wrong_sequences: the fraction with
+  accuracy: right steps of those judged; wrong_sequences: the fraction with
   at least one wrong step.
   """
   extra = {name: float(value) for name, value in sums.extra.items()}

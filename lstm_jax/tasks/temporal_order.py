@@ -1,0 +1,70 @@
+"""Temporal order: classify a sequence by the order of the X and Y in it.
+
+Hochreiter & Schmidhuber 1997, Long Short-Term Memory, Neural Computation 9(8),
+Experiments 6a (two relevant symbols, 4 classes) and 6b (three, 8 classes). A
+sequence is E, then a, b, c and d at random, then B, of 100 to 110 symbols in
+all; X or Y stands at one of the steps 10-20 and one of 50-60 (6a), or 10-20,
+33-43 and 66-76 (6b). Steps are counted from 0, that of E, which the paper
+leaves open. The class is asked for at B. XX, XY, YX, YY are 0, 1, 2, 3.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstm_jax.array_types import Array, Key
+from lstm_jax.errors import ConfigError
+from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.examples import asked_at_the_end, class_targets
+from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
+
+SYMBOLS = "EBabcdXY"
+FIRST_STEPS = {2: (10, 50), 3: (10, 33, 66)}  # of windows of 11 steps
+
+
+@dataclasses.dataclass(slots=True)
+class TemporalOrderConfig(SequenceTaskConfig):
+  RANGES: ClassVar = SequenceTaskConfig.RANGES | {"length": (10, 10**6)}
+  CHOICES: ClassVar = {"loss": ("squared_error", "cross_entropy")}
+
+  name: str = "temporal_order"
+  # "squared_error" of one-hot classes, or "cross_entropy"
+  loss: str = "squared_error"
+  # squared_error: a sequence is right if no output is off by more than this
+  tolerance: float = 0.3
+  # how many symbols matter: 2 is Experiment 6a, 3 is 6b
+  relevant: int = 2
+  # there are so many to 1.1 times as many steps; the paper's is 100, and where
+  # the relevant symbols may stand grows and shrinks with it
+  length: int = 100
+
+  def check(self):
+    if self.relevant not in FIRST_STEPS:
+      raise ConfigError(f"task.relevant: must be 2 or 3, got {self.relevant}")
+
+  def sizes(self) -> Sizes:
+    return Sizes(len(SYMBOLS), 2**self.relevant, symbols=True)
+
+  def sample(self, key: Key[Array, ""]) -> Example:
+    longest = self.length + self.length // 10
+    of_length, of_place, of_choice, of_rest = jax.random.split(key, 4)
+    length = jax.random.randint(of_length, (), self.length, longest + 1)
+    first = np.array(FIRST_STEPS[self.relevant])
+    place = jax.random.randint(
+      of_place,
+      (self.relevant,),
+      first * self.length // 100,
+      (first + 10) * self.length // 100 + 1,
+    )
+    choice = jax.random.randint(of_choice, (self.relevant,), 0, 2)
+    rest = jax.random.randint(of_rest, (longest,), 2, 6)
+    step = jnp.arange(longest)
+    symbol = jnp.where(step == 0, 0, jnp.where(step == length - 1, 1, rest))
+    for number in range(self.relevant):
+      symbol = jnp.where(step == place[number], 6 + choice[number], symbol)
+    label = choice @ (2 ** jnp.arange(self.relevant)[::-1])
+    target = class_targets(self.loss, label, 2**self.relevant)
+    return asked_at_the_end(symbol, target, length)
