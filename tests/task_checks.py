@@ -61,7 +61,7 @@ def assert_uniform_reals(numbers, low: float, high: float):
 def assert_asked_at_the_end(
   examples, shortest: int, longest: int
 ) -> np.ndarray:
-  """Lengths are uniform, and only the last step of each counts. Returns them."""
+  """Lengths are uniform, and only the last step counts; returns the lengths."""
   lengths = examples.mask.sum(1)
   step = np.arange(longest)
   assert examples.mask.shape[1] == longest
