@@ -109,8 +109,9 @@ def test_embedded_reber(many_strings, loss):
           assert accepted == wanted
           compared += 1
   assert compared > 1000
+  draw = jax.jit(task.batch)
   epoch = [
-    task.batch(task.train, jnp.asarray(i), jax.random.key(0)) for i in range(64)
+    draw(task.train, jnp.asarray(i), jax.random.key(0)) for i in range(64)
   ]
   drawn = sorted(
     text(row[mask]) for b in epoch for row, mask in zip(b.inputs, b.mask)

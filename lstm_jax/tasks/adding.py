@@ -23,6 +23,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lstm_jax.array_types import Array, Float, Int, Key
 from lstm_jax.errors import ConfigError
@@ -63,18 +64,17 @@ class AddingConfig(SequenceTaskConfig):
     if self.variant == "hochreiter":
       inputs, (x1, x2), length = hochreiter_pairs(key, t, low=-1, neutral=0)
       return asked_at_the_end(inputs, 0.5 + (x1 + x2)[None] / 4, length)
-    of_value, of_first, of_second = jax.random.split(key, 3)
+    of_value, of_place = jax.random.split(key)
     if self.variant == "le":
-      first = jax.random.randint(of_first, (), 0, t // 2)
-      second = jax.random.randint(of_second, (), t // 2, t)
+      least, above = np.array([[0, t // 2], [t // 2, t]])
     else:
-      first = jax.random.randint(of_first, (), 0, t)
-      second = another(of_second, t - 1, first)
+      least, above = np.array([[0, 0], [t, t - 1]])
+    first, second = jax.random.randint(of_place, (2,), least, above)
+    if self.variant == "bai":
+      second = skip(second, first)
     value = jax.random.uniform(of_value, (t,))
-    marker = marks(t, first, second)
-    return asked_at_the_end(
-      jnp.stack([value, marker], -1), (value @ marker)[None], t
-    )
+    inputs = jnp.stack([value, marks(t, first, second)], -1)
+    return asked_at_the_end(inputs, (value[first] + value[second])[None], t)
 
 
 def hochreiter_pairs(
@@ -85,11 +85,11 @@ def hochreiter_pairs(
   low: values are uniform in [low, 1].
   neutral: what the first pair's value counts as if it is marked.
   """
-  of_length, of_value, of_first, of_second = jax.random.split(key, 4)
+  of_value, of_place = jax.random.split(key)
   longest = t + t // 10
-  length = jax.random.randint(of_length, (), t, longest + 1)
-  first = jax.random.randint(of_first, (), 0, 10)
-  second = another(of_second, t // 2 - 1, first)
+  least, above = np.array([[t, 0, 0], [longest + 1, 10, t // 2 - 1]])
+  length, first, second = jax.random.randint(of_place, (3,), least, above)
+  second = skip(second, first)
   value = jax.random.uniform(of_value, (longest,), minval=low, maxval=1)
   step = jnp.arange(longest)
   marker = marks(longest, first, second)
@@ -99,11 +99,8 @@ def hochreiter_pairs(
   return jnp.stack([value, marker], -1), x, length
 
 
-def another(
-  key: Key[Array, ""], count: int, taken: Int[Array, ""]
-) -> Int[Array, ""]:
-  """One of the first `count` places that are not `taken`."""
-  place = jax.random.randint(key, (), 0, count)
+def skip(place: Int[Array, ""], taken: Int[Array, ""]) -> Int[Array, ""]:
+  """A place among those that are left when one is taken."""
   return place + (place >= taken)
 
 

@@ -49,22 +49,21 @@ class TemporalOrderConfig(SequenceTaskConfig):
     return Sizes(len(SYMBOLS), 2**self.relevant, symbols=True)
 
   def sample(self, key: Key[Array, ""]) -> Example:
-    longest = self.length + self.length // 10
-    of_length, of_place, of_choice, of_rest = jax.random.split(key, 4)
-    length = jax.random.randint(of_length, (), self.length, longest + 1)
-    first = np.array(FIRST_STEPS[self.relevant])
-    place = jax.random.randint(
-      of_place,
-      (self.relevant,),
-      first * self.length // 100,
-      (first + 10) * self.length // 100 + 1,
-    )
-    choice = jax.random.randint(of_choice, (self.relevant,), 0, 2)
+    t, r = self.length, self.relevant
+    longest = t + t // 10
+    of_place, of_choice, of_rest = jax.random.split(key, 3)
+    first = np.array(FIRST_STEPS[r])
+    least = np.append(first * t // 100, t)
+    above = np.append((first + 10) * t // 100, longest) + 1
+    *places, length = jax.random.randint(of_place, (r + 1,), least, above)
+    choice = jax.random.randint(of_choice, (r,), 0, 2)
     rest = jax.random.randint(of_rest, (longest,), 2, 6)
     step = jnp.arange(longest)
     symbol = jnp.where(step == 0, 0, jnp.where(step == length - 1, 1, rest))
-    for number in range(self.relevant):
-      symbol = jnp.where(step == place[number], 6 + choice[number], symbol)
-    label = choice @ (2 ** jnp.arange(self.relevant)[::-1])
-    target = class_targets(self.loss, label, 2**self.relevant)
-    return asked_at_the_end(symbol, target, length)
+    label = 0
+    for place, y in zip(places, choice, strict=True):
+      symbol = jnp.where(step == place, 6 + y, symbol)
+      label = 2 * label + y
+    return asked_at_the_end(
+      symbol, class_targets(self.loss, label, 2**r), length
+    )
