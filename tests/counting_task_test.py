@@ -69,17 +69,9 @@ def test_a_string_is_right_if_every_step_is(loss):
   assert scores["accuracy"] == pytest.approx(1 - 1 / (3 * 13))
 
 
-@pytest.mark.parametrize(
-  "config, message",
-  [
-    (CountingConfig(letters=4), "task.letters: must be 2 or 3, got 4"),
-    (
-      CountingConfig(smallest=11),
-      "task.smallest: must be at most task.largest 10, got 11",
-    ),
-  ],
-)
-def test_wrong_fields_are_named(config, message):
+def test_an_empty_range_is_refused():
   with pytest.raises(ConfigError) as error:
-    config.check()
-  assert str(error.value) == message
+    CountingConfig(smallest=11).check()
+  assert str(error.value) == (
+    "task.smallest: must be at most task.largest 10, got 11"
+  )

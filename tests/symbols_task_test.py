@@ -155,17 +155,9 @@ def assert_normal(x, variance):
   assert abs((z**4).mean() - 3) < 5 * np.sqrt(96 / z.size)
 
 
-@pytest.mark.parametrize(
-  "config, message",
-  [
-    (TemporalOrderConfig(relevant=4), "task.relevant: must be 2 or 3, got 4"),
-    (
-      TwoSequenceConfig(length=5, informative=6),
-      "task.informative: must be at most task.length 5, got 6",
-    ),
-  ],
-)
-def test_wrong_fields_are_named(config, message):
+def test_more_informative_steps_than_there_are():
   with pytest.raises(ConfigError) as error:
-    config.check()
-  assert str(error.value) == message
+    TwoSequenceConfig(length=5, informative=6).check()
+  assert str(error.value) == (
+    "task.informative: must be at most task.length 5, got 6"
+  )
