@@ -65,16 +65,16 @@ class AddingConfig(SequenceTaskConfig):
       inputs, (x1, x2), length = hochreiter_pairs(key, t, low=-1, neutral=0)
       return asked_at_the_end(inputs, 0.5 + (x1 + x2)[None] / 4, length)
     of_value, of_place = jax.random.split(key)
-    halves = np.array([[0, t // 2], [t // 2, t]])
-    least, above = halves if self.variant == "le" else (0, np.array([t, t - 1]))
+    if self.variant == "le":
+      least, above = np.array([[0, t // 2], [t // 2, t]])
+    else:
+      least, above = np.array([[0, 0], [t, t - 1]])
     first, second = jax.random.randint(of_place, (2,), least, above)
     if self.variant == "bai":
       second = skip(second, first)
     value = jax.random.uniform(of_value, (t,))
-    marker = marks(t, first, second)
-    return asked_at_the_end(
-      jnp.stack([value, marker], -1), (value @ marker)[None], t
-    )
+    inputs = jnp.stack([value, marks(t, first, second)], -1)
+    return asked_at_the_end(inputs, (value[first] + value[second])[None], t)
 
 
 def hochreiter_pairs(

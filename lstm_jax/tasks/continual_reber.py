@@ -24,6 +24,8 @@ from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
 
 @dataclasses.dataclass(slots=True)
 class ContinualReberConfig(SequenceTaskConfig):
+  """`tolerance` is not used, as several symbols can be right."""
+
   RANGES: ClassVar = SequenceTaskConfig.RANGES | {"length": (1, 10**7)}
   CHOICES: ClassVar = {
     "loss": ("squared_error", "cross_entropy"),

@@ -29,6 +29,7 @@ from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
 @dataclasses.dataclass(slots=True)
 class CountingConfig(SequenceTaskConfig):
   RANGES: ClassVar = SequenceTaskConfig.RANGES | {
+    "letters": (2, 3),
     "smallest": (1, 10**6),
     "largest": (1, 10**6),
   }
@@ -46,8 +47,6 @@ class CountingConfig(SequenceTaskConfig):
   largest: int = 10
 
   def check(self):
-    if self.letters not in (2, 3):
-      raise ConfigError(f"task.letters: must be 2 or 3, got {self.letters}")
     if self.smallest > self.largest:
       raise ConfigError(
         f"task.smallest: must be at most task.largest {self.largest}, got"

@@ -35,7 +35,8 @@ REBER = ("B1", "T2 P3", "S2 X4", "T3 V5", "X3 S6", "P4 V6", "E7")
 
 @dataclasses.dataclass(slots=True)
 class EmbeddedReberConfig(SequenceTaskConfig):
-  """`evaluation_sequences` is not used: the splits have their own sizes."""
+  """`evaluation_sequences` is not used, the splits have their own sizes; nor is
+  `tolerance`, as several symbols can be right."""
 
   RANGES: ClassVar = SequenceTaskConfig.RANGES | {
     "data_set": (0, 2**32 - 1),

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.array_types import Array, Key
-from lstm_jax.errors import ConfigError
 from lstm_jax.tasks.base import Sizes
 from lstm_jax.tasks.examples import asked_at_the_end, class_targets
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
@@ -27,7 +26,10 @@ FIRST_STEPS = {2: (10, 50), 3: (10, 33, 66)}  # of windows of 11 steps
 
 @dataclasses.dataclass(slots=True)
 class TemporalOrderConfig(SequenceTaskConfig):
-  RANGES: ClassVar = SequenceTaskConfig.RANGES | {"length": (10, 10**6)}
+  RANGES: ClassVar = SequenceTaskConfig.RANGES | {
+    "relevant": (2, 3),
+    "length": (10, 10**6),
+  }
   CHOICES: ClassVar = {"loss": ("squared_error", "cross_entropy")}
 
   name: str = "temporal_order"
@@ -41,30 +43,25 @@ class TemporalOrderConfig(SequenceTaskConfig):
   # the relevant symbols may stand grows and shrinks with it
   length: int = 100
 
-  def check(self):
-    if self.relevant not in FIRST_STEPS:
-      raise ConfigError(f"task.relevant: must be 2 or 3, got {self.relevant}")
-
   def sizes(self) -> Sizes:
     return Sizes(len(SYMBOLS), 2**self.relevant, symbols=True)
 
   def sample(self, key: Key[Array, ""]) -> Example:
-    longest = self.length + self.length // 10
-    of_length, of_place, of_choice, of_rest = jax.random.split(key, 4)
-    length = jax.random.randint(of_length, (), self.length, longest + 1)
-    first = np.array(FIRST_STEPS[self.relevant])
-    place = jax.random.randint(
-      of_place,
-      (self.relevant,),
-      first * self.length // 100,
-      (first + 10) * self.length // 100 + 1,
-    )
-    choice = jax.random.randint(of_choice, (self.relevant,), 0, 2)
+    t, r = self.length, self.relevant
+    longest = t + t // 10
+    of_place, of_choice, of_rest = jax.random.split(key, 3)
+    first = np.array(FIRST_STEPS[r])
+    least = np.append(first * t // 100, t)
+    above = np.append((first + 10) * t // 100, longest) + 1
+    *places, length = jax.random.randint(of_place, (r + 1,), least, above)
+    choice = jax.random.randint(of_choice, (r,), 0, 2)
     rest = jax.random.randint(of_rest, (longest,), 2, 6)
     step = jnp.arange(longest)
     symbol = jnp.where(step == 0, 0, jnp.where(step == length - 1, 1, rest))
-    for number in range(self.relevant):
-      symbol = jnp.where(step == place[number], 6 + choice[number], symbol)
-    label = choice @ (2 ** jnp.arange(self.relevant)[::-1])
-    target = class_targets(self.loss, label, 2**self.relevant)
-    return asked_at_the_end(symbol, target, length)
+    label = 0
+    for place, y in zip(places, choice, strict=True):
+      symbol = jnp.where(step == place, 6 + y, symbol)
+      label = 2 * label + y
+    return asked_at_the_end(
+      symbol, class_targets(self.loss, label, 2**r), length
+    )
