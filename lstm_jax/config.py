@@ -143,7 +143,7 @@ def validate(config: Config) -> Config:
       f"optimizer.warmup_steps: {warmup} leaves none of the {steps} train.steps"
     )
   batch, devices = config.train.batch_size, config.run.devices
-  if devices and batch % devices:
+  if devices and batch % devices and config.train.trials == 1:
     raise ConfigError(
       f"run.devices: train.batch_size {batch} cannot be split over {devices}"
     )

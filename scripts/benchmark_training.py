@@ -23,7 +23,6 @@ from experiments.command_line import new_flags, parse_config, run_command
 from experiments.train import start_process, train
 from lstm_jax.experiment import build
 from lstm_jax.sampling import generate
-from lstm_jax.training.data_parallel import COPIES, place
 from lstm_jax.training.metric_writer import read_metrics
 
 
@@ -35,8 +34,8 @@ def measure_updates(
   for backward in ("fused", "autodiff"):
     config.model.backward = backward
     experiment, state = build(config, devices=devices)
-    data = place(jax.device_put(experiment.task.train), experiment.mesh, COPIES)
-    runs[backward] = [experiment.train_step, state, data, []]
+    data = experiment.data
+    runs[backward] = [experiment.train_call, state, data, []]
   config.model.backward = "fused"
   for number in range(rounds + 1):  # the first compiles and warms up
     for run in runs.values():

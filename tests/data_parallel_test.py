@@ -37,9 +37,9 @@ def three_steps(config, devices):
   data = experiment.task.train
   nats = []
   for _ in range(3):
-    state, metrics = experiment.train_step(state, data)
+    state, metrics = experiment.train_call(state, data)
     nats.append(float(metrics.sums.nats))
-  assert experiment.train_step._cache_size() == 1
+  assert experiment.train_call._cache_size() == 1
   evaluate = make_evaluation(
     experiment.structure, experiment.task, "valid", 4, experiment.mesh
   )

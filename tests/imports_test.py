@@ -16,7 +16,7 @@ LAYERS = [
   {"cells", "metrics", "data"},
   {"recurrence", "recurrent_product", "weight_gradients", "scan", "cudnn"},
   {"layers"},
-  {"models", "tasks", "training.optimizers"},
+  {"models", "tasks", "training.optimizers", "training.stopping"},
   {"config"},
   {"training", "sampling", "run_directory"},
   {"trained_run"},

@@ -40,7 +40,7 @@ def constant_state(config):
 def test_one_golden_step(small_config):
   config = deterministic(small_config)
   experiment, state = constant_state(config)
-  state, metrics = experiment.train_step(state, experiment.task.train)
+  state, metrics = experiment.train_call(state, experiment.task.train)
   scores = experiment.task.scores(metrics.sums)
   # Recorded on a CPU with jax 0.12.0.1. If a change of the model or the data is
   # meant to change them, record the numbers that this assertion prints.
@@ -59,7 +59,9 @@ def test_a_step_is_sgd_on_the_mean_loss(small_config):
   config.optimizer.clip_norm = 0.0
   experiment, state = constant_state(config)
   before = jax.tree.map(jnp.copy, state.params)
-  batch = experiment.task.batch(experiment.task.train, jnp.int32(0))
+  batch = experiment.task.batch(
+    experiment.task.train, jnp.int32(0), jax.random.key(0)
+  )
 
   def loss(params):
     model = nnx.merge(experiment.structure, params)
@@ -68,7 +70,7 @@ def test_a_step_is_sgd_on_the_mean_loss(small_config):
   expected = jax.tree.map(
     lambda p, g: p - 0.1 * g, before, jax.grad(loss)(before)
   )
-  state, _ = experiment.train_step(state, experiment.task.train)
+  state, _ = experiment.train_call(state, experiment.task.train)
   for a, b in zip(
     jax.tree.leaves(state.params), jax.tree.leaves(expected), strict=True
   ):
@@ -82,11 +84,11 @@ def test_a_step_is_sgd_on_the_mean_loss(small_config):
 def test_how_it_is_computed_changes_nothing(small_config, change):
   config = deterministic(small_config)
   experiment, state = constant_state(config)
-  expected, _ = experiment.train_step(state, experiment.task.train)
+  expected, _ = experiment.train_call(state, experiment.task.train)
   for name, value in change.items():
     setattr(config.model, name, value)
   experiment, state = constant_state(config)
-  found, _ = experiment.train_step(state, experiment.task.train)
+  found, _ = experiment.train_call(state, experiment.task.train)
   for a, b in zip(
     jax.tree.leaves(found.params), jax.tree.leaves(expected.params), strict=True
   ):
@@ -96,8 +98,8 @@ def test_how_it_is_computed_changes_nothing(small_config, change):
 def test_the_step_compiles_once(small_config):
   experiment, state = build(small_config)
   for _ in range(3):
-    state, _ = experiment.train_step(state, experiment.task.train)
-  assert experiment.train_step._cache_size() == 1
+    state, _ = experiment.train_call(state, experiment.task.train)
+  assert experiment.train_call._cache_size() == 1
 
 
 def test_the_state_is_carried_and_restarts_with_the_epoch(small_config):
@@ -110,7 +112,7 @@ def test_the_state_is_carried_and_restarts_with_the_epoch(small_config):
     carry = jax.tree.map(lambda c: c + carry_scale, state.carry)
     fresh = jax.tree.map(jnp.copy, state)  # the step donates it
     fresh = fresh.replace(step=jnp.int32(step), carry=carry)
-    new, _ = experiment.train_step(fresh, data)
+    new, _ = experiment.train_call(fresh, data)
     return np.concatenate([np.ravel(c) for c in jax.tree.leaves(new.carry)])
 
   for first_of_epoch in (0, task.steps_per_epoch, 3 * task.steps_per_epoch):
@@ -128,7 +130,7 @@ def test_noise_follows_key_and_step(small_config):
     fresh = jax.tree.map(jnp.copy, state)
     fresh = fresh.replace(step=jnp.int32(step), key=jax.random.key(seed))
     return float(
-      experiment.train_step(fresh, experiment.task.train)[1].sums.nats
+      experiment.train_call(fresh, experiment.task.train)[1].sums.nats
     )
 
   epoch = experiment.task.steps_per_epoch  # the same text again
@@ -144,11 +146,11 @@ def test_plateau_scales_the_updates(small_config):
   experiment, state = constant_state(config)
   before = jax.tree.map(np.asarray, state.params)
   data = experiment.task.train
-  full, metrics = experiment.train_step(jax.tree.map(jnp.copy, state), data)
+  full, metrics = experiment.train_call(jax.tree.map(jnp.copy, state), data)
   assert float(metrics.learning_rate) == np.float32(0.1)
   for nats in (2.0, 3.0):
     state = update_plateau(state, experiment.plateau, nats)
-  half, metrics = experiment.train_step(state, data)
+  half, metrics = experiment.train_call(state, data)
   assert float(metrics.learning_rate) == np.float32(0.05)
   for p, a, b in zip(
     *map(jax.tree.leaves, (before, full.params, half.params)), strict=True
@@ -171,7 +173,7 @@ def test_evaluation_is_the_mean_over_the_split(small_config, streams):
   seen = []
   sums = evaluate(state.params, lambda done, all: seen.append((done, all)))
   assert seen[-1][0] == seen[-1][1] == len(seen)
-  data, _ = task.evaluation("valid", streams)
+  _, data, _ = task.evaluation("valid", streams)
   model = nnx.merge(experiment.structure, state.params)
   output = model(data.inputs.astype(np.int32))
   nll = np.asarray(output.nll(data.targets.astype(np.int32)), np.float64)

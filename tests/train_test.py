@@ -159,14 +159,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(
   def build_poisoned(config, *arguments):
     """A bias of the softmax becomes NaN before the 8th update."""
     experiment, state = build(config, *arguments)
-    update = experiment.train_step
+    update = experiment.train_call
 
     def train_step(state, data):
       poison = jnp.where(state.step == 7, jnp.nan, 0.0)
       params = state.params | {"softmax_b": state.params["softmax_b"] + poison}
       return update(state.replace(params=params), data)
 
-    return experiment._replace(train_step=train_step), state
+    return experiment._replace(train_call=train_step), state
 
   monkeypatch.setattr(train.experiment_lib, "build", build_poisoned)
   with pytest.raises(RunError) as error:
@@ -251,5 +251,5 @@ def test_one_step_of_every_config(file, variant):
     config.train.batch_size, config.task.window = 2, 8
     config.task.limit = 20_000
   experiment, state = build(config)
-  state, metrics = experiment.train_step(state, experiment.task.train)
+  state, metrics = experiment.train_call(state, experiment.task.train)
   assert int(state.step) == 1 and np.isfinite(metrics.sums.nats)
