@@ -114,7 +114,7 @@ def bit_length(bits: Int[Array, "n"]) -> Int[Array, ""]:
 
 def _shift(bits, *first):
   """The first bits in front; as many fall off at the end."""
-  return jnp.concatenate([jnp.stack(first), bits[: -len(first)]])
+  return jnp.concatenate([jnp.array(first, bits.dtype), bits[: -len(first)]])
 
 
 def add(a: Int[Array, "n"], b: Int[Array, "n"]) -> Int[Array, "n"]:
@@ -126,7 +126,7 @@ def add(a: Int[Array, "n"], b: Int[Array, "n"]) -> Int[Array, "n"]:
   place = jnp.arange(len(a))
   last = jax.lax.cummax(jnp.where(a == b, place, -1))
   carry = jnp.where(last >= 0, a[last], 0)
-  return a ^ b ^ _shift(carry, 0 * carry[0])
+  return a ^ b ^ _shift(carry, 0)
 
 
 def subtract(
@@ -137,7 +137,7 @@ def subtract(
   place = jnp.arange(len(a))
   last = jax.lax.cummax(jnp.where(a != b, place, -1))
   borrow = jnp.where(last >= 0, b[last], 0)
-  return a ^ b ^ _shift(borrow, 0 * borrow[0]), borrow[-1]
+  return a ^ b ^ _shift(borrow, 0), borrow[-1]
 
 
 def multiply(a: Int[Array, "n"], b: Int[Array, "n"]) -> Int[Array, "n"]:
@@ -171,8 +171,7 @@ def square_root(
   def step(carry, pair):
     remainder, root = carry  # lowest bit first
     remainder = _shift(remainder, pair[1], pair[0])
-    one = jnp.ones_like(pair[0])
-    rest, less = subtract(remainder, _shift(root, one, 0 * one))
+    rest, less = subtract(remainder, _shift(root, 1, 0))
     remainder = jnp.where(less, remainder, rest)
     return (remainder, _shift(root, 1 - less)), 1 - less
 
