@@ -22,7 +22,8 @@ class AssociativeRecallConfig(SequenceTaskConfig):
   language models", arXiv 2312.04927. As there, keys are 1 .. vocabulary/2 - 1,
   values are the upper half, none comes twice, and queries stand at even places:
   the j-th after the pairs (j = 1, 2 ...) is taken with weight j^(power - 1), so
-  that short gaps are the more likely; power 1 makes all places alike.
+  that short gaps are the more likely; power 1 makes all places alike. Which of
+  the pairs is asked where is random (there the first is asked the soonest).
   """
 
   RANGES: ClassVar = SequenceTaskConfig.RANGES | {
@@ -73,7 +74,9 @@ class AssociativeRecallConfig(SequenceTaskConfig):
     return Sizes(inputs=v, outputs=v, symbols=True)
 
   def sample(self, key: Key[Array, ""]) -> Example:
-    keys_key, values_key, gap_key, filler_key = jax.random.split(key, 4)
+    keys_key, values_key, pair_key, gap_key, filler_key = jax.random.split(
+      key, 5
+    )
     context, half = 2 * self.pairs, self.vocabulary // 2
     keys = 1 + distinct(keys_key, half - 1, self.pairs)
     values = half + distinct(values_key, self.vocabulary - half, self.pairs)
@@ -84,8 +87,7 @@ class AssociativeRecallConfig(SequenceTaskConfig):
     weights = (self.power - 1) * jnp.log(number.astype(jnp.float32))
     gaps = jax.lax.top_k(weights + noise, self.queries)[1]
     places = context + 2 * gaps
-    # The keys are in random order, so the first of them are any.
-    asked = keys[: self.queries], values[: self.queries]
+    asked = distinct(pair_key, self.pairs, self.queries)
 
     inputs = jnp.zeros((self.length,), jnp.int32)
     if self.filler == "random":
@@ -95,8 +97,8 @@ class AssociativeRecallConfig(SequenceTaskConfig):
     inputs = inputs.at[:context].set(jnp.stack([keys, values], 1).ravel())
     zeros = jnp.zeros((self.length,))
     return Example(
-      inputs=inputs.at[places].set(asked[0]),
-      targets=zeros.astype(jnp.int32).at[places].set(asked[1]),
+      inputs=inputs.at[places].set(keys[asked]),
+      targets=zeros.astype(jnp.int32).at[places].set(values[asked]),
       weights=zeros.astype(jnp.float32).at[places].set(1),
       mask=jnp.ones((self.length,), bool),
     )

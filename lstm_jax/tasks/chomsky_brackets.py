@@ -92,7 +92,7 @@ def expression(
   """
   ends = modulus + 6
   close, minus = modulus + CLOSE, modulus + MINUS
-  codes = modulus + jnp.array([PLUS, MINUS, TIMES])
+  codes = modulus + jnp.array([PLUS, MINUS, TIMES], jnp.int32)
   digit_key, operator_key, split_key = jax.random.split(key, 3)
   digits = jax.random.randint(digit_key, (size,), 0, modulus, jnp.int32)
   kinds = jax.random.randint(operator_key, (size,), 0, operators, jnp.int32)
@@ -106,9 +106,9 @@ def expression(
     left = 1 + (cut * (item - 4)).astype(jnp.int32)
     pair = jnp.stack([-(ends + kind), item - 3 - left, -codes[kind], left])
     bracket = jnp.stack([-close, item - 2, 0, 0])
-    just = jnp.array([1, 0, 0, 0])
-    new = jnp.where(item > 4, pair, jnp.where(item > 2, bracket, just))
-    pushed = jnp.where(item > 4, 4, jnp.where(item > 2, 2, item == 2))
+    digit_alone = jnp.array([1, 0, 0, 0], jnp.int32)
+    new = jnp.where(item > 4, pair, jnp.where(item > 2, bracket, digit_alone))
+    pushed = jnp.select([item > 4, item > 2, item == 2], [4, 2, 1], 0)
     high = jnp.maximum(high - 1, 0)
     stack = jax.lax.dynamic_update_slice(stack, new, (high,))
     symbol = jnp.select(
@@ -118,7 +118,7 @@ def expression(
     )
 
     a, b = values[count - 2], values[count - 1]
-    done = -item - ends
+    done = -item - ends  # the operator whose bracket closes
     value = jnp.select([done == 0, done == 1, done == 2], [a + b, a - b, a * b])
     value = jnp.where(item == 1, jnp.where(negative, -digit, digit), value)
     count = count + jnp.where(item == 1, 1, jnp.where(item <= -ends, -1, 0))
