@@ -141,29 +141,34 @@ def run(hidden: int, length: int, seeds: int, steps: list[int]) -> list[dict]:
   """A row for each network, step and part of the state."""
   rows, began = [], time.monotonic()
   made = networks(hidden, length)
+  starts, streams, tests = jax.random.split(jax.random.key(0), (3, seeds))
   # The networks of one cell are trained side by side, as one program.
   for cell in dict.fromkeys(cell for _, cell, _ in made):
     members = [(name, init) for name, c, init in made if c == cell]
-    keys = jax.random.split(jax.random.key(0), seeds)
     stack = jax.tree.map(
-      lambda *leaves: jnp.concatenate(leaves),
-      *(
-        jax.vmap(lambda key, init=init: initial(init, key, hidden))(keys)
-        for _, init in members
-      ),
+      lambda *leaves: jnp.stack(leaves),
+      *[initial(init, key, hidden) for _, init in members for key in starts],
     )
-    keys = jnp.tile(keys, len(members))  # every member sees the same sequences
+    # Members of one seed see the same sequences.
+    train_keys, test_keys = (
+      jnp.tile(keys, len(members)) for keys in (streams, tests)
+    )
     carry, done = (stack, jax.vmap(OPTIMIZER.init)(stack)), 0
     for step in steps:
       while done < step:
         now = min(step, done + 100)
-        carry = train(cell, carry, keys, jnp.arange(done, now), length)
+        carry = train(cell, carry, train_keys, jnp.arange(done, now), length)
         jax.block_until_ready(carry)
         done = now
         _say(began, f"{type(cell).__name__}: {done}/{steps[-1]} updates")
-      rows += _measured(cell, carry[0], keys, length, step, members)
+      rows += _measured(cell, carry[0], test_keys, length, step, members)
   names = [name for name, _, _ in made]
-  return sorted(rows, key=lambda row: names.index(row["network"]))
+
+  def place(row):
+    part = PARTS.index(row["part"])
+    return names.index(row["network"]), row["updates"], part
+
+  return sorted(rows, key=place)
 
 
 def _say(began, text):
@@ -214,11 +219,10 @@ def table(rows: list[dict]) -> str:
   for row in rows:
     if row["slope"] is None:
       continue  # truncated
-    lag = row["lag_below_1e-6"]
+    lag, decades = row["lag_below_1e-6"], round(row["slope"], 4) + 0.0  # no -0
     lines.append(
-      f"| {row['network']} | {row['updates']} | {row['squared_error']:.4f}"
-      f" | d{row['part']} | {row['slope']:+.4f} | {'-' if lag is None else lag}"
-      " |"
+      f"| {row['network']} | {row['updates']} | {row['squared_error']:.4f} |"
+      f" d{row['part']} | {decades:.4f} | {'-' if lag is None else lag} |"
     )
   return "\n".join(lines)
 

@@ -19,11 +19,13 @@ def draw(rows: list[dict], path: pathlib.Path):
 
   names = list(dict.fromkeys(row["network"] for row in rows))
   steps = list(dict.fromkeys(row["updates"] for row in rows))
-  simple = [name for name in names if name.startswith("RNN")]
-  others = [name for name in names if name not in simple]
-  colors = dict(zip(simple, ("#c44e22", "#e8a33d"), strict=True))
-  shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(others)))
-  colors |= dict(zip(others, shades, strict=True))
+  biases = [name for name in names if "b_f" in name]
+  others = [name for name in names if name not in biases]
+  shades = plt.get_cmap("viridis")(np.linspace(0.1, 0.9, len(biases)))
+  colors = dict(zip(biases, shades, strict=True))
+  colors |= dict(
+    zip(others, ("#c44e22", "#e8a33d", "#d64fa0", "black"), strict=False)
+  )
   figure, panels = plt.subplots(
     len(PARTS),
     len(steps),

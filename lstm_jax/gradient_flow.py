@@ -20,7 +20,7 @@ from lstm_jax.array_types import Array, Float, Params, PyTree
 from lstm_jax.cells.base import Cell
 from lstm_jax.recurrent_product import recurrent_product
 
-VANISHED = -6.0  # log10 of a gradient that a float32 sum of others swallows
+VANISHED = -6.0  # log10 of a norm, relative to lag 0, that counts as gone
 
 
 def gradients_by_lag(
