@@ -181,10 +181,7 @@ def _measured(cell, stack, keys, length, step, members):
     errors, norms = jax.device_get(measure(cell, stack, keys, length))
   rows = []
   for number, (name, _) in enumerate(members):
-    seeds = slice(
-      number * len(keys) // len(members),
-      (number + 1) * len(keys) // len(members),
-    )
+    seeds = np.arange(len(keys)).reshape(len(members), -1)[number]
     for part, values in norms.items():
       lower, median, upper = np.percentile(
         values[seeds],
