@@ -51,4 +51,11 @@ TASKS = {
   "binary_multiplication": BinaryMultiplicationConfig,
   "compute_sqrt": ComputeSqrtConfig,
   "bucket_sort": BucketSortConfig,
+from lstm_jax.tasks.digits import DigitsConfig
+from lstm_jax.tasks.piano_rolls import PianoRollsConfig
+
+TASKS = {
+  "char_lm": CharLMConfig,
+  "digits": DigitsConfig,
+  "piano_rolls": PianoRollsConfig,
 }
