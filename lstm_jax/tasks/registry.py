@@ -1,5 +1,6 @@
 """The tasks a config can name, by the class of their config."""
 
+from lstm_jax.tasks.adding import AddingConfig
 from lstm_jax.tasks.associative_recall import AssociativeRecallConfig
 from lstm_jax.tasks.char_lm import CharLMConfig
 from lstm_jax.tasks.chomsky_binary import (
@@ -25,12 +26,31 @@ from lstm_jax.tasks.chomsky_strings import (
   ReverseStringConfig,
   StackManipulationConfig,
 )
+from lstm_jax.tasks.continual_reber import ContinualReberConfig
 from lstm_jax.tasks.copy_memory import CopyMemoryConfig
+from lstm_jax.tasks.counting import CountingConfig
+from lstm_jax.tasks.digits import DigitsConfig
+from lstm_jax.tasks.embedded_reber import EmbeddedReberConfig
 from lstm_jax.tasks.list_ops import ListOpsConfig
+from lstm_jax.tasks.long_lag import LongLagConfig
+from lstm_jax.tasks.multiplication import MultiplicationConfig
+from lstm_jax.tasks.piano_rolls import PianoRollsConfig
 from lstm_jax.tasks.selective_copying import SelectiveCopyingConfig
+from lstm_jax.tasks.temporal_order import TemporalOrderConfig
+from lstm_jax.tasks.two_sequence import TwoSequenceConfig
 
 TASKS = {
   "char_lm": CharLMConfig,
+  # Hochreiter & Schmidhuber 1997 and after
+  "adding": AddingConfig,
+  "multiplication": MultiplicationConfig,
+  "temporal_order": TemporalOrderConfig,
+  "long_lag": LongLagConfig,
+  "two_sequence": TwoSequenceConfig,
+  "embedded_reber": EmbeddedReberConfig,
+  "continual_reber": ContinualReberConfig,
+  "counting": CountingConfig,
+  # memory
   "copy_memory": CopyMemoryConfig,
   "selective_copying": SelectiveCopyingConfig,
   "associative_recall": AssociativeRecallConfig,
@@ -51,11 +71,7 @@ TASKS = {
   "binary_multiplication": BinaryMultiplicationConfig,
   "compute_sqrt": ComputeSqrtConfig,
   "bucket_sort": BucketSortConfig,
-from lstm_jax.tasks.digits import DigitsConfig
-from lstm_jax.tasks.piano_rolls import PianoRollsConfig
-
-TASKS = {
-  "char_lm": CharLMConfig,
+  # data that is stored
   "digits": DigitsConfig,
   "piano_rolls": PianoRollsConfig,
 }
