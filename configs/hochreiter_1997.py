@@ -39,7 +39,7 @@ NO_BOUND = 1e6
 
 def experiment_1(blocks: int, size: int, rate: float, data_set: int = 0):
   """Embedded Reber grammar: until every string of both sets is right."""
-  return _config(
+  config = _config(
     EmbeddedReberConfig(loss="squared_error", data_set=data_set),
     _network(
       blocks,
@@ -47,6 +47,7 @@ def experiment_1(blocks: int, size: int, rate: float, data_set: int = 0):
       scale=0.2,
       biases="gates",
       output_bias=False,
+      wide_output=True,
       output_gate_biases=(-1.0, -2.0, -3.0, -4.0)[:blocks],
     ),
     rate,
@@ -55,11 +56,16 @@ def experiment_1(blocks: int, size: int, rate: float, data_set: int = 0):
     steps=200_000,
     steps_per_call=100,
   )
+  config.train.update_every = "step"
+  return config
 
 
 def experiment_2(variant: str):
-  """Long time lags 2a and 2b: no output gate, no recurrent weights."""
-  return _config(
+  """Long time lags 2a and 2b: no output gate, no recurrent weights.
+
+  The cell joins a network that has learned what can be learned without it.
+  """
+  config = _config(
     LongLagConfig(variant=variant, symbols=100, tolerance=0.25),
     _network(
       1,
@@ -67,6 +73,7 @@ def experiment_2(variant: str):
       scale=0.2,
       biases="none",
       output_bias=False,
+      wide_output=True,
       output_gate=False,
       recurrent=False,
       skip=True,
@@ -77,6 +84,8 @@ def experiment_2(variant: str):
     steps=100_000,
     steps_per_call=500,
   )
+  config.train.recurrent_from = 3000
+  return config
 
 
 def experiment_2c(lag: int, symbols: int):

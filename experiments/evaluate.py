@@ -46,7 +46,7 @@ def evaluate_split(
   config = run.config
   task = config.task.load(config.train.batch_size, run.vocabulary)
   trained_on = read_record(workdir)["data"].get("corpus_sha256")
-  if trained_on not in (None, task.record["corpus_sha256"]):
+  if trained_on not in (None, task.record.get("corpus_sha256")):
     raise RunError(
       f"{workdir}: the run was trained on another version of its text"
       f" ({read_record(workdir)['data']['corpus']}, now"

@@ -252,7 +252,7 @@ def _count(config, state) -> int:
 
 
 def _vocabulary(config, path):
-  if config.task.sizes() is None:
+  if config.task.text:
     return run_directory.read_vocabulary(path)
 
 

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.errors import ConfigError, suggest
-from lstm_jax.models.config import MODELS, LanguageModelConfig
-from lstm_jax.tasks.char_lm import CharLMConfig
+from lstm_jax.models.config import MODELS, RecurrentConfig
+from lstm_jax.tasks.base import TaskConfig
 from lstm_jax.tasks.registry import TASKS
 from lstm_jax.training.optimizers import OptimizerConfig, Schedule
 from lstm_jax.training.stopping import StopConfig
@@ -103,8 +103,8 @@ class RunConfig:
 
 @dataclasses.dataclass(slots=True)
 class Config:
-  task: CharLMConfig  # or another of TASKS
-  model: LanguageModelConfig  # or another of MODELS
+  task: TaskConfig  # one of TASKS
+  model: RecurrentConfig  # one of MODELS
   optimizer: OptimizerConfig
   train: TrainConfig
   run: RunConfig
@@ -135,7 +135,7 @@ def validate(config: Config) -> Config:
   """
   _check(config, "")
   config.task.check()
-  config.model.check(config.task.sizes())
+  config.model.check(config.task)
   _check_training(config)
   warmup, steps = config.optimizer.warmup_steps, config.train.steps
   if warmup >= steps:
@@ -162,8 +162,7 @@ def _check_training(config):
       'train.stop.name: "recent" judges single sequences; set'
       " --config.train.batch_size=1"
     )
-  generated = config.task.sizes() is not None
-  if train.stop.name != "never" and not generated:
+  if train.stop.name != "never" and config.task.text:
     raise ConfigError(
       f'train.stop.name: "{config.task.name}" has no sequences to judge; set it'
       ' to "never"'
@@ -201,7 +200,7 @@ def _check_online(config):
     problem = "needs model.options.truncated"
   elif train.batch_size != 1:
     problem = "needs --config.train.batch_size=1"
-  elif config.task.sizes() is None:
+  elif config.task.text:
     problem = "needs a task of sequences"
   if problem:
     raise ConfigError(f'train.update_every: "step" {problem}')

@@ -50,10 +50,12 @@ def load_checkpoint(
 ) -> tuple[Run, int]:
   """`load_run`, and the step of the checkpoint."""
   config = read_config(workdir)
-  sizes, vocabulary = config.task.sizes(), None
-  if sizes is None:
+  vocabulary = None
+  if config.task.text:
     vocabulary = read_vocabulary(workdir)
     sizes = Sizes(len(vocabulary), len(vocabulary), symbols=True)
+  else:
+    sizes = config.task.sizes() or config.task.load(1).sizes
   structure, params = make_model(
     lambda rngs: config.model.build(sizes, rngs), config.train.seed
   )

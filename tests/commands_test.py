@@ -51,7 +51,6 @@ def test_scoring_a_text(finished_run, capsys, tmp_path):
     (["--workdir=nowhere"], "no run here"),
     (["--workdir=RUN", "--checkpoint=7"], "best, latest, "),
     (["--workdir=RUN", "--split=train"], "should be one of <valid|test>"),
-    (["--workdir=RUN", "--streams=0"], "--streams"),
     (["--workdir=RUN", "--score=nowhere.txt"], "no such file"),
     (["--workdir=RUN", "--score=x", "--split=test"], "takes neither"),
   ],

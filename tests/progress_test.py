@@ -4,6 +4,7 @@ import io
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from experiments import progress
@@ -12,6 +13,7 @@ from experiments.progress import ProgressReport
 from lstm_jax.errors import RunError
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.char_lm import CharLM
+from lstm_jax.training.train_state import StepMetrics
 
 SETTINGS = {
   "steps": 200,
@@ -86,7 +88,7 @@ class Recorder:
   def write(self, step, **row):
     self.rows.append((step, row))
 
-  def update(self, step, loss, speed, *, log):
+  def update(self, step, loss, speed, *, log, extra):
     self.shown.append((step, loss, speed, log))
 
   def wait(self):
@@ -99,23 +101,23 @@ class Recorder:
 def meter_of(recorder, log_every=2):
   config = SimpleNamespace(
     run=SimpleNamespace(log_every=log_every),
-    train=SimpleNamespace(steps=10, batch_size=5),
-    task=SimpleNamespace(window=20),
+    train=SimpleNamespace(steps=10, steps_per_call=1),
   )
   task = SimpleNamespace(
     headline=CharLM.headline,
     token=CharLM.token,
     steps_per_epoch=4,
+    tokens_per_step=100,
     scores=CharLM.scores,
   )
   return Meter(config, task, recorder, recorder, recorder)
 
 
 def metrics(bits, gradient_norm=1.0):
-  return SimpleNamespace(
-    sums=Sums(bits * 100 * 0.6931471805599453, 100.0),
-    gradient_norm=gradient_norm,
-    learning_rate=0.5,
+  return StepMetrics(
+    Sums(bits * 100 * 0.6931471805599453, 100.0),
+    np.float32(gradient_norm),
+    np.float32(0.5),
   )
 
 

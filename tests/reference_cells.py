@@ -126,11 +126,12 @@ def lstm_1997(p, x, state, cell, r=None):
   h, c = h.copy(), c.copy()
   for cell_number in range(cell.hidden_size):
     j = cell_number // cell.block_size
-    g = 4 * sigmoid(z[:, kinds * blocks + cell_number]) - 2
+    wide_g, wide_h = (1, 2) if cell.wide_output else (2, 1)
+    g = wide_g * (2 * sigmoid(z[:, kinds * blocks + cell_number]) - 1)
     c[:, cell_number] += new[:, j] * g
     o = new[:, blocks + j] if cell.output_gate else 1.0
-    h[:, cell_number] = o * (2 * sigmoid(c[:, cell_number]) - 1)
-  return h, c, new if cell.recurrent else gates
+    h[:, cell_number] = o * wide_h * (2 * sigmoid(c[:, cell_number]) - 1)
+  return h, c, new
 
 
 def min_lstm(p, x, state, cell):

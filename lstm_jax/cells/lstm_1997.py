@@ -16,6 +16,10 @@ with g(z) = 4 sigmoid(z) - 2 = 2 tanh(z / 2) in [-2, 2]; the output squashing
 Its gradient is truncated: no error flows through r_t. What is left is the
 constant error carousel, c_jv = c_jv' + ..., whose derivative is exactly 1.
 
+The paper's text has these ranges; the caption of the table of conditions in its
+technical report has g in [-1, 1] and the output squashing in [-2, 2], which is
+`wide_output`.
+
 The columns of the weights are i, o, g: the gates first.
 """
 
@@ -43,6 +47,7 @@ class LSTM1997State(NamedTuple):
 class LSTM1997(BasicCell):
   """hidden_size cells in hidden_size / block_size blocks.
 
+  wide_output: g in [-1, 1] and the output squashing in [-2, 2], not the reverse.
   output_gate: False leaves the output gates out, o = 1 (its experiment 2a).
   recurrent: False leaves r_t out; nothing but the carousel remembers.
   truncated: False is the full gradient, through r_t as well.
@@ -58,6 +63,7 @@ class LSTM1997(BasicCell):
 
   hidden_size: int
   block_size: int = 1
+  wide_output: bool = False
   output_gate: bool = True
   recurrent: bool = True
   truncated: bool = True
@@ -145,11 +151,12 @@ class LSTM1997(BasicCell):
       jnp.repeat(gate, self.block_size, axis=-1)  # one gate for each block
       for gate in jnp.split(gates, 1 + self.output_gate, axis=-1)
     )
-    g = 2 * jnp.tanh(z_g / 2)
+    g = jnp.tanh(z_g / 2)
     if noise is not None:
       g = g * noise
+    g, wide = (g, 2) if self.wide_output else (2 * g, 1)
     c = state.c + i * g
-    h = jnp.tanh(c / 2)
+    h = wide * jnp.tanh(c / 2)
     if self.output_gate:
       h = o[0] * h
     return LSTM1997State(h, c, gates)

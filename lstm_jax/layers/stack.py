@@ -82,7 +82,8 @@ class Stack(nnx.Module):
     ):
       here = keys and keys.fold_in(number)
       rate = rates.between if number else rates.input
-      x = dropout(x, rate, here, rates.locked)
+      if rate:
+        x = dropout(x, rate, here, rates.locked)
       y, after = self._run(cell, layer, x, before, here, mask=mask, reset=reset)
       x = x + y if self.residual and x.shape == y.shape else y
       final.append(after)

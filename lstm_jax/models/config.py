@@ -17,7 +17,7 @@ from lstm_jax.layers.recurrent_dropout import misplaced
 from lstm_jax.models.language_model import LanguageModel
 from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
 from lstm_jax.recurrence import Options
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Sizes, TaskConfig
 
 
 @dataclasses.dataclass(slots=True)
@@ -58,9 +58,11 @@ class CellOptions:
   heads: int = 1
   # slstm: forget gate, "sigmoid" or "exp"
   forget: str = "sigmoid"
-  # lstm_1997: cells a memory block; output gates; recurrence beside the
-  # carousel; no gradient through it
+  # lstm_1997: cells a memory block; ranges of 1 and 2 in place of 2 and 1 for g
+  # and the output squashing; output gates; recurrence beside the carousel; no
+  # gradient through it
   block_size: int = 1
+  wide_output: bool = False
   output_gate: bool = True
   recurrent: bool = True
   truncated: bool = True
@@ -107,10 +109,8 @@ class RecurrentConfig:
   # "scan", "parallel", "cudnn" (NVIDIA), or "auto"
   engine: str = "auto"
 
-  def check(self, sizes: Sizes | None = None):
-    """What fields say together.
-
-    sizes: of the task, where they are known before its data is.
+  def check(self, task: TaskConfig):
+    """What fields say together, and with the task.
 
     Raises:
       ConfigError: no layer, an unknown cell, an option or dropout that no cell
@@ -181,8 +181,8 @@ class LanguageModelConfig(RecurrentConfig):
   # share the embedding with the softmax
   tied: bool = False
 
-  def check(self, sizes: Sizes | None = None):
-    RecurrentConfig.check(self, sizes)
+  def check(self, task: TaskConfig):
+    RecurrentConfig.check(self, task)
     last = self.cells()[-1].output_size
     if self.tied and self.embedding_size != last:
       raise ConfigError(
@@ -190,7 +190,7 @@ class LanguageModelConfig(RecurrentConfig):
         f" the last layer's output ({last}); set"
         f" --config.model.embedding_size={last}"
       )
-    if sizes:
+    if not task.text:
       raise ConfigError(
         'model.name: a "language_model" reads text; this task needs a'
         ' "sequence_model"'
@@ -227,8 +227,9 @@ class SequenceModelConfig(RecurrentConfig):
   # uniform, with biases of 0
   output_scale: float = 0.0
 
-  def check(self, sizes: Sizes | None = None):
-    RecurrentConfig.check(self, sizes)
+  def check(self, task: TaskConfig):
+    RecurrentConfig.check(self, task)
+    sizes = task.sizes()
     if self.embedding_size and sizes and not sizes.symbols:
       raise ConfigError(
         "model.embedding_size: the task's inputs are numbers, not symbols;"

@@ -4,8 +4,9 @@ A batch is a function of the data and the step alone, so that a run resumes
 from one integer. A task knows nothing of models.
 """
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
 from lstm_jax.metrics import Sums
@@ -32,6 +33,26 @@ class Sizes(NamedTuple):
   inputs: int  # features, or how many symbols there are
   outputs: int
   symbols: bool  # inputs are symbols [b t], not numbers [b t d]
+
+
+@dataclasses.dataclass(slots=True)
+class TaskConfig:
+  """What a config file says of a task. `load(batch_size, vocabulary)` makes the
+  task; a vocabulary is given where parameters come from another run."""
+
+  text: ClassVar[bool] = False  # it has a vocabulary
+
+  name: str = ""
+
+  def check(self):
+    """What fields say together.
+
+    Raises:
+      ConfigError: names the field and what it may be.
+    """
+
+  def sizes(self) -> Sizes | None:
+    """What a model must fit; None where the data must be read to know."""
 
 
 @runtime_checkable

@@ -18,11 +18,12 @@ from lstm_jax.data.text import SPLITS, Corpus, read_corpus
 from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.errors import DataError
 from lstm_jax.metrics import Sums
-from lstm_jax.tasks.base import Batch, Sizes
+from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
 
 
 @dataclasses.dataclass(slots=True)
-class CharLMConfig:
+class CharLMConfig(TaskConfig):
+  text: ClassVar = True
   RANGES: ClassVar = {"window": (1, 10**6), "limit": (0, 10**12)}
 
   name: str = "char_lm"
@@ -33,12 +34,6 @@ class CharLMConfig:
   window: int = 128
   # characters of the corpus to use from the start of each split; 0 is all
   limit: int = 0
-
-  def check(self):
-    """Nothing: every field stands alone."""
-
-  def sizes(self) -> None:
-    """Not known before the text is read."""
 
   def load(
     self, batch_size: int, vocabulary: CharVocabulary | None = None

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
 from lstm_jax.errors import ConfigError
 from lstm_jax.metrics import Sums
-from lstm_jax.tasks.base import Batch, Sizes
+from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
 
 LOSSES = ("cross_entropy", "squared_error", "binary")
 SPLITS = ("valid", "test")
@@ -37,7 +37,7 @@ class Example(NamedTuple):
 
 
 @dataclasses.dataclass(slots=True)
-class SequenceTaskConfig:
+class SequenceTaskConfig(TaskConfig):
   """What all tasks on sequences have in common. A task says its `sizes()` and
   `sample(key)`, one Example of static shape, or overrides `load`."""
 
@@ -47,7 +47,6 @@ class SequenceTaskConfig:
     "evaluation_sequences": (1, 10**7),
   }
 
-  name: str = ""
   # "cross_entropy"; "squared_error", half of it, summed over a sequence; or
   # "binary", the cross-entropy of outputs that are each 0 or 1
   loss: str = "cross_entropy"
@@ -56,17 +55,8 @@ class SequenceTaskConfig:
   # sequences of the validation split, and of the test split
   evaluation_sequences: int = 2560
 
-  def check(self):
-    """What fields say together.
-
-    Raises:
-      ConfigError: names the field and what it may be.
-    """
-
-  def sizes(self) -> Sizes:
-    raise NotImplementedError
-
   def sample(self, key: Key[Array, ""]) -> Example:
+    """One sequence; runs inside jit."""
     raise NotImplementedError
 
   def load(self, batch_size: int, vocabulary: None = None) -> "SequenceTask":

@@ -1,0 +1,162 @@
+"""Trials side by side: each is the run it would be alone."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import hochreiter_1997
+from experiments import evaluate
+from experiments.train import train
+from lstm_jax.config import validate
+from lstm_jax.errors import ConfigError
+from lstm_jax.experiment import build
+from lstm_jax.tasks.temporal_order import TemporalOrderConfig
+from lstm_jax.training import trials
+from lstm_jax.training.metric_writer import read_metrics
+from tests.conftest import run_main, sha
+
+
+def small(count=3):
+  config = hochreiter_1997.get_config("tiny")
+  config.task = TemporalOrderConfig(length=15)
+  config.train.trials = count
+  config.train.stop.sequences = 20
+  config.train.steps_per_call = 10
+  return config
+
+
+def run_calls(config, calls, devices=1):
+  experiment, state = build(config, devices=devices)
+  for _ in range(calls):
+    state, metrics = experiment.train_call(state, experiment.data)
+  return state, metrics
+
+
+def assert_close(a, b, **tolerances):
+  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+    if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+      np.testing.assert_allclose(x, y, **tolerances)
+
+
+def test_a_trial_is_the_run_of_its_seed():
+  config = small()
+  config.train.trial_learning_rates = (0.5, 0.25)
+  together, _ = run_calls(config, 3)
+  for number, rate in enumerate((0.5, 0.25, 0.5)):
+    alone = small(1)
+    alone.train.seed = config.train.seed + number
+    alone.optimizer.learning_rate = rate
+    state, _ = run_calls(alone, 3)
+    # float32 rounding: batched products sum in another order
+    state = state.replace(rate=jnp.float32(rate / 0.5))
+    assert_close(trials.trial(together, number), state, rtol=1e-5, atol=1e-6)
+    assert int(state.step) == 30
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_trials_that_are_done_stay_as_they_are(devices):
+  config = small(4)
+  experiment, state = build(config, devices=devices)
+  before = jax.tree.map(jnp.copy, state.replace(done=jnp.arange(4) != 2))
+  state, metrics = experiment.train_call(before, experiment.data)
+  assert state.step.tolist() == [0, 0, 10, 0]
+  assert metrics.sums.weight.tolist() == [0, 0, 10, 0]
+  for number in (0, 1, 3):
+    assert_close(
+      trials.trial(state.params, number),
+      trials.trial(before.params, number),
+      rtol=0,
+    )
+  alone, _ = run_calls(config, 1)
+  assert_close(
+    trials.trial(state.params, 2),
+    trials.trial(alone.params, 2),
+    rtol=1e-5,
+    atol=1e-6,
+  )
+
+
+@pytest.mark.parametrize(
+  "count, active, devices, width",
+  [
+    (20, 20, 1, 20),
+    (20, 11, 1, 20),
+    (20, 10, 1, 10),
+    (20, 3, 1, 3),
+    (20, 1, 1, 1),
+    (20, 6, 2, 6),
+    (20, 3, 2, 4),
+    (20, 2, 2, 2),
+    (20, 1, 2, 1),
+    (1, 1, 2, 1),
+    (3, 1, 2, 1),
+  ],
+)
+def test_widths(count, active, devices, width):
+  assert trials.choose_width(count, active, devices) == width
+
+
+def test_a_trial_that_diverges_ends_alone():
+  config = small(2)
+  config.optimizer.learning_rate = 1.0
+  config.train.trial_learning_rates = (0.5, 1e38)
+  config.model.output = "linear"
+  state, _ = run_calls(config, 3)
+  assert state.done.tolist() == [False, True]
+  assert state.stop.met[1].tolist() == [-1]
+  for leaf in jax.tree.leaves(state.params):
+    assert np.isfinite(leaf).all()
+
+
+def test_a_killed_run_of_trials_goes_on_bit_for_bit(tmp_path, capsys):
+  config = small()
+  config.train.steps, config.train.validate_every = 60, 60
+  config.run.save_every = config.run.log_every = 10
+  config.train.stop.misses = 20  # met by the 20th sequence, whatever it is
+  config.train.stop.mean_error = (0.17,)  # but not by every network
+  whole, parts = tmp_path / "whole", tmp_path / "parts"
+  assert train(config, str(whole)) == 0
+  config.train.steps = config.train.validate_every = 30
+  assert train(config, str(parts)) == 0
+  assert train(config, str(parts), extend_to=60) == 0
+  assert sha(whole) == sha(parts)
+  records = [
+    json.loads((p / "trials.json").read_text()) for p in (whole, parts)
+  ]
+  assert records[0] == records[1] and len(records[0]) == 3
+  rows = [r for r in read_metrics(whole) if r.get("trial") == 2]
+  assert 0 <= rows[-1]["valid/wrong_sequences"] <= 1
+  capsys.readouterr()
+  out = run_main(
+    evaluate, capsys, f"--workdir={whole}", "--trial=2", "--split=test"
+  )
+  assert "squared error" in out
+  with pytest.raises(Exception, match="no trial 3; there are 3"):
+    evaluate.main(["evaluate", f"--workdir={whole}", "--trial=3"])
+
+
+@pytest.mark.parametrize(
+  "change, message",
+  [
+    ({"train.steps_per_call": 7}, "no multiple of train.steps_per_call 7"),
+    ({"train.batch_size": 2}, '"recent" judges single sequences'),
+    ({"train.stop.mean_error": ()}, "give at least one bound"),
+    ({"train.trial_learning_rates": (0.0,)}, "must be above 0"),
+    ({"train.init_from": "x"}, "there are several trials"),
+    ({"model.options.truncated": False, "train.update_every": "step"}, "needs"),
+    ({"train.stop.name": "resent"}, 'did you mean "recent"'),
+  ],
+)
+def test_what_does_not_go_together(change, message):
+  config = small()
+  for path, value in change.items():
+    *parts, name = path.split(".")
+    target = config
+    for part in parts:
+      target = getattr(target, part)
+    setattr(target, name, value)
+  with pytest.raises(ConfigError, match=message):
+    validate(config)
