@@ -47,7 +47,7 @@ class LSTM1997State(NamedTuple):
 class LSTM1997(BasicCell):
   """hidden_size cells in hidden_size / block_size blocks.
 
-  wide_output: g in [-1, 1] and the output squashing in [-2, 2], not the reverse.
+  wide_output: g in [-1, 1] and the output squashing in [-2, 2].
   output_gate: False leaves the output gates out, o = 1 (its experiment 2a).
   recurrent: False leaves r_t out; nothing but the carousel remembers.
   truncated: False is the full gradient, through r_t as well.
