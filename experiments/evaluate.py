@@ -48,7 +48,6 @@ def evaluate_trials(
   """Scores of a run's trials on a split; the model is compiled once.
 
   Args:
-    workdir: a run directory.
     split: "valid" or "test".
     checkpoint: "best" by validation, "latest", or a step.
     trial: the only one to score; all by default.
@@ -67,9 +66,8 @@ def evaluate_trials(
     runs = [run]
   task = _load_task(runs[0], workdir)
   structure, _ = nnx.split(runs[0].model)
-  evaluate = make_evaluation(
-    structure, task, split, streams or task.evaluation_streams
-  )
+  streams = streams or task.evaluation_streams
+  evaluate = make_evaluation(structure, task, split, streams)
   records = []
   for number, run in enumerate(runs, trial or 0):
     sums = evaluate(run.params, _show_percent)
