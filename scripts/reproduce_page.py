@@ -117,7 +117,7 @@ SCORES = (("paper", _paper_scores), ("ours", _our_scores))  # the default
 
 def _table(name, paper, rows, judged: bool = True) -> str:
   columns = getattr(paper, "columns", SCORES)
-  header = ["row", "", *(title for title, _ in columns)]
+  header = ["row", "task", *(title for title, _ in columns)]
   header += ["reproduced"] * judged + ["time", "command"]
   lines = [header, ["-"] * len(header)]
   for row, trials, missing in rows:

@@ -86,7 +86,7 @@ def values(trials: list[Trial], name: str) -> np.ndarray:
 
 
 def mean_and_std(numbers: np.ndarray, digits: int = 0) -> str:
-  """ "12,345 ± 678", the sample standard deviation; of one number the number."""
+  """As "12,345 ± 678", with the sample standard deviation."""
   if not len(numbers):
     return "-"
   text = f"{numbers.mean():,.{digits}f}"

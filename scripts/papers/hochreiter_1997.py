@@ -11,10 +11,10 @@ CITATION = (
 )
 CONFIG = "configs/hochreiter_1997.py"
 INTRODUCTION = (
-  "Networks of memory blocks, without forget gates, learn online, by plain"
-  " gradient descent with the truncated gradient, tasks whose answer depends on"
-  " inputs up to 1000 steps ago. The paper counts the training sequences until a"
-  " rule is met, such as that the last 2000 of them are right."
+  "Networks of memory blocks, without forget gates, learn tasks whose answer"
+  " depends on inputs up to 1000 steps ago: online, by plain gradient descent"
+  " with the truncated gradient. The paper counts the training sequences until"
+  " a rule is met, such as that the last 2000 of them are right."
 )
 CAPTION = (
   "Training sequences until the stopping rule is met. Each dot is a trial of"
@@ -230,7 +230,8 @@ def plot(rows, axes):
     if len(met):
       axes.plot(met.mean(), y, "|", color=ours, ms=13, mew=2.5, zorder=2)
     if not trials:
-      axes.text(1.01, y, "not run", transform=axes.get_yaxis_transform())
+      where = {"transform": axes.get_yaxis_transform(), "va": "center"}
+      axes.text(1.01, y, "not run", color="#777777", fontsize=8, **where)
   for style, colour, label in (
     ("D", theirs, "paper, mean"),
     ("o", ours, "ours, a trial"),
