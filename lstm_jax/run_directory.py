@@ -30,6 +30,8 @@ from lstm_jax.files import write_atomically
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 _LOCK = "lock"
+# Results that were appended are no change of what a run does.
+_CODE = (":/", ":(top,exclude)experiments/results")
 
 
 @contextlib.contextmanager
@@ -262,7 +264,7 @@ def write_start(
     "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     "command": command,
     "commit": _git("rev-parse", "HEAD"),
-    "uncommitted_changes": bool(_git("status", "--porcelain")),
+    "uncommitted_changes": bool(_git("status", "--porcelain", "--", *_CODE)),
     "python": platform.python_version(),
     "versions": {name: metadata.version(name) for name in _PACKAGES},
     "host": platform.node(),

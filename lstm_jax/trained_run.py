@@ -15,6 +15,7 @@ from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.errors import RunError
 from lstm_jax.run_directory import read_config, read_vocabulary
 from lstm_jax.tasks.base import Sizes
+from lstm_jax.training import trials as trials_lib
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.train_state import make_model
 
@@ -49,6 +50,22 @@ def load_checkpoint(
   workdir: str | pathlib.Path, checkpoint: str | int = "best", trial: int = 0
 ) -> tuple[Run, int]:
   """`load_run`, and the step of the checkpoint."""
+  runs, step = load_trials(workdir, checkpoint)
+  if not 0 <= trial < len(runs):
+    raise RunError(
+      f"{workdir}: no trial {trial}; there are {len(runs)}, from 0 on"
+    )
+  return runs[trial], step
+
+
+def load_trials(
+  workdir: str | pathlib.Path, checkpoint: str | int = "best"
+) -> tuple[list[Run], int]:
+  """Every trial of a run as `load_run` has it, and the checkpoint's step.
+
+  Raises:
+    RunError: there is no run, or no such checkpoint, or it is damaged.
+  """
   config = read_config(workdir)
   vocabulary = None
   if config.task.text:
@@ -60,18 +77,18 @@ def load_checkpoint(
     lambda rngs: config.model.build(sizes, rngs), config.train.seed
   )
   trials = config.train.trials
-  if not 0 <= trial < trials:
-    raise RunError(
-      f"{workdir}: no trial {trial}; there are {trials}, from 0 on"
-    )
   if trials > 1:
     params = jax.tree.map(lambda a: jnp.stack([a] * trials), params)
   with Checkpointer(pathlib.Path(workdir).expanduser()) as checkpointer:
     params, step = checkpointer.load_params(str(checkpoint), params)
+  each = [params]
   if trials > 1:
-    params = jax.tree.map(lambda a: a[trial], params)
-  model = nnx.merge(structure, params)
-  return Run(model, params, config, vocabulary), step
+    each = [trials_lib.trial(params, number) for number in range(trials)]
+  runs = [
+    Run(nnx.merge(structure, params), params, config, vocabulary)
+    for params in each
+  ]
+  return runs, step
 
 
 def digest(params: Params) -> str:

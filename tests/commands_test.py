@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import run_main
+from conftest import run_main, run_process
 
 from experiments import evaluate, generate
 from lstm_jax.errors import UserError
@@ -30,6 +30,32 @@ def test_evaluate(finished_run, capsys):
   assert "test split" in test and "characters: 299" in test
 
 
+def test_evaluate_every_trial(trials_run):
+  valid = [row for row in read_metrics(trials_run) if "trial" in row]
+  words = [f"--workdir={trials_run}", "--checkpoint=latest"]
+  printed = run_process("experiments.evaluate", *words, "--trial=all", "--json")
+  records = [json.loads(line) for line in printed.splitlines()]
+  assert [r["trial"] for r in records] == [0, 1, 2]
+  for record, row in zip(records, valid):
+    assert record["trial"] == row["trial"] and record["step"] == row["step"]
+    assert record["sequences"] == 40
+    error = row["valid/squared_error"]
+    assert record["squared_error"] == pytest.approx(error, rel=1e-5)
+  assert len({r["squared_error"] for r in records}) == 3
+  lines = run_process(
+    "experiments.evaluate", *words, "--trial=all"
+  ).splitlines()
+  error = f"squared error {records[1]['squared_error']:.4f}"
+  assert len(lines) == 4 and lines[0] == "checkpoint 100, valid split"
+  assert lines[2].startswith(f"trial 1: sequences 40, {error},")
+  printed = run_process(
+    "experiments.evaluate", *words, "--trial=2", "--json", "--split=test"
+  )
+  test = json.loads(printed)
+  assert test["trial"] == 2 and test["sequences"] == 40
+  assert test["squared_error"] != records[2]["squared_error"]
+
+
 def test_scoring_a_text(finished_run, capsys, tmp_path):
   path = tmp_path / "text.txt"
   path.write_text("red\n\u00fc")
@@ -51,8 +77,13 @@ def test_scoring_a_text(finished_run, capsys, tmp_path):
     (["--workdir=nowhere"], "no run here"),
     (["--workdir=RUN", "--checkpoint=7"], "best, latest, "),
     (["--workdir=RUN", "--split=train"], "should be one of <valid|test>"),
+    (["--workdir=RUN", "--streams=-1"], "--streams"),
     (["--workdir=RUN", "--score=nowhere.txt"], "no such file"),
-    (["--workdir=RUN", "--score=x", "--split=test"], "takes neither"),
+    (["--workdir=RUN", "--score=x", "--split=test"], "takes no --split"),
+    (["--workdir=RUN", "--score=x", "--json"], "takes no --json"),
+    (["--workdir=RUN", "--score=x", "--trial=all"], "a number from 0 on"),
+    (["--workdir=RUN", "--trial=-1"], "a number from 0 on or all"),
+    (["--workdir=RUN", "--trial=1"], "no trial 1; there are 1"),
   ],
 )
 def test_wrong_evaluate_commands(finished_run, words, message):

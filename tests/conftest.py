@@ -15,6 +15,8 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lstm_jax_tests_")
 
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import jax
 import pytest
@@ -109,3 +111,30 @@ def finished_run(tmp_path_factory, corpus) -> pathlib.Path:
   path = tmp_path_factory.mktemp("runs") / "finished"
   assert train(make_small_config(corpus), str(path)) == 0
   return path
+
+
+@pytest.fixture(scope="session")
+def trials_run(tmp_path_factory) -> pathlib.Path:
+  """A finished run of three trials. Tests must not change it."""
+  path = tmp_path_factory.mktemp("runs") / "trials"
+  run_process(
+    "experiments.train",
+    "--config=configs/hochreiter_1997.py:tiny",
+    f"--workdir={path}",
+    "--config.task.evaluation_sequences=40",
+    "--config.train.steps=100",
+    "--config.train.validate_every=100",
+  )
+  return path
+
+
+def run_process(module: str, *words: str) -> str:
+  """What a command prints, as a process of its own that must succeed."""
+  done = subprocess.run(
+    [sys.executable, "-m", module, *words],
+    cwd=REPOSITORY,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stdout + done.stderr
+  return done.stdout

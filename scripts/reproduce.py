@@ -1,0 +1,233 @@
+"""Runs a paper's experiments and writes the results beside the paper's numbers.
+
+  python -m scripts.reproduce --paper=hochreiter_1997 --list
+  python -m scripts.reproduce --paper=hochreiter_1997 --row=6a,4-100
+
+A row is one run of experiments.train or several, in WORKDIR/PAPER/RUN; the same
+command again goes on with a run that was stopped, and leaves alone one that is
+recorded. A finished run is scored on the test split, trial by trial, and its
+records are appended to experiments/results/runs.jsonl. PAPER.md and PAPER.png,
+beside it, are made from that file alone.
+"""
+
+import json
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+
+from absl import flags
+
+from experiments.command_line import (
+  EXIT_ERROR,
+  EXIT_SAVED_ON_SIGINT,
+  EXIT_SAVED_ON_SIGTERM,
+  new_flags,
+  parse_flags,
+  run_command,
+)
+from lstm_jax import run_directory
+from lstm_jax.errors import ConfigError, RunError, suggest
+from scripts import reproduce_records as records
+from scripts.papers.base import Row, Run, all_rows, load_paper, runs
+from scripts.reproduce_page import verdict, write_page
+
+RESULTS = "experiments/results"
+SAVED = (EXIT_SAVED_ON_SIGINT, EXIT_SAVED_ON_SIGTERM)
+
+
+class Stopped(Exception):
+  """A signal stopped a process; it holds the exit code."""
+
+
+def reproduce(
+  name: str,
+  paper,
+  rows: list[Row],
+  workdir: pathlib.Path,
+  results: pathlib.Path,
+  *,
+  again: bool = False,
+) -> int:
+  """Makes the runs of the rows, one after the other, and records them.
+
+  A run that fails is reported and the next one is made.
+
+  Returns:
+    The exit code: 0, or that of a run which was stopped or has failed.
+  """
+  todo = [(row, run) for row in rows for run in runs(row)]
+  code = 0
+  for number, (row, run) in enumerate(todo, 1):
+    place = f"[{number}/{len(todo)}] {run.name}"
+    path = workdir / name / run.name
+    try:
+      if again and path.exists():
+        print(f"{place}: the old run is now {_move_away(path)}")
+      _reproduce_run(name, paper, row, run, path, results, place)
+    except RunError as error:
+      print(f"{place}: {error}", flush=True)
+      code = EXIT_ERROR
+    except Stopped as stopped:
+      print(f"{place}: stopped; the same command goes on there", flush=True)
+      return stopped.args[0]
+  for row in rows:
+    found = records.latest(records.read_results(results), name, row)
+    controls = getattr(paper, "CONTROLS", ())
+    word = "control" if row in controls else verdict(paper, row, *found)
+    print(f"{row.name}: {word}")
+  print(write_page(name, paper, results))
+  return code
+
+
+def _reproduce_run(name, paper, row: Row, run: Run, path, results, place):
+  """Trains, scores and records one run."""
+  known = records.read_results(results)
+  if records.is_recorded(known, name, row, run, path):
+    print(f"{place}: recorded already", flush=True)
+    return
+  config = f"{paper.CONFIG}:{run.variant}" if run.variant else paper.CONFIG
+  words = [f"--config={config}", f"--workdir={path}", *run.overrides]
+  command = shlex.join(["python", "-m", "experiments.train", *words])
+  print(f"{place}: {command}", flush=True)
+  code, _ = _run("experiments.train", *words)
+  if code < 0:
+    raise RunError(
+      f"training was killed by signal {-code}; the same command goes on there"
+    )
+  if code:
+    raise RunError(f"training failed with exit code {code}")
+  print(f"{place}: scoring the test split", flush=True)
+  ruled = records.read_settings(path)["stop"]["name"] != "never"
+  code, printed = _run(
+    "experiments.evaluate",
+    f"--workdir={path}",
+    "--split=test",
+    "--trial=all",
+    "--json",
+    # The weights that met the rule are the result; else validation chooses.
+    f"--checkpoint={'latest' if ruled else 'best'}",
+    capture=True,
+  )
+  if code:
+    raise RunError(f"scoring failed with exit code {code}")
+  scores = [json.loads(line) for line in printed.splitlines()]
+  made = records.describe(name, paper.CONFIG, row, run, path, scores, command)
+  records.append_results(results, made)
+  write_page(name, paper, results)
+
+
+def _run(module: str, *words: str, capture: bool = False) -> tuple[int, str]:
+  """Exit code and, if captured, output of a command.
+
+  The process is out of the terminal's reach and gets each signal once, from
+  here, so that it can save.
+
+  Raises:
+    Stopped: a signal arrived here, or the process says that it has saved.
+  """
+  received, process = [], None
+
+  def forward(number, frame):
+    received.append(number)
+    if process:
+      process.send_signal(number)
+
+  numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+  before = {number: signal.signal(number, forward) for number in numbers}
+  try:
+    process = subprocess.Popen(
+      [sys.executable, "-m", module, *words],
+      stdout=subprocess.PIPE if capture else None,
+      text=True,
+      process_group=0,
+    )
+    for number in received:  # before there was a process
+      process.send_signal(number)
+    printed, _ = process.communicate()
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
+  if received:
+    first = received[0] == signal.SIGINT
+    raise Stopped(EXIT_SAVED_ON_SIGINT if first else EXIT_SAVED_ON_SIGTERM)
+  if process.returncode in SAVED:
+    raise Stopped(process.returncode)
+  return process.returncode, printed or ""
+
+
+def _move_away(path: pathlib.Path) -> pathlib.Path:
+  """Renames a run directory that no process trains in."""
+  number = 1
+  while (new := path.with_name(f"{path.name}.old-{number}")).exists():
+    number += 1
+  with run_directory.claim(path):
+    os.rename(path, new)
+  return new
+
+
+def choose_rows(paper, names: list[str]) -> list[Row]:
+  """The rows of the names; "all" are the paper's, "controls" the controls.
+
+  Raises:
+    ConfigError: there is no such row.
+  """
+  known = {row.name: row for row in all_rows(paper)}
+  groups = {"all": paper.ROWS, "controls": getattr(paper, "CONTROLS", ())}
+  chosen = {}
+  for name in names:
+    if name not in known and name not in groups:
+      wanted = suggest(name, [*groups, *known])
+      raise ConfigError(f'--row: no "{name}"{wanted}')
+    for row in groups.get(name) or [known[name]]:
+      chosen[row.name] = row
+  return list(chosen.values())
+
+
+def list_rows(name: str, paper, rows: list[Row], results: pathlib.Path):
+  known = records.read_results(results)
+  width = max(len(row.name) for row in rows)
+  for row in rows:
+    trials, missing = records.latest(known, name, row)
+    count = len(runs(row))
+    state = f"{count - len(missing)} of {count} runs recorded"
+    print(f"{row.name:{width}}  {state}  {row.description}")
+
+
+def main(argv: list[str]) -> int:
+  values = new_flags()
+  for flag, default, text in (
+    ("paper", None, "a module of scripts/papers"),
+    ("workdir", "runs", "folder of the run directories"),
+    ("results", RESULTS, "folder of runs.jsonl and the pages"),
+  ):
+    flags.DEFINE_string(flag, default, text, flag_values=values)
+  flags.DEFINE_list(
+    "row", ["all"], "rows of the paper, all, or controls", flag_values=values
+  )
+  for flag, text in (
+    ("list", "only list the rows"),
+    ("page", "only write the page again"),
+    ("again", "make the runs again from the start, beside the old ones"),
+  ):
+    flags.DEFINE_bool(flag, False, text, flag_values=values)
+  parse_flags(values, argv, __doc__, required=("paper",))
+  paper = load_paper(values.paper)
+  rows = choose_rows(paper, values.row)
+  results = pathlib.Path(values.results).expanduser()
+  if values.list:
+    list_rows(values.paper, paper, rows, results)
+    return 0
+  if values.page:
+    print(write_page(values.paper, paper, results))
+    return 0
+  workdir = pathlib.Path(values.workdir).expanduser()
+  return reproduce(
+    values.paper, paper, rows, workdir, results, again=values.again
+  )
+
+
+if __name__ == "__main__":
+  run_command(main)
