@@ -1,4 +1,4 @@
-"""Files that are either there whole or not there."""
+"""Files that users name, and files that are there whole or not at all."""
 
 import os
 import pathlib
@@ -23,3 +23,12 @@ def write_atomically(path: pathlib.Path, text: str):
     os.fsync(folder)
   finally:
     os.close(folder)
+
+
+def existing_path(typed: str) -> pathlib.Path | None:
+  """The file or folder that a user typed the name of; None if there is none."""
+  try:
+    path = pathlib.Path(typed).expanduser()
+    return path if typed and path.exists() else None
+  except (OSError, ValueError, RuntimeError):  # too long, a NUL, no such user
+    return None

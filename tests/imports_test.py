@@ -15,6 +15,7 @@ LAYERS = [
   {"array_types", "errors", "files", "initializers", "runtime", "time_chunks"},
   {"cells", "metrics", "data"},
   {"recurrence", "recurrent_product", "weight_gradients", "scan", "cudnn"},
+  {"gradient_flow"},
   {"layers"},
   {"models", "tasks", "training.optimizers"},
   {"config"},

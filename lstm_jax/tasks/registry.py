@@ -29,10 +29,12 @@ from lstm_jax.tasks.chomsky_strings import (
 from lstm_jax.tasks.continual_reber import ContinualReberConfig
 from lstm_jax.tasks.copy_memory import CopyMemoryConfig
 from lstm_jax.tasks.counting import CountingConfig
+from lstm_jax.tasks.digits import DigitsConfig
 from lstm_jax.tasks.embedded_reber import EmbeddedReberConfig
 from lstm_jax.tasks.list_ops import ListOpsConfig
 from lstm_jax.tasks.long_lag import LongLagConfig
 from lstm_jax.tasks.multiplication import MultiplicationConfig
+from lstm_jax.tasks.piano_rolls import PianoRollsConfig
 from lstm_jax.tasks.selective_copying import SelectiveCopyingConfig
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.tasks.two_sequence import TwoSequenceConfig
@@ -51,6 +53,8 @@ TASKS = {
   "selective_copying": SelectiveCopyingConfig,
   "associative_recall": AssociativeRecallConfig,
   "list_ops": ListOpsConfig,
+  "digits": DigitsConfig,
+  "piano_rolls": PianoRollsConfig,
   # Deletang et al. 2023: regular, deterministic context-free, context-sensitive
   "even_pairs": EvenPairsConfig,
   "modular_arithmetic": ModularArithmeticConfig,

@@ -6,6 +6,7 @@ tables need.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -85,9 +86,14 @@ class SequenceTask:
   vocabulary = None
   evaluation_streams = 256
 
-  def __init__(self, config: SequenceTaskConfig, batch_size: int):
+  def __init__(
+    self,
+    config: SequenceTaskConfig,
+    batch_size: int,
+    sizes: Sizes | None = None,
+  ):
     self.config = config
-    self.sizes = config.sizes()
+    self.sizes = config.sizes() if sizes is None else sizes
     self.tokens_per_step = self._batch_size = batch_size
     self.record = {"corpus": f"generated: {config.name}"}
     self.headline = {
@@ -123,20 +129,26 @@ class SequenceTask:
 class StoredTask(SequenceTask):
   """Sequences that are given, in epochs of a new order each.
 
-  examples: for "train", "valid" and "test", Examples with a leading axis.
+  stored: for "train", "valid" and "test", arrays with a leading axis, a row
+    for each sequence: Examples, or what `expand` makes one Example of, inside
+    jit. Bytes take a quarter of the memory of numbers.
+  sizes: those of the config unless they depend on the data.
   """
 
   def __init__(
     self,
     config: SequenceTaskConfig,
     batch_size: int,
-    examples: dict[str, Example],
+    stored: dict[str, Any],
     record: dict[str, Any],
+    expand: Callable[[Any], Example] = lambda row: row,
+    sizes: Sizes | None = None,
   ):
-    super().__init__(config, batch_size)
-    self.train, self._examples = examples["train"], examples
+    super().__init__(config, batch_size, sizes)
+    self.train, self._stored = stored["train"], stored
     self.record = record
-    self._count = len(self.train.mask)
+    self._expand = expand
+    self._count = _rows(self.train)
     if batch_size > self._count:
       raise ConfigError(
         f"train.batch_size: {batch_size} is more than the {self._count}"
@@ -144,25 +156,32 @@ class StoredTask(SequenceTask):
       )
     self.steps_per_epoch = self._count // batch_size
 
-  def batch(self, data: Example, step: Int[Array, ""], key: Key[Array, ""]):
+  def batch(self, data: Any, step: Int[Array, ""], key: Key[Array, ""]):
     epoch, place = jnp.divmod(step, self.steps_per_epoch)
     order = jax.random.permutation(jax.random.fold_in(key, epoch), self._count)
     rows = jax.lax.dynamic_slice_in_dim(
       order, place * self._batch_size, self._batch_size
     )
-    return as_batch(jax.tree.map(lambda a: jnp.asarray(a)[rows], data))
+    return self._take(data, rows)
+
+  def _take(self, data, rows):
+    chosen = jax.tree.map(lambda a: jnp.asarray(a)[rows], data)
+    return as_batch(jax.vmap(self._expand)(chosen))
 
   def evaluation(self, split: str, streams: int):
-    examples = self._examples[split]
-    total = len(examples.mask)
+    stored = self._stored[split]
+    total = _rows(stored)
 
     def window(data, index):
       numbers = index * streams + jnp.arange(streams)
-      rows = jnp.minimum(numbers, total - 1)
-      batch = as_batch(jax.tree.map(lambda a: jnp.asarray(a)[rows], data))
+      batch = self._take(data, jnp.minimum(numbers, total - 1))
       return only_first(batch, numbers, total)
 
-    return window, examples, -(-total // streams)
+    return window, stored, -(-total // streams)
+
+
+def _rows(stored) -> int:
+  return len(jax.tree.leaves(stored)[0])
 
 
 def as_batch(examples: Example) -> Batch:

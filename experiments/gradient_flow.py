@@ -1,0 +1,282 @@
+"""How far back gradients reach: the simple network, the LSTM, its biases.
+
+python -m experiments.gradient_flow --output=runs/gradient_flow
+
+Networks with one output at the end of the adding problem (Le, Jaitly & Hinton
+2015: two of the numbers from U(0, 1) are marked, one in each half; say their
+sum), before and during training with Adam. Drawn is the norm of dL_T / dh_t and
+of dL_T / dc_t against the lag T - t, relative to that of dL_T / dh_T, so that
+the size of the error plays no part: median and quartiles over seeds, each a
+network and a sequence of its own. These derivatives are taken in float64.
+Of the LSTM of 1997 only c is drawn: its gradient is truncated at h. It has the
+blocks and the input gate biases of its own adding problem.
+"""
+
+import functools
+import json
+import math
+import pathlib
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from absl import flags
+
+from experiments.command_line import new_flags, parse_flags, run_command
+from experiments.gradient_flow_figure import PARTS, draw
+from lstm_jax import initializers
+from lstm_jax.cells.lstm import LSTM
+from lstm_jax.cells.lstm_1997 import LSTM1997
+from lstm_jax.cells.rnn import RNN
+from lstm_jax.errors import ConfigError
+from lstm_jax.files import write_atomically
+from lstm_jax.gradient_flow import (
+  gradients_by_lag,
+  lag_below,
+  log10_norm,
+  slope,
+)
+from lstm_jax.recurrence import unroll
+
+FORGET_BIASES = (0, 1, 2, 3, 5)
+BATCH, TEST_SEQUENCES = 10, 100
+OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
+
+
+def networks(hidden: int, length: int):
+  """(name, cell, its parameters from a key); all LSTMs are one cell."""
+  rnn, lstm = RNN(hidden), LSTM(hidden)
+  first = LSTM1997(
+    hidden, block_size=2 - hidden % 2, input_gate_biases=(-3.0, -6.0)
+  )
+
+  def uniform(key):
+    drawn = initializers.uniform(key, (2 + hidden, hidden), hidden**-0.5)
+    return {"w_x": drawn[:2], "w_h": drawn[2:], "b": jnp.zeros(hidden)}
+
+  def chrono(key):
+    key, key_b = jax.random.split(key)
+    b = initializers.chrono_biases(key_b, hidden, float(length))
+    return lstm.init(key, 2) | {"b": b}
+
+  return [
+    ("RNN, U(±1/√h)", rnn, uniform),
+    ("RNN, orthogonal", rnn, lambda key: rnn.init(key, 2)),
+    *(
+      (f"LSTM, b_f = {b}", lstm, functools.partial(_lstm, hidden, b))
+      for b in FORGET_BIASES
+    ),
+    ("LSTM, chrono", lstm, chrono),
+    ("LSTM of 1997", first, lambda key: first.init(key, 2)),
+  ]
+
+
+def _lstm(hidden, forget_bias, key):
+  return LSTM(hidden, float(forget_bias)).init(key, 2)
+
+
+def adding(key, count: int, length: int):
+  """Inputs [n t 2], numbers and marks, and the sums [n] of the marked."""
+  keys = jax.random.split(key, 3)
+  half, steps = length // 2, jnp.arange(length)
+  values = jax.random.uniform(keys[0], (count, length))
+  first = jax.random.randint(keys[1], (count, 1), 0, half)
+  second = jax.random.randint(keys[2], (count, 1), half, length)
+  marks = (steps == first) | (steps == second)
+  return jnp.stack([values, marks], axis=-1), (values * marks).sum(1)
+
+
+def initial(init, key, hidden: int):
+  """A network: the cell's parameters and a linear output."""
+  key, key_w = jax.random.split(key)
+  w = initializers.lecun_uniform(key_w, (hidden, 1))[:, 0]
+  return {"cell": init(key), "w": w, "b": jnp.zeros(())}
+
+
+def squared_error(cell, network, x, target):
+  y, _ = unroll(cell, network["cell"], x)
+  return jnp.square(y[:, -1] @ network["w"] + network["b"] - target).mean()
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def train(cell, carry, keys, steps, length):
+  """Updates every network of a stack by itself; each has a key."""
+
+  def train_one(carry, key):
+    def update(carry, step):
+      network, opt_state = carry
+      batch = adding(jax.random.fold_in(key, step), BATCH, length)
+      gradient = jax.grad(squared_error, 1)(cell, network, *batch)
+      updates, opt_state = OPTIMIZER.update(gradient, opt_state)
+      return (optax.apply_updates(network, updates), opt_state), None
+
+    return jax.lax.scan(update, carry, steps)[0]
+
+  return jax.vmap(train_one)(carry, keys)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def measure(cell, stack, keys, length):
+  """Test error of each network, and log10 norms against lag [networks t]."""
+
+  def measure_one(network, key):
+    x, target = adding(key, TEST_SEQUENCES, length)
+    state = cell.initial_state(1, x.dtype)
+    dh = network["w"] / jnp.linalg.norm(network["w"])
+    dstate = jax.tree.map(jnp.zeros_like, state)._replace(h=dh[None])
+    gradients = gradients_by_lag(cell, network["cell"], x[:1], dstate)
+    norms = {
+      part: log10_norm(getattr(gradients, part)[0])
+      for part in PARTS
+      if hasattr(state, part)
+    }
+    return squared_error(cell, network, x, target), norms
+
+  return jax.vmap(measure_one)(stack, keys)
+
+
+def run(hidden: int, length: int, seeds: int, steps: list[int]) -> list[dict]:
+  """A row for each network, step and part of the state."""
+  rows, began = [], time.monotonic()
+  made = networks(hidden, length)
+  starts, streams, tests = jax.random.split(jax.random.key(0), (3, seeds))
+  # The networks of one cell are trained side by side, as one program.
+  for cell in dict.fromkeys(cell for _, cell, _ in made):
+    members = [(name, init) for name, c, init in made if c == cell]
+    stack = jax.tree.map(
+      lambda *leaves: jnp.stack(leaves),
+      *[initial(init, key, hidden) for _, init in members for key in starts],
+    )
+    # Members of one seed see the same sequences.
+    train_keys, test_keys = (
+      jnp.tile(keys, len(members)) for keys in (streams, tests)
+    )
+    carry, done = (stack, jax.vmap(OPTIMIZER.init)(stack)), 0
+    for step in steps:
+      while done < step:
+        now = min(step, done + 100)
+        carry = train(cell, carry, train_keys, jnp.arange(done, now), length)
+        jax.block_until_ready(carry)
+        done = now
+        _say(began, f"{type(cell).__name__}: {done}/{steps[-1]} updates")
+      rows += _measured(cell, carry[0], test_keys, length, step, members)
+  names = [name for name, _, _ in made]
+
+  def place(row):
+    part = PARTS.index(row["part"])
+    return names.index(row["network"]), row["updates"], part
+
+  return sorted(rows, key=place)
+
+
+def _say(began, text):
+  print(f"[{time.monotonic() - began:5.0f} s] {text}", flush=True)
+
+
+def _measured(cell, stack, keys, length, step, members):
+  with jax.enable_x64(True):
+    stack = jax.tree.map(lambda a: np.asarray(a, np.float64), stack)
+    errors, norms = jax.device_get(measure(cell, stack, keys, length))
+  rows = []
+  for number, (name, _) in enumerate(members):
+    seeds = np.arange(len(keys)).reshape(len(members), -1)[number]
+    for part, values in norms.items():
+      lower, median, upper = np.percentile(
+        values[seeds],
+        (25, 50, 75),
+        axis=0,
+        # a value that occurred: none is between -inf and a number
+        method="inverted_cdf",
+      )
+      rows.append(
+        {
+          "network": name,
+          "updates": step,
+          "squared_error": float(np.median(errors[seeds])),
+          "part": part,
+          "slope": slope(median),
+          "lag_below_1e-6": lag_below(median),
+          "lower_quartile": lower.tolist(),
+          "median": median.tolist(),
+          "upper_quartile": upper.tolist(),
+        }
+      )
+  return rows
+
+
+def table(rows: list[dict]) -> str:
+  """Markdown, a line for each network, step and part."""
+  lines = [
+    "| network | updates | squared error | gradient | decades a step"
+    " | below 1e-6 from lag |",
+    "|---|---|---|---|---|---|",
+  ]
+  for row in rows:
+    if row["slope"] is None:
+      continue  # truncated
+    lag, decades = row["lag_below_1e-6"], round(row["slope"], 4) + 0.0  # no -0
+    lines.append(
+      f"| {row['network']} | {row['updates']} | {row['squared_error']:.4f} |"
+      f" d{row['part']} | {decades:.4f} | {'-' if lag is None else lag} |"
+    )
+  return "\n".join(lines)
+
+
+def parse_steps(words: list[str]) -> list[int]:
+  """Increasing numbers of updates.
+
+  Raises:
+    ConfigError: they are not.
+  """
+  try:
+    steps = [int(word) for word in words]
+  except ValueError:
+    steps = []
+  if not steps or steps[0] < 0 or sorted(set(steps)) != steps:
+    raise ConfigError(
+      f"--steps: must be increasing numbers of updates, as 0,500,1000; got"
+      f" {','.join(words)!r}"
+    )
+  return steps
+
+
+def main(argv: list[str]):
+  values = new_flags()
+  flags.DEFINE_string("output", None, "folder to write to", flag_values=values)
+  for name, default, least, text in (
+    ("seeds", 5, 1, "networks of each kind"),
+    ("length", 100, 4, "steps of a sequence"),
+    ("hidden", 16, 1, "hidden units"),
+  ):
+    flags.DEFINE_integer(
+      name, default, text, lower_bound=least, flag_values=values
+    )
+  flags.DEFINE_list(
+    "steps", "0,500,1000", "updates to look after", flag_values=values
+  )
+  parse_flags(values, argv, __doc__, required=("output",))
+  steps = parse_steps(values.steps)
+  output = pathlib.Path(values.output).expanduser()
+  output.mkdir(parents=True, exist_ok=True)
+  rows = run(values.hidden, values.length, values.seeds, steps)
+  print(table(rows))
+  settings = {n: values[n].value for n in ("seeds", "length", "hidden")}
+  result = {"settings": settings | {"steps": steps}, "rows": rows}
+  write_atomically(
+    output / "gradient_flow.json", json.dumps(_finite(result), indent=1) + "\n"
+  )
+  draw(rows, output / "gradient_flow.png")
+  print(output / "gradient_flow.json", output / "gradient_flow.png", sep="\n")
+
+
+def _finite(tree):
+  """null for what JSON lacks, such as the logarithm of 0."""
+  return jax.tree.map(
+    lambda a: None if isinstance(a, float) and not math.isfinite(a) else a, tree
+  )
+
+
+if __name__ == "__main__":
+  run_command(main)

