@@ -288,7 +288,7 @@ def get_config(variant: str = "") -> Config:
 
 def _control(config: Config) -> Config:
   """A tanh network with the full gradient and about as many weights."""
-  model, sizes = config.model, config.task.sizes()
+  model = config.model
   units = round(2 * math.sqrt(model.hidden_sizes[0] * 6))
   config.model = SequenceModelConfig(
     cell="rnn",
