@@ -22,7 +22,8 @@ def get_config(variant: str = "") -> Config:
     variant,
     TASKS,
     hidden_size=16,
-    steps=10_000,
+    steps=3000,
     learning_rate=1e-2,
+    forget_bias=4.0,
     misses=5 if variant == "signal" else 0,
   )
