@@ -18,5 +18,5 @@ TASKS = {
 
 def get_config(variant: str = "") -> Config:
   return sequence_recipe(
-    variant, TASKS, hidden_size=16, steps=10_000, learning_rate=1e-2
+    variant, TASKS, hidden_size=16, steps=5000, learning_rate=1e-2
   )

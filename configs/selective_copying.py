@@ -17,5 +17,5 @@ TASKS = {
 
 def get_config(variant: str = "") -> Config:
   return sequence_recipe(
-    variant, TASKS, hidden_size=64, steps=10_000, learning_rate=5e-3
+    variant, TASKS, hidden_size=64, steps=4000, learning_rate=5e-3
   )

@@ -18,5 +18,11 @@ TASKS = {
 
 def get_config(variant: str = "") -> Config:
   return sequence_recipe(
-    variant, TASKS, hidden_size=16, steps=10_000, learning_rate=1e-2
+    variant,
+    TASKS,
+    hidden_size=16,
+    steps=3000,
+    learning_rate=1e-2,
+    forget_bias=4.0,
+    batch_size=64,
   )
