@@ -63,7 +63,7 @@ def all_of(task: StoredTask, split: str):
 def test_pixels_labels_and_splits(tmp_path, channels):
   (pixels, labels), test = fake(channels)
   source = save_npz(tmp_path / "a.npz", (pixels, labels[:, None]), test)
-  task = DigitsConfig(source=source).load(4)
+  task = DigitsConfig(source=source, channels=channels).load(4)
   assert task.sizes == (channels, 10, False)
   assert task.record["sequences"] == {"train": 18, "valid": 2, "test": 6}
   assert task.record["steps"] == 16 and task.steps_per_epoch == 4
@@ -101,7 +101,7 @@ def test_an_epoch_shows_each_image_once(tmp_path):
 def test_one_order_for_all_images(tmp_path):
   source = save_npz(tmp_path / "a.npz", *fake(channels=3))
   plain, permuted, other = (
-    DigitsConfig(source=source, **options).load(4)
+    DigitsConfig(source=source, channels=3, **options).load(4)
     for options in (
       {},
       {"permuted": True},
@@ -147,12 +147,20 @@ def test_tensorflow_datasets(tmp_path, monkeypatch):
 
   module = types.SimpleNamespace(data_source=data_source)
   monkeypatch.setitem(sys.modules, "tensorflow_datasets", module)
-  a = DigitsConfig(source="tfds:cifar10").load(4)
-  b = DigitsConfig(source=save_npz(tmp_path / "a", *splits.values()) + ".npz")
+  a = DigitsConfig(source="tfds:cifar10", channels=3).load(4)
+  source = save_npz(tmp_path / "a", *splits.values()) + ".npz"
+  b = DigitsConfig(source=source, channels=3)
   assert a.record["corpus_sha256"] == b.load(4).record["corpus_sha256"]
   check_error("tfds:cifar", "Dataset cifar not found; prepare it once")
   monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
   check_error("tfds:mnist", "pip install tensorflow-datasets array_record")
+
+
+def test_other_channels_are_named(tmp_path):
+  check_error(
+    save_npz(tmp_path / "a.npz", *fake(channels=3)),
+    "the images have 3 numbers a pixel; set --config.task.channels=3",
+  )
 
 
 def check_error(source, message):

@@ -31,6 +31,7 @@ class DigitsConfig(SequenceTaskConfig):
 
   CHOICES: ClassVar = {"loss": ("cross_entropy",)}
   RANGES: ClassVar = SequenceTaskConfig.RANGES | {
+    "channels": (1, 3),
     "permutation_seed": (0, 2**32 - 1),
   }
 
@@ -38,16 +39,21 @@ class DigitsConfig(SequenceTaskConfig):
   # "sklearn", 8x8 digits, a stand-in; a folder with MNIST's idx files; an .npz
   # with x_train, y_train, x_test, y_test; or "tfds:mnist", "tfds:cifar10"
   source: str = "sklearn"
+  # numbers a pixel: 1 for grey, 3 for colours
+  channels: int = 1
   # pixels in one random order, the same for all images
   permuted: bool = False
   # that order
   permutation_seed: int = 92916
 
+  def sizes(self) -> Sizes:
+    return Sizes(inputs=self.channels, outputs=CLASSES, symbols=False)
+
   def load(self, batch_size: int, vocabulary: None = None) -> StoredTask:
     """Reads the images.
 
     Raises:
-      DataError: they cannot be read, or are fewer than 2.
+      DataError: they cannot be read, are fewer than 2, or have other channels.
     """
     images = read_images(self.source)
     count, *size, channels = images.train.pixels.shape
@@ -55,6 +61,11 @@ class DigitsConfig(SequenceTaskConfig):
       raise DataError(
         f"{images.source}: one training image; there must be 2 or more, as the"
         " last tenth is for validation"
+      )
+    if channels != self.channels:
+      raise DataError(
+        f"{images.source}: the images have {channels} numbers a pixel; set"
+        f" --config.task.channels={channels}"
       )
     cut = count - max(count // 10, 1)
     time = int(np.prod(size))
@@ -88,5 +99,4 @@ class DigitsConfig(SequenceTaskConfig):
       "sequences": {split: len(rows[1]) for split, rows in stored.items()},
       "steps": time,
     }
-    sizes = Sizes(inputs=channels, outputs=CLASSES, symbols=False)
-    return StoredTask(self, batch_size, stored, record, expand, sizes)
+    return StoredTask(self, batch_size, stored, record, expand)

@@ -37,6 +37,7 @@ class LongLagConfig(SequenceTaskConfig):
   RANGES: ClassVar = SequenceTaskConfig.RANGES | {
     "symbols": (2, 10**6),
     "lag": (0, 10**6),
+    "last_weight": (1, 10**6),
   }
   CHOICES: ClassVar = {
     "loss": ("squared_error", "cross_entropy"),
@@ -54,6 +55,9 @@ class LongLagConfig(SequenceTaskConfig):
   symbols: int = 100
   # q, "geometric" only: at least so many symbols that say nothing
   lag: int = 50
+  # "noise_free" and "random": what the loss of the last step, the only one that
+  # takes memory, counts; each other counts 1
+  last_weight: float = 1.0
 
   def sizes(self) -> Sizes:
     p = self.symbols
@@ -74,7 +78,7 @@ class LongLagConfig(SequenceTaskConfig):
     example = Example(
       inputs=string[:-1],
       targets=class_targets(self.loss, string[1:], p + 1),
-      weights=jnp.ones(p),
+      weights=jnp.ones(p).at[-1].set(self.last_weight),
       mask=jnp.ones(p, bool),
     )
     if self.variant == "random":

@@ -189,12 +189,12 @@ def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
   """The loss, and in `extra` sums over the steps that count and the sequences.
 
   extra: steps that are judged and how many of them are right; sequences and
-    how many are wrong in at least one of those steps; for squared_error the
-    squared and the absolute error, each the mean over outputs summed over them.
+    how many are wrong in at least one of those steps; the squared and the
+    absolute error, each the mean over outputs summed over them. The error of a
+    probability is what the target's lacks to 1.
   """
   asked = batch.weights > 0
   judged = asked if batch.judged is None else asked & batch.judged
-  extra = {}
   if loss == "squared_error":
     values = output.values()
     wanted = batch.targets if batch.reference is None else batch.reference
@@ -202,8 +202,6 @@ def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
     nats, weight = (squared * batch.weights).sum(), asked.any(1).sum()
     off = jnp.abs(values - wanted)
     right = off.max(-1) <= tolerance
-    extra["squared"] = (jnp.square(off).mean(-1) * judged).sum()
-    extra["absolute"] = (off.mean(-1) * judged).sum()
     if batch.accepted is not None:
       right = _all_accepted(values, batch.accepted)
   elif loss == "binary":
@@ -211,16 +209,20 @@ def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
     nll = jax.nn.softplus(logits) - batch.targets * logits
     nats = (nll.sum(-1) * batch.weights).sum()
     weight = batch.weights.sum()
+    off = -jnp.expm1(-nll)
     right = ((logits > 0) == (batch.targets > 0.5)).all(-1)
   else:
     nll = output.nll(batch.targets)
     nats, weight = (nll * batch.weights).sum(), batch.weights.sum()
     logits = output.logits()
+    off = -jnp.expm1(-nll[..., None])
     right = logits.argmax(-1) == batch.targets
     if batch.accepted is not None:
       right = _all_accepted(logits, batch.accepted)
   wrong = (judged & ~right).any(1)
-  extra |= {
+  extra = {
+    "squared": (jnp.square(off).mean(-1) * judged).sum(),
+    "absolute": (off.mean(-1) * judged).sum(),
     "steps": judged.sum(),
     "right": (judged & right).sum(),
     "sequences": judged.any(1).sum(),

@@ -1,0 +1,27 @@
+"""Adding: Hochreiter & Schmidhuber 1997, Experiment 4, learned as one would
+now.
+
+  python -m experiments.train --config=configs/adding.py --workdir=runs/adding
+"""
+
+from configs._recipes import sequence_recipe
+from lstm_jax.config import Config
+from lstm_jax.tasks.adding import AddingConfig
+
+TASKS = {
+  "": AddingConfig(length=100),
+  "le": AddingConfig(variant="le", length=150),
+  "tiny": AddingConfig(length=20),
+}
+
+
+def get_config(variant: str = "") -> Config:
+  return sequence_recipe(
+    variant,
+    TASKS,
+    hidden_size=32,
+    steps=4000,
+    learning_rate=1e-2,
+    forget_bias=4.0,
+    misses=2,
+  )

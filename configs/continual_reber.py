@@ -1,0 +1,21 @@
+"""The continual embedded Reber grammar: Gers, Schmidhuber & Cummins 2000,
+learned as one would now.
+
+  python -m experiments.train --config=configs/continual_reber.py \\
+      --workdir=runs/continual_reber
+"""
+
+from configs._recipes import sequence_recipe
+from lstm_jax.config import Config
+from lstm_jax.tasks.continual_reber import ContinualReberConfig
+
+TASKS = {
+  "": ContinualReberConfig(loss="cross_entropy", length=200),
+  "tiny": ContinualReberConfig(loss="cross_entropy", length=20),
+}
+
+
+def get_config(variant: str = "") -> Config:
+  return sequence_recipe(
+    variant, TASKS, hidden_size=32, steps=2000, learning_rate=1e-2
+  )

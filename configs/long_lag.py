@@ -1,0 +1,31 @@
+"""Long lag: Hochreiter & Schmidhuber 1997, Experiments 2a, 2b and 2c, learned
+as one would now.
+
+  python -m experiments.train --config=configs/long_lag.py \\
+      --workdir=runs/long_lag
+"""
+
+import functools
+
+from configs._recipes import sequence_recipe
+from lstm_jax.config import Config
+from lstm_jax.tasks.long_lag import LongLagConfig
+
+make = functools.partial(LongLagConfig, loss="cross_entropy")
+TASKS = {
+  "": make(variant="noise_free", symbols=100, last_weight=100.0),
+  "random": make(variant="random", symbols=100, last_weight=100.0),
+  "geometric": make(variant="geometric", symbols=100, lag=100),
+  "tiny": make(symbols=10),
+}
+
+
+def get_config(variant: str = "") -> Config:
+  return sequence_recipe(
+    variant,
+    TASKS,
+    hidden_size=32,
+    steps=3000,
+    learning_rate=1e-2,
+    forget_bias=5.0,
+  )
