@@ -59,18 +59,6 @@ def evaluate_trials(
     DataError: the text cannot be read.
     RunError: no such run, checkpoint or trial, or other data than at training.
   """
-<<<<<<< HEAD
-  config = run.config
-  task = config.task.load(config.train.batch_size, run.vocabulary)
-  trained_on = read_record(workdir)["data"].get("corpus_sha256")
-  if trained_on not in (None, task.record.get("corpus_sha256")):
-    raise RunError(
-      f"{workdir}: the run was trained on another version of its text"
-      f" ({read_record(workdir)['data']['corpus']}, now"
-      f" {task.record['corpus']}); --score=FILE scores any text"
-    )
-  structure, _ = nnx.split(run.model)
-=======
   if trial is None:
     runs, step = load_trials(workdir, checkpoint)
   else:
@@ -78,7 +66,6 @@ def evaluate_trials(
     runs = [run]
   task = _load_task(runs[0], workdir)
   structure, _ = nnx.split(runs[0].model)
->>>>>>> 14275cbae7eb84438feddc7b1a854302922c8057
   streams = streams or task.evaluation_streams
   evaluate = make_evaluation(structure, task, split, streams)
   records = []

@@ -2,8 +2,8 @@
 
   python -m scripts.benchmark_trials
 
-The adding problem of 1997, T = 100, two memory blocks of two cells, online. Runs
-of one trial and of several take turns; each is timed after it has compiled.
+The adding problem of 1997, T = 100, two memory blocks of two cells, online. One
+trial and several take turns; each is timed after it has compiled.
 """
 
 import statistics

@@ -55,8 +55,6 @@ TASKS = {
   "selective_copying": SelectiveCopyingConfig,
   "associative_recall": AssociativeRecallConfig,
   "list_ops": ListOpsConfig,
-  "digits": DigitsConfig,
-  "piano_rolls": PianoRollsConfig,
   # Deletang et al. 2023: regular, deterministic context-free, context-sensitive
   "even_pairs": EvenPairsConfig,
   "modular_arithmetic": ModularArithmeticConfig,

@@ -57,7 +57,7 @@ def init_stop(config: StopConfig) -> StopState | None:
     return None
   size, recent = config.sequences, config.name == "recent"
   return StopState(
-    met=jnp.full(len(config.mean_error), -1),
+    met=jnp.full(len(config.mean_error), -1, jnp.int32),
     # Until the ring is full, its rest counts as wrong.
     wrong=jnp.ones(size, bool) if recent else None,
     errors=jnp.zeros(size) if recent else None,
