@@ -327,10 +327,10 @@ def test_again_keeps_the_old_run(tmp_path):
 
 
 CHILD = """
-import signal, sys, time
+import os, signal, sys, time
 seen = []
 signal.signal(signal.SIGINT, lambda *_: seen.append(1))
-print("ready", flush=True)
+print(os.getpgrp(), flush=True)
 while not seen:
   time.sleep(0.01)
 time.sleep(0.3)
@@ -357,7 +357,8 @@ def test_ctrl_c_reaches_the_training_once(tmp_path):
     env=os.environ | {"PYTHONPATH": path},
     start_new_session=True,
   )
-  assert process.stdout.readline() == "ready\n"
+  # Two signals at once may arrive as one, so that counting them is not enough.
+  assert int(process.stdout.readline()) != process.pid
   os.killpg(process.pid, signal.SIGINT)  # as a terminal does
   printed, _ = process.communicate(timeout=30)
   assert printed == "saved after 1 signal\n"
