@@ -20,8 +20,8 @@ def get_config(variant: str = "") -> Config:
     variant,
     TASKS,
     hidden_size=32,
-    steps=4000,
-    learning_rate=1e-2,
+    steps=8000,
+    learning_rate=3e-3,
     forget_bias=4.0,
     misses=2,
   )

@@ -26,6 +26,6 @@ def get_config(variant: str = "") -> Config:
     TASKS,
     hidden_size=32,
     steps=3000,
-    learning_rate=1e-2,
+    learning_rate=3e-3,
     forget_bias=5.0,
   )

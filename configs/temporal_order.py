@@ -20,9 +20,8 @@ def get_config(variant: str = "") -> Config:
   return sequence_recipe(
     variant,
     TASKS,
-    hidden_size=16,
-    steps=3000,
-    learning_rate=1e-2,
-    forget_bias=4.0,
-    batch_size=64,
+    hidden_size=32,
+    steps=6000,
+    learning_rate=3e-3,
+    forget_bias=3.0,
   )
