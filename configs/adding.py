@@ -2,6 +2,10 @@
 now.
 
   python -m experiments.train --config=configs/adding.py --workdir=runs/adding
+
+Two cores of an Intel Xeon, shared with other work, seed 0: the rule, at most 2
+of 256 sequences off by more than 0.04, is met at update 3350, after 36 s with
+compilation. The variant le has not been run.
 """
 
 from configs._recipes import sequence_recipe
