@@ -2,6 +2,10 @@
 now.
 
   python -m experiments.train --config=configs/adding.py --workdir=runs/adding
+
+Two cores of an Intel Xeon, shared with other work, seed 0: the rule, at most 2
+of 256 sequences off by more than 0.04, is met at update 3350, after 36 s with
+compilation. The variant le has not been run.
 """
 
 from configs._recipes import sequence_recipe
@@ -20,8 +24,8 @@ def get_config(variant: str = "") -> Config:
     variant,
     TASKS,
     hidden_size=32,
-    steps=4000,
-    learning_rate=1e-2,
+    steps=8000,
+    learning_rate=3e-3,
     forget_bias=4.0,
     misses=2,
   )

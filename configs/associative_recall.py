@@ -3,6 +3,10 @@ this key?
 
   python -m experiments.train --config=configs/associative_recall.py \\
       --workdir=runs/associative_recall
+
+Two cores of an Intel Xeon, shared with other work, seed 0: on one core, 4000
+updates in 54 s gave 54 % of the validation answers right: this recipe has not
+learned the task. The variant long has not been run.
 """
 
 from configs._recipes import sequence_recipe
@@ -20,5 +24,5 @@ TASKS = {
 
 def get_config(variant: str = "") -> Config:
   return sequence_recipe(
-    variant, TASKS, hidden_size=64, steps=10_000, learning_rate=5e-3
+    variant, TASKS, hidden_size=64, steps=4000, learning_rate=5e-3
   )

@@ -6,6 +6,10 @@ Hierarchy", ICLR. The variant names the task:
 
 An LSTM of 64 units learns strings of 1 to 40 symbols; "-tiny" behind the name
 makes a run of seconds. Without a name the task is parity.
+
+Two cores of an Intel Xeon, shared with other work, seed 0: parity meets the
+rule at update 650, after 46 s with compilation. The other tasks have not been
+run to their end.
 """
 
 from configs._recipes import sequence_recipe

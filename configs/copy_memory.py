@@ -2,6 +2,10 @@
 
   python -m experiments.train --config=configs/copy_memory.py \\
       --workdir=runs/copy_memory
+
+Two cores of an Intel Xeon, shared with other work, seed 0: on one core, 4000
+updates in 25 s gave 96.3 % of the validation steps right, where the rule asks
+for all of 256 sequences. The variant long has not been run.
 """
 
 from configs._recipes import sequence_recipe
@@ -17,5 +21,5 @@ TASKS = {
 
 def get_config(variant: str = "") -> Config:
   return sequence_recipe(
-    variant, TASKS, hidden_size=64, steps=10_000, learning_rate=5e-3
+    variant, TASKS, hidden_size=64, steps=4000, learning_rate=5e-3
   )

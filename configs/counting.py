@@ -3,6 +3,9 @@ would now.
 
   python -m experiments.train --config=configs/counting.py \\
       --workdir=runs/counting
+
+Two cores of an Intel Xeon, shared with other work, seed 0: the rule is met at
+update 700, after 38 s with compilation.
 """
 
 from configs._recipes import sequence_recipe

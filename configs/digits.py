@@ -4,6 +4,10 @@
 
 The default images are scikit-learn's, 64 pixels each; for MNIST give
 --config.task.source=FOLDER with its idx files.
+
+Two cores of an Intel Xeon, shared with other work, seed 0: 97.3 % of 150
+validation images after 3000 updates, 41 s with compilation. The variant
+permuted has not been run.
 """
 
 from configs._recipes import sequence_recipe

@@ -3,6 +3,10 @@ learned as one would now.
 
   python -m experiments.train --config=configs/embedded_reber.py \\
       --workdir=runs/embedded_reber
+
+Two cores of an Intel Xeon, shared with other work, seed 0: the rule, all 512
+strings right, is met at update 100, after 25 s, most of it compilation. By
+single runs on one core, the seeds 0 to 4 meet it at updates 100 to 150.
 """
 
 from configs._recipes import sequence_recipe

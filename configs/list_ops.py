@@ -2,6 +2,10 @@
 
   python -m experiments.train --config=configs/list_ops.py \\
       --workdir=runs/list_ops
+
+Two cores of an Intel Xeon, shared with other work, seed 0: 58 % of the
+validation expressions right after 3000 updates, 91 s with compilation. The
+variant arena has not been run.
 """
 
 from configs._recipes import sequence_recipe

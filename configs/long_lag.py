@@ -3,6 +3,11 @@ as one would now.
 
   python -m experiments.train --config=configs/long_lag.py \\
       --workdir=runs/long_lag
+
+Two cores of an Intel Xeon, shared with other work, seed 0: the rule is met at
+update 600, after 56 s with compilation. By single runs on one core, the seeds 0
+to 4 meet it at updates 550 to 750, and those of the variant geometric at
+updates 150 to 250.
 """
 
 import functools
@@ -26,6 +31,6 @@ def get_config(variant: str = "") -> Config:
     TASKS,
     hidden_size=32,
     steps=3000,
-    learning_rate=1e-2,
+    learning_rate=1e-3 if variant == "geometric" else 3e-3,
     forget_bias=5.0,
   )

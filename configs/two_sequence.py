@@ -3,6 +3,10 @@ learned as one would now.
 
   python -m experiments.train --config=configs/two_sequence.py \\
       --workdir=runs/two_sequence
+
+Two cores of an Intel Xeon, shared with other work, seed 0: the rule is met at
+update 50, after 41 s, most of it compilation. By single runs, the seeds 0 to 4
+meet it at updates 50 to 100.
 """
 
 from configs._recipes import sequence_recipe
