@@ -30,6 +30,7 @@ def test_evaluate(finished_run, capsys):
   assert "test split" in test and "characters: 299" in test
 
 
+@pytest.mark.slow
 def test_evaluate_every_trial(trials_run):
   valid = [row for row in read_metrics(trials_run) if "trial" in row]
   words = [f"--workdir={trials_run}", "--checkpoint=latest"]

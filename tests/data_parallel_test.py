@@ -47,7 +47,9 @@ def three_steps(config, devices):
   return nats, state.params, state.carry, sums
 
 
-@pytest.mark.parametrize("devices", [2, 4])
+@pytest.mark.parametrize(
+  "devices", [2, pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_a_split_batch_is_the_whole_batch(small_config, devices):
   config = small_config
   config.model.hidden_sizes = (8, 8)
