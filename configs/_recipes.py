@@ -78,7 +78,8 @@ def sequence_recipe(
 
 def _shrink(config: Config) -> Config:
   config.model.hidden_sizes = (8,)
-  config.task.evaluation_sequences = 16
+  if "evaluation_sequences" not in config.task.UNUSED:
+    config.task.evaluation_sequences = 16
   config.train.validation_streams = 16
   config.train.stop.sequences = 16
   config.train.batch_size = 4

@@ -39,6 +39,7 @@ from lstm_jax.gradient_flow import (
   slope,
 )
 from lstm_jax.recurrence import unroll
+from lstm_jax.tasks.adding import AddingConfig
 
 FORGET_BIASES = (0, 1, 2, 3, 5)
 BATCH, TEST_SEQUENCES = 10, 100
@@ -79,13 +80,9 @@ def _lstm(hidden, forget_bias, key):
 
 def adding(key, count: int, length: int):
   """Inputs [n t 2], numbers and marks, and the sums [n] of the marked."""
-  keys = jax.random.split(key, 3)
-  half, steps = length // 2, jnp.arange(length)
-  values = jax.random.uniform(keys[0], (count, length))
-  first = jax.random.randint(keys[1], (count, 1), 0, half)
-  second = jax.random.randint(keys[2], (count, 1), half, length)
-  marks = (steps == first) | (steps == second)
-  return jnp.stack([values, marks], axis=-1), (values * marks).sum(1)
+  task = AddingConfig(variant="le", length=length)
+  examples = jax.vmap(task.sample)(jax.random.split(key, count))
+  return examples.inputs, examples.targets[:, -1, 0]
 
 
 def initial(init, key, hidden: int):

@@ -27,7 +27,8 @@ def _leaves(tree):
 
 
 def mean_scores(task, sums: list[Sums]) -> tuple[dict[str, float], float]:
-  """The mean over trials of each score, and of the loss."""
+  """The mean of each score, and of the loss, over trials with a finite loss."""
+  sums = [s for s in sums if np.isfinite(s.nats / s.weight)] or sums
   every = [task.scores(each) for each in sums]
   mean = {name: float(np.mean([e[name] for e in every])) for name in every[0]}
   return mean, float(np.mean([each.nats / each.weight for each in sums]))
@@ -48,8 +49,9 @@ def _named(scores):
 def summarise(config, experiment, state, path: pathlib.Path) -> str:
   """Writes trials.json, a record a trial, and returns it as a table.
 
-  A record has the trial's seed, learning rate and number of updates, and, where
-  there is a stopping rule, the update at which each of its bounds was met.
+  A record has the trial's seed, learning rate and number of updates; whether
+  its loss ceased to be finite, which ended it; and, where there is a stopping
+  rule, the update at which each of its bounds was met.
   """
   settings = config.train
   rates = settings.trial_learning_rates or (config.optimizer.learning_rate,)
@@ -64,10 +66,15 @@ def summarise(config, experiment, state, path: pathlib.Path) -> str:
     if state.stop is not None:
       met = [int(m) for m in state.stop.met[number]]
       record["met"] = [m if m >= 0 else None for m in met]
+    met = record.get("met", [None])
+    record["diverged"] = bool(state.done[number]) and met[-1] is None
     records.append(record)
   write_atomically(path / TRIALS, json.dumps(records, indent=1) + "\n")
+  diverged = sum(record["diverged"] for record in records)
+  notes = f"; {diverged} diverged" * bool(diverged)
+  notes += f"; {TRIALS} has a record of each"
   if state.stop is None:
-    return f"{settings.trials} trials; {TRIALS} has a record of each"
+    return f"{settings.trials} trials{notes}"
   met = np.array([r["met"][-1] for r in records if r["met"][-1] is not None])
   text = f"{len(met)} of {len(records)} trials met the stopping rule"
   if len(met):
@@ -75,15 +82,18 @@ def summarise(config, experiment, state, path: pathlib.Path) -> str:
       f", after {met.mean():,.0f} updates on average"
       f" ({met.min():,} to {met.max():,})"
     )
-  return f"{text}; {TRIALS} has a record of each"
+  return text + notes
 
 
 def describe_stop(config, met) -> str:
+  """The updates at which the bounds of a run's stopping rule were met."""
   bounds = config.train.stop.mean_error
-  when = [f"at update {int(step):,}" if step >= 0 else "never" for step in met]
+  when = [
+    f"met at update {int(step):,}" if step >= 0 else "not met" for step in met
+  ]
   if len(when) == 1:
-    return f"stopping rule met {when[0]}"
+    return f"stopping rule: {when[0]}"
   pairs = zip(bounds, when, strict=True)
-  return "stopping rule met " + ", ".join(
-    f"(mean error < {bound:g}) {text}" for bound, text in pairs
+  return "stopping rule: " + ", ".join(
+    f"mean error < {bound:g} {text}" for bound, text in pairs
   )

@@ -25,6 +25,7 @@ from flax import nnx
 from experiments import command_line
 from experiments.meter import Meter
 from experiments.plot import plot_run
+from experiments.process import start_process
 from experiments.progress import ProgressReport
 from experiments.scores import (
   describe_stop,
@@ -35,7 +36,7 @@ from experiments.scores import (
 )
 from experiments.signals import StopSignal
 from lstm_jax import experiment as experiment_lib
-from lstm_jax import run_directory, runtime
+from lstm_jax import run_directory
 from lstm_jax.config import Config
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.metrics import Sums
@@ -43,7 +44,6 @@ from lstm_jax.models.language_model import parameter_count
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import digest
 from lstm_jax.training.checkpointing import Checkpointer
-from lstm_jax.training.data_parallel import choose_devices
 from lstm_jax.training.evaluation import make_evaluation
 from lstm_jax.training.metric_writer import MetricWriter
 from lstm_jax.training.train_state import (
@@ -130,12 +130,14 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     active = int((~done).sum())
     state, metrics = experiment.train_call(state, experiment.data)
     step += settings.steps_per_call
-    if several or settings.stop.name != "never":
-      done = np.asarray(state.done)  # waits; otherwise nothing is waited for
+    if waits := several or settings.stop.name != "never":
+      done = np.asarray(state.done)
     if done.all():
       step = run_step(state)
     extra = f"  {done.sum()} of {done.size} trials done" if several else ""
     meter.put(step, metrics, active, extra)
+    if waits:  # so there is nothing to gain from reading the metrics late
+      meter.flush()
     checkpointer.poll()
     last = step == settings.steps or done.all()
     validating = last or step % settings.validate_every == 0
@@ -190,44 +192,6 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
     blocks = itertools.takewhile(lambda _: stop.number is None, blocks)
     text = "".join(task.vocabulary.decode(block) for block in blocks)
     report.note(f"a sample of {len(text)} {task.token}s:\n{text}")
-
-
-def start_process(config: Config, starts: list[dict]) -> int:
-  """Sets up JAX and returns how many devices share a batch.
-
-  That is as many as asked for, else as at the run's last start, else what is
-  fast; `starts` is what run.json tells of them.
-
-  Raises:
-    ConfigError: the platform is not available, or has too few devices.
-  """
-  run, cores = config.run, runtime.cores()
-  devices = run.devices
-  if not devices and starts:
-    devices = starts[-1].get("devices", 1)
-  elif not devices and run.platform in ("", "cpu"):
-    devices = choose_devices(
-      config.train.batch_size, config.model.hidden_sizes, cores
-    )
-    if config.train.trials > 1:
-      devices = min(cores, config.train.trials)
-  runtime.setup(
-    run.platform,
-    run.tune_allocator,
-    run.compilation_cache,
-    devices=devices,
-    threads=run.threads,
-  )
-  available = jax.device_count()
-  if available < run.devices:
-    raise ConfigError(
-      f"run.devices: {run.devices} asked for, {available} available"
-    )
-  if run.devices or starts:
-    return min(max(devices, 1), available)
-  # Chosen for a CPU with so many cores; an accelerator takes the whole batch.
-  fits = jax.default_backend() == "cpu" and 1 <= devices <= available
-  return devices if fits else 1
 
 
 def _describe(config, experiment, state, path) -> str:

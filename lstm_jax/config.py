@@ -13,12 +13,12 @@ import types
 import typing
 from typing import Any, ClassVar
 
-from lstm_jax.cells.lstm_1997 import LSTM1997
+from lstm_jax import config_checks
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.models.config import MODELS, RecurrentConfig
 from lstm_jax.tasks.base import TaskConfig
 from lstm_jax.tasks.registry import TASKS
-from lstm_jax.training.optimizers import OptimizerConfig, Schedule
+from lstm_jax.training.optimizers import OptimizerConfig
 from lstm_jax.training.stopping import StopConfig
 
 
@@ -134,83 +134,8 @@ def validate(config: Config) -> Config:
     ConfigError: names the field, its value, and what it may be.
   """
   _check(config, "")
-  config.task.check()
-  config.model.check(config.task)
-  _check_training(config)
-  warmup, steps = config.optimizer.warmup_steps, config.train.steps
-  if warmup >= steps:
-    raise ConfigError(
-      f"optimizer.warmup_steps: {warmup} leaves none of the {steps} train.steps"
-    )
-  batch, devices = config.train.batch_size, config.run.devices
-  if devices and batch % devices and config.train.trials == 1:
-    raise ConfigError(
-      f"run.devices: train.batch_size {batch} cannot be split over {devices}"
-    )
+  config_checks.check_together(config)
   return config
-
-
-def _check_training(config):
-  """What the task, the optimiser and the training say together."""
-  train, run = config.train, config.run
-  for name in ("steps", "validate_every"):
-    _check_multiple(f"train.{name}", getattr(train, name), train.steps_per_call)
-  for name in ("log_every", "save_every"):
-    _check_multiple(f"run.{name}", getattr(run, name), train.steps_per_call)
-  if train.stop.name == "recent" and train.batch_size != 1:
-    raise ConfigError(
-      'train.stop.name: "recent" judges single sequences; set'
-      " --config.train.batch_size=1"
-    )
-  if train.stop.name != "never" and config.task.text:
-    raise ConfigError(
-      f'train.stop.name: "{config.task.name}" has no sequences to judge; set it'
-      ' to "never"'
-    )
-  if train.update_every == "step":
-    _check_online(config)
-  if not train.stop.mean_error:
-    raise ConfigError("train.stop.mean_error: give at least one bound")
-  if train.trial_learning_rates and train.trials == 1:
-    raise ConfigError(
-      "train.trial_learning_rates: there is one trial; set train.trials"
-    )
-  if 0 in train.trial_learning_rates or (
-    train.trial_learning_rates and not config.optimizer.learning_rate
-  ):
-    raise ConfigError("train.trial_learning_rates: must be above 0")
-  if train.trials > 1 and train.init_from:
-    raise ConfigError("train.init_from: there are several trials; give none")
-  schedule = config.optimizer.schedule
-  if train.trials > 1 and schedule is Schedule.PLATEAU:
-    raise ConfigError(
-      'optimizer.schedule: "plateau" follows one validation loss, and there are'
-      " several trials"
-    )
-
-
-def _check_online(config):
-  """Raises ConfigError where a config cannot learn at every step."""
-  model, train = config.model, config.train
-  problem = None
-  cells = model.cells()
-  if len(cells) != 1 or not isinstance(cells[0], LSTM1997):
-    problem = "is for one layer of lstm_1997"
-  elif not cells[0].truncated:
-    problem = "needs model.options.truncated"
-  elif train.batch_size != 1:
-    problem = "needs --config.train.batch_size=1"
-  elif config.task.text:
-    problem = "needs a task of sequences"
-  if problem:
-    raise ConfigError(f'train.update_every: "step" {problem}')
-
-
-def _check_multiple(where, value, call):
-  if value % call:
-    raise ConfigError(
-      f"{where}: {value} is no multiple of train.steps_per_call {call}"
-    )
 
 
 def _hints(kind) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from absl import flags
 from flax import nnx
 
 from experiments.command_line import new_flags, parse_config, run_command
-from experiments.train import start_process, train
+from experiments.process import start_process
+from experiments.train import train
 from lstm_jax.experiment import build
 from lstm_jax.sampling import generate
 from lstm_jax.training.metric_writer import read_metrics

@@ -5,7 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from chi_square import fits
+from task_checks import assert_distribution
 
 from configs import char_lm
 from lstm_jax.config import validate
@@ -36,8 +36,8 @@ def test_answers(filler):
   assert (1 <= keys).all() and (keys < v // 2).all()
   assert (v // 2 <= values).all() and (values < v).all()
   # Among 7 keys and 8 values each comes as often; those of a row all differ.
-  assert fits(np.bincount(keys.ravel(), minlength=8)[1:8])
-  assert fits(np.bincount(values.ravel(), minlength=v)[8:])
+  assert_distribution(np.bincount(keys.ravel(), minlength=8)[1:8])
+  assert_distribution(np.bincount(values.ravel(), minlength=v)[8:])
   rest = []
   for row in range(len(inputs)):
     book = dict(zip(keys[row], values[row]))
@@ -54,13 +54,13 @@ def test_answers(filler):
   if filler == "blank":
     assert (rest == 0).all()
   else:
-    assert fits(np.bincount(rest, minlength=v))
+    assert_distribution(np.bincount(rest, minlength=v))
   # The first query is any of the keys.
   first = [
     list(keys[row]).index(inputs[row, np.flatnonzero(weights[row])[0]])
     for row in range(len(inputs))
   ]
-  assert fits(np.bincount(first, minlength=pairs))
+  assert_distribution(np.bincount(first, minlength=pairs))
 
 
 @pytest.mark.parametrize("power", [0.01, 0.5, 1.0])
@@ -77,7 +77,8 @@ def test_gaps_follow_the_power_law(power):
     p[i] * p[j] / (1 - p[i]) + p[j] * p[i] / (1 - p[j]) for i, j in sets
   ]
   counts = [places.count((4 + 2 * i, 4 + 2 * j)) for i, j in sets]
-  assert sum(counts) == 4000 and fits(counts, chances)
+  assert sum(counts) == 4000
+  assert_distribution(counts, chances)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from chi_square import fits
+from task_checks import assert_distribution
 
 from configs import char_lm
 from lstm_jax.config import validate
@@ -47,11 +47,11 @@ def test_copy_memory(variant):
   assert config.sizes() == (s + 2, s + 1, True)
   inputs, targets, weights, mask, *_ = draw(config, 3000)
   assert inputs.shape == (3000, t + 2 * k)
-  assert fits(np.bincount(inputs[:, :k].ravel())[1:])
+  assert_distribution(np.bincount(inputs[:, :k].ravel())[1:])
   delimiters = (inputs == s + 1).argmax(1)
   pauses = delimiters - k + 1
   if variant == "variable":
-    assert fits(np.bincount(pauses, minlength=t + 1)[1:])
+    assert_distribution(np.bincount(pauses, minlength=t + 1)[1:])
   else:
     assert (pauses == t).all()
   for row, pause in enumerate(pauses):
@@ -100,10 +100,10 @@ def test_selective_copying():
   seen = [row[row > 0] - 1 for row in inputs[:, :t]]
   np.testing.assert_array_equal(np.stack(seen), targets[:, t:])
   assert (targets[:, :t] == 0).all()
-  assert fits(np.bincount(targets[:, t:].ravel(), minlength=s))
+  assert_distribution(np.bincount(targets[:, t:].ravel(), minlength=s))
   sets = list(itertools.combinations(range(t), k))
   found = [tuple(np.flatnonzero(row)) for row in inputs[:, :t]]
-  assert fits([found.count(places) for places in sets])
+  assert_distribution([found.count(places) for places in sets])
 
 
 def test_a_guess_has_the_memoryless_loss():
@@ -119,7 +119,7 @@ def test_distinct_numbers_come_in_any_order():
   keys = jax.random.split(jax.random.key(0), 5000)
   rows = np.asarray(jax.vmap(lambda key: distinct(key, 5, 3))(keys)).tolist()
   orders = list(itertools.permutations(range(5), 3))
-  assert fits([rows.count(list(order)) for order in orders])
+  assert_distribution([rows.count(list(order)) for order in orders])
 
 
 def test_a_subset_may_be_all_there_is():

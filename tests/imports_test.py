@@ -18,7 +18,7 @@ LAYERS = [
   {"gradient_flow"},
   {"layers"},
   {"models", "tasks", "training.optimizers", "training.stopping"},
-  {"config"},
+  {"config", "config_checks"},
   {"training", "sampling", "run_directory"},
   {"trained_run"},
   {"experiment"},

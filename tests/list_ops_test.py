@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from chi_square import fits
+from task_checks import assert_distribution
 
 from configs import char_lm
 from lstm_jax.config import validate
@@ -80,9 +80,10 @@ def test_lists_and_operators_come_with_their_chances():
       else:
         assert "list" not in kinds
     digits += [symbol for symbol in row[:n] if symbol < 10]
-  assert fits(np.bincount(names)) and fits(np.bincount(sizes)[2:])
-  assert fits([outer.count("list"), outer.count("digit")], [0.25, 0.75])
-  assert fits(np.bincount(digits))
+  assert_distribution(np.bincount(names))
+  assert_distribution(np.bincount(sizes)[2:])
+  assert_distribution([outer.count("list"), outer.count("digit")], [0.25, 0.75])
+  assert_distribution(np.bincount(digits))
 
 
 def test_a_seed_is_one_data_set():

@@ -46,6 +46,18 @@ def test_small_steps_add_up_to_the_gradient_of_the_sequence():
   assert_close(metrics.sums, of_sequence.sums, rtol=1e-3)
 
 
+def test_a_trial_has_its_own_learning_rate():
+  config = config_of("1-3x2-0.5-0", "step", 0.1)
+  expected, _ = change(config)
+  experiment, state = build(config_of("1-3x2-0.5-0", "step", 0.2))
+  before = jax.tree.map(np.asarray, state.params)
+  state = state.replace(rate=jnp.float32(0.5))
+  state, metrics = experiment.train_call(state, experiment.data)
+  found = jax.tree.map(lambda a, b: np.asarray(a) - b, state.params, before)
+  assert_close(found, expected, rtol=1e-4, atol=1e-7)
+  assert float(metrics.learning_rate) == np.float32(0.1)
+
+
 def test_one_target_is_one_update():
   """A target at the end alone: both ways are the same, whatever the rate."""
   results = []

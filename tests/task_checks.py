@@ -37,8 +37,10 @@ def assert_distribution(counts, probabilities=None):
   """
   counts = np.asarray(counts, float)
   if probabilities is None:
-    probabilities = np.full(len(counts), 1 / len(counts))
-  expected = counts.sum() * np.asarray(probabilities)
+    probabilities = np.ones(len(counts))
+  probabilities = np.asarray(probabilities, float)
+  expected = counts.sum() * probabilities / probabilities.sum()
+  assert expected.shape == counts.shape
   assert expected.min() >= 5, "too few samples for the test"
   statistic = (np.square(counts - expected) / expected).sum()
   freedom = len(counts) - 1

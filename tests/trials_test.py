@@ -111,6 +111,18 @@ def test_a_trial_that_diverges_ends_alone():
     assert np.isfinite(leaf).all()
 
 
+def test_a_run_outlives_a_trial_that_diverges(tmp_path):
+  config = small(2)
+  config.train.trial_learning_rates = (0.5, 1e38)
+  config.model.output = "linear"
+  config.train.steps = config.train.validate_every = 40
+  config.run.log_every = config.run.save_every = 10
+  assert train(config, str(tmp_path)) == 0
+  records = json.loads((tmp_path / "trials.json").read_text())
+  assert [r["diverged"] for r in records] == [False, True]
+  assert records[0]["updates"] == 40 > records[1]["updates"]
+
+
 def test_a_killed_run_of_trials_goes_on_bit_for_bit(tmp_path, capsys):
   config = small()
   config.train.steps, config.train.validate_every = 60, 60
@@ -147,6 +159,19 @@ def test_a_killed_run_of_trials_goes_on_bit_for_bit(tmp_path, capsys):
     ({"train.trial_learning_rates": (0.0,)}, "must be above 0"),
     ({"train.init_from": "x"}, "there are several trials"),
     ({"model.options.truncated": False, "train.update_every": "step"}, "needs"),
+    ({"train.update_every": "step", "model.dropout.output": 0.5}, "no dropout"),
+    ({"train.update_every": "step", "optimizer.warmup_steps": 9}, "constant"),
+    ({"optimizer.learning_rate": 0.0}, "must be above 0 with trials"),
+    ({"train.stop.name": "set", "train.stop.sequences": 9999}, "2560"),
+    ({"task.loss": "cross_entropy"}, 'the outputs must be "linear"'),
+    (
+      {
+        "task.loss": "cross_entropy",
+        "model.output": "linear",
+        "task.tolerance": 0.5,
+      },
+      "task.tolerance: the task .* does not use it",
+    ),
     ({"train.stop.name": "resent"}, 'did you mean "recent"'),
   ],
 )

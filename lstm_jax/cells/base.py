@@ -86,6 +86,7 @@ class BasicCell:
 
 
 def is_symbols(x: Array) -> bool:
+  """Whether inputs are numbers of symbols, each for a one-hot vector."""
   return jnp.issubdtype(x.dtype, jnp.integer)
 
 

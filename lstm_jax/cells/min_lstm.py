@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax import initializers
-from lstm_jax.array_types import Array, Bool, Float, Key, Params
+from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
 from lstm_jax.time_chunks import scan_chunks
 
@@ -61,7 +61,7 @@ class MinLSTM(BasicCell):
   def parallel(
     self,
     params: Params,
-    x: Float[Array, "b t d"],
+    x: Float[Array, "b t d"] | Int[Array, "b t"],
     state: MinLSTMState,
     mask: Bool[Array, "b t"] | None = None,
     reset: Bool[Array, "b t"] | None = None,

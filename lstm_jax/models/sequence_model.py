@@ -5,6 +5,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import nnx
 
 from lstm_jax import initializers
@@ -37,8 +38,9 @@ class Output:
 
   def nll(self, targets: Int[Array, "b t"]) -> Float[Array, "b t"]:
     """Negative log-likelihood of the target classes in nats."""
-    picked = jnp.take_along_axis(self.z, targets[..., None], -1)[..., 0]
-    return jax.nn.logsumexp(self.z, axis=-1) - picked
+    return optax.losses.softmax_cross_entropy_with_integer_labels(
+      self.z, targets
+    )
 
 
 class SequenceModel(nnx.Module):

@@ -32,6 +32,8 @@ class ContinualReberConfig(SequenceTaskConfig):
     "judge": ("all", "outer"),
   }
 
+  UNUSED: ClassVar = ("tolerance",)
+
   name: str = "continual_reber"
   # "squared_error" of one-hot symbols, or "cross_entropy"
   loss: str = "squared_error"

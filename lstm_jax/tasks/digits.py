@@ -35,6 +35,8 @@ class DigitsConfig(SequenceTaskConfig):
     "permutation_seed": (0, 2**32 - 1),
   }
 
+  UNUSED: ClassVar = ("evaluation_sequences",)
+
   name: str = "digits"
   # "sklearn", 8x8 digits, a stand-in; a folder with MNIST's idx files; an .npz
   # with x_train, y_train, x_test, y_test; or "tfds:mnist", "tfds:cifar10"

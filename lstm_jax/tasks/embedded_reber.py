@@ -44,6 +44,8 @@ class EmbeddedReberConfig(SequenceTaskConfig):
   }
   CHOICES: ClassVar = {"loss": ("squared_error", "cross_entropy")}
 
+  UNUSED: ClassVar = ("tolerance", "evaluation_sequences")
+
   name: str = "embedded_reber"
   # "squared_error" of one-hot symbols, or "cross_entropy"
   loss: str = "squared_error"

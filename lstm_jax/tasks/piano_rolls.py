@@ -36,6 +36,8 @@ _GET = (
 class PianoRollsConfig(SequenceTaskConfig):
   CHOICES: ClassVar = {"loss": ("binary",)}
 
+  UNUSED: ClassVar = ("evaluation_sequences",)
+
   name: str = "piano_rolls"
   loss: str = "binary"
   # a .mat file with traindata, validdata and testdata, each a row of sequences

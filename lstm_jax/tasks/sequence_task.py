@@ -47,6 +47,8 @@ class SequenceTaskConfig(TaskConfig):
     "evaluation_sequences": (1, 10**7),
   }
 
+  UNUSED: ClassVar[tuple[str, ...]] = ()  # fields that a task has no use for
+
   # "cross_entropy"; "squared_error", half of it, summed over a sequence; or
   # "binary", the cross-entropy of outputs that are each 0 or 1
   loss: str = "cross_entropy"
@@ -54,10 +56,6 @@ class SequenceTaskConfig(TaskConfig):
   tolerance: float = 0.1
   # sequences of the validation split, and of the test split
   evaluation_sequences: int = 2560
-
-  def sample(self, key: Key[Array, ""]) -> Example:
-    """One sequence; runs inside jit."""
-    raise NotImplementedError
 
   def load(self, batch_size: int, vocabulary: None = None) -> "SequenceTask":
     return SequenceTask(self, batch_size)

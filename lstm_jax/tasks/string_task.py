@@ -55,9 +55,6 @@ class StringTaskConfig(SequenceTaskConfig):
     """Symbols a string is made of, and symbols an answer is made of."""
     return 2, 2
 
-  def question(self, key: Key[Array, ""], length: Int[Array, ""]) -> Question:
-    raise NotImplementedError
-
   def sizes(self) -> Sizes:
     symbols, classes = self.alphabet()
     return Sizes(inputs=symbols + 1, outputs=classes, symbols=True)

@@ -40,7 +40,8 @@ def make_online_step(
   (state, data) -> (state, metrics).
 
   The loss of a step is what the task says of a batch of that step alone. Steps
-  outside the mask, or without weight, change nothing.
+  outside the mask, or without weight, change nothing. Only the layer has
+  traces S: the output units have no past.
   """
 
   def loss(params, carry, batch):
@@ -49,10 +50,11 @@ def make_online_step(
     sums = task.loss(output, batch)
     return sums.nats, (sums, output.state)
 
-  def cells(params, carry, batch):
-    return nnx.merge(structure, params)(batch.inputs, carry).state[0].c[0]
+  def cells(layer, params, carry, batch):
+    model = nnx.merge(structure, params | {"stack": layer})
+    return model(batch.inputs, carry).state[0].c[0]
 
-  def learn(carry, step, number):
+  def learn(carry, step, number, rate):
     params, opt_state, state, traces = carry
     batch = jax.tree.map(lambda a: a[None, None], step)
     (before,) = state
@@ -63,13 +65,15 @@ def make_online_step(
     (direct, dc), (sums, after) = jax.grad(of, (0, 1), has_aux=True)(
       params, before.c
     )
-    gradient = jax.tree.map(
-      lambda g, s: g + jnp.tensordot(dc[0], s, 1), direct, traces
+    layer = jax.tree.map(
+      lambda g, s: g + jnp.tensordot(dc[0], s, 1), direct["stack"], traces
     )
+    gradient = direct | {"stack": layer}
     updates, new_opt_state = optimizer.update(gradient, opt_state, params)
+    updates = jax.tree.map(lambda u: u * rate, updates)
     updates = hold_recurrent(updates, number, recurrent_from)
     new_params = optax.apply_updates(params, updates)
-    now = jax.jacrev(cells)(params, state, batch)
+    now = jax.jacrev(cells)(params["stack"], params, state, batch)
     new_traces = jax.tree.map(jnp.add, traces, now)
     learns = step.weights > 0
 
@@ -90,17 +94,17 @@ def make_online_step(
     initial = model.initial_state(1)
     count = initial[0].c.shape[-1]
     traces = jax.tree.map(
-      lambda p: jnp.zeros((count, *p.shape), p.dtype), state.params
+      lambda p: jnp.zeros((count, *p.shape), p.dtype), state.params["stack"]
     )
     (params, opt_state, _, _), (sums, norms) = lax.scan(
-      lambda carry, step: learn(carry, step, state.step),
+      lambda carry, step: learn(carry, step, state.step, state.rate),
       (state.params, state.opt_state, initial, traces),
       steps,
     )
+    rate = jnp.asarray(schedule(state.step)) * state.rate
     state = state.replace(
       step=state.step + 1, params=params, opt_state=opt_state
     )
-    rate = jnp.asarray(schedule(state.step)) * state.rate
     return state, StepMetrics(_sum_steps(sums), norms.max(), rate)
 
   return update

@@ -34,8 +34,8 @@ def make_call(
 ) -> Callable:
   """So many updates in a loop: (state, data) -> (state, metrics).
 
-  A state that is done stays as it is. The metrics are summed over the updates;
-  norm and rate are those of the last.
+  A state that is done stays as it is, and its metrics are 0. They are summed
+  over the updates; norm and rate are those of the last.
 
   survive: a loss that is not finite ends the trial, before the update, instead
     of spoiling its parameters.
@@ -61,9 +61,7 @@ def make_call(
     if memory is not None:
       met = jnp.where(ended, state.stop.met, memory.met)
       memory = memory._replace(met=met)
-    metrics = metrics._replace(
-      sums=jax.tree.map(lambda a: jnp.where(ended, 0, a), metrics.sums)
-    )
+    metrics = jax.tree.map(lambda a: jnp.where(ended, 0, a), metrics)
     return new.replace(stop=memory, done=new.done | failed), metrics
 
   def call(state: TrainState, data) -> tuple[TrainState, StepMetrics]:

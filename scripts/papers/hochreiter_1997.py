@@ -266,6 +266,11 @@ READINGS = (
   "Experiment 1: each row is three data sets with ten trials each. A data set"
   " is 256 training strings, drawn independently, and 256 test strings that are"
   " not among them.",
+  "Experiments 1, 2a and 2b have a target at every step. Their cell input is in"
+  " [-1, 1] and the output squashing in [-2, 2], as in the caption of the"
+  " technical report, not as in the text, with whose ranges cells saturated."
+  " In experiment 1 weights change at every step, elsewhere after a sequence;"
+  " in 2a and 2b the cell joins after 3,000 sequences.",
   "Experiment 2c: after the lag come 9 further distractors on average, where"
   " the length that the paper prints needs 10.",
   "Experiments 4 and 5: a first pair that gets marked keeps its marker -1 and"

@@ -1,0 +1,135 @@
+"""What the fields of a config say together."""
+
+from typing import Any
+
+from lstm_jax.cells.lstm_1997 import LSTM1997
+from lstm_jax.errors import ConfigError
+from lstm_jax.layers.dropout import Dropout
+from lstm_jax.training.optimizers import Schedule
+
+
+def check_together(config: Any):
+  """Checks a config whose fields are right each by itself.
+
+  Raises:
+    ConfigError: names the field, its value, and what it may be.
+  """
+  config.task.check()
+  config.model.check(config.task)
+  _check_unused(config)
+  _check_training(config)
+  _check_stop(config)
+  _check_trials(config)
+
+
+def _check_unused(config):
+  """No option that does nothing."""
+  task, output = config.task, getattr(config.model, "output", "linear")
+  if task.text:
+    return
+  if output != "linear" and task.loss != "squared_error":
+    raise ConfigError(
+      f'model.output: with task.loss "{task.loss}" the outputs must be "linear"'
+    )
+  unused = set(task.UNUSED)
+  if task.loss != "squared_error":
+    unused.add("tolerance")
+  usual = type(task)()
+  for name in sorted(unused):
+    if getattr(task, name) != getattr(usual, name):
+      raise ConfigError(
+        f'task.{name}: the task "{task.name}" with the loss "{task.loss}" does'
+        " not use it"
+      )
+
+
+def _check_training(config):
+  train, run = config.train, config.run
+  for name in ("steps", "validate_every"):
+    _check_multiple(f"train.{name}", getattr(train, name), train.steps_per_call)
+  for name in ("log_every", "save_every"):
+    _check_multiple(f"run.{name}", getattr(run, name), train.steps_per_call)
+  warmup = config.optimizer.warmup_steps
+  if warmup >= train.steps:
+    raise ConfigError(
+      f"optimizer.warmup_steps: {warmup} leaves none of the {train.steps}"
+      " train.steps"
+    )
+  if run.devices and train.batch_size % run.devices and train.trials == 1:
+    raise ConfigError(
+      f"run.devices: train.batch_size {train.batch_size} cannot be split over"
+      f" {run.devices}"
+    )
+  if train.update_every == "step":
+    _check_online(config)
+
+
+def _check_stop(config):
+  train = config.train
+  if train.stop.name == "recent" and train.batch_size != 1:
+    raise ConfigError(
+      'train.stop.name: "recent" judges single sequences; set'
+      " --config.train.batch_size=1"
+    )
+  if train.stop.name != "never" and config.task.text:
+    raise ConfigError(
+      f'train.stop.name: "{config.task.name}" has no sequences to judge; set it'
+      ' to "never"'
+    )
+  total = getattr(config.task, "evaluation_sequences", 0)
+  if train.stop.name == "set" and train.stop.sequences > total:
+    raise ConfigError(
+      f"train.stop.sequences: {train.stop.sequences} is more than the"
+      f" task.evaluation_sequences, {total}"
+    )
+  if not train.stop.mean_error:
+    raise ConfigError("train.stop.mean_error: give at least one bound")
+
+
+def _check_trials(config):
+  train = config.train
+  if train.trial_learning_rates and train.trials == 1:
+    raise ConfigError(
+      "train.trial_learning_rates: there is one trial; set train.trials"
+    )
+  if 0 in train.trial_learning_rates:
+    raise ConfigError("train.trial_learning_rates: must be above 0")
+  if train.trials > 1 and not config.optimizer.learning_rate:
+    raise ConfigError("optimizer.learning_rate: must be above 0 with trials")
+  if train.trials > 1 and train.init_from:
+    raise ConfigError("train.init_from: there are several trials; give none")
+  schedule = config.optimizer.schedule
+  if train.trials > 1 and schedule is Schedule.PLATEAU:
+    raise ConfigError(
+      'optimizer.schedule: "plateau" follows one validation loss, and there are'
+      " several trials"
+    )
+
+
+def _check_online(config):
+  """Raises ConfigError where a config cannot learn at every step."""
+  model, train, optimizer = config.model, config.train, config.optimizer
+  constant = optimizer.schedule is Schedule.CONSTANT
+  problem = None
+  cells = model.cells()
+  if len(cells) != 1 or not isinstance(cells[0], LSTM1997):
+    problem = "is for one layer of lstm_1997"
+  elif not cells[0].truncated:
+    problem = "needs model.options.truncated"
+  elif train.batch_size != 1:
+    problem = "needs --config.train.batch_size=1"
+  elif config.task.text:
+    problem = "needs a task of sequences"
+  elif model.dropout != Dropout():
+    problem = "has no dropout"
+  elif optimizer.warmup_steps or not constant:
+    problem = "needs a constant learning rate"
+  if problem:
+    raise ConfigError(f'train.update_every: "step" {problem}')
+
+
+def _check_multiple(where, value, call):
+  if value % call:
+    raise ConfigError(
+      f"{where}: {value} is no multiple of train.steps_per_call {call}"
+    )

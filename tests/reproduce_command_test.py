@@ -1,0 +1,148 @@
+"""scripts.reproduce as a command: one real, tiny run, stops and failures."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import types
+
+import pytest
+from conftest import REPOSITORY
+
+from lstm_jax.errors import ConfigError
+from scripts import reproduce, reproduce_records
+from scripts.papers import hochreiter_1997 as paper_1997
+from scripts.papers.base import Row, load_paper
+
+
+@pytest.fixture
+def fake(tmp_path, trials_run):
+  """A paper whose only run is finished, but not recorded."""
+  config = tmp_path / "fake.py"
+  config.write_text(
+    "from configs import hochreiter_1997\n"
+    "def get_config(variant):\n"
+    "  config = hochreiter_1997.get_config(variant)\n"
+    "  config.task.evaluation_sequences = 40\n"
+    "  config.train.steps = config.train.validate_every = 100\n"
+    "  return config\n"
+  )
+  shutil.copytree(trials_run, tmp_path / "runs/fake/tiny")
+  rows = (Row("first", "a tiny run", ("tiny",), {"sequences_0": 100}),)
+  return types.SimpleNamespace(
+    TITLE="Fake", CITATION="C.", INTRODUCTION="I.", CONFIG=str(config),
+    ROWS=rows, judge=paper_1997.judge, plot=paper_1997.plot,
+    columns=paper_1997.columns,
+  )  # fmt: skip
+
+
+def test_a_finished_run_is_recorded_once(tmp_path, fake, capfd):
+  folders = tmp_path / "runs", tmp_path / "results"
+  for _ in range(2):
+    assert reproduce.reproduce("fake", fake, fake.ROWS, *folders) == 0
+  printed = capfd.readouterr().out
+  assert printed.count("scoring the test split") == 1
+  assert "recorded already" in printed and "going on from step 100" in printed
+  found = reproduce_records.read_results(tmp_path / "results")
+  assert [record["trial"] for record in found] == [0, 1, 2]
+  for record in found:
+    assert record["seed"] == record["trial"] and record["updates"] == 100
+    assert record["met_0"] is None and not record["succeeded"]
+    assert record["config"] == f"{fake.CONFIG}:tiny"
+    assert record["test/sequences"] == 40
+    assert record["test/wrong"] == round(40 * record["test/wrong_sequences"])
+    assert record["command"].startswith("python -m experiments.train --config=")
+    assert 0 < record["seconds"] < 120 and "cores" in record["hardware"]
+    assert not any(isinstance(v, dict | list) for v in record.values())
+  text = (tmp_path / "results/fake.md").read_text()
+  assert "no: 0 of 3 trials succeeded" in text
+  assert (tmp_path / "results/fake.png").is_file()
+
+
+def test_a_failed_run_does_not_stop_the_others(tmp_path, fake, capfd):
+  fake.CONFIG = "nowhere.py"
+  rows = [*fake.ROWS, Row("second", "", ("x",), {"sequences_0": 1})]
+  fake.ROWS = rows
+  folders = tmp_path / "runs", tmp_path / "results"
+  assert reproduce.reproduce("fake", fake, rows, *folders) == 2
+  printed = capfd.readouterr()
+  assert printed.out.count("training failed with exit code 2") == 2
+  assert printed.err.count("error: nowhere.py: no such config file") == 2
+  assert "2 not run" in (tmp_path / "results/fake.md").read_text()
+
+
+def test_again_keeps_the_old_run(tmp_path):
+  path = tmp_path / "6a"
+  for number in (1, 2):
+    path.mkdir()
+    (path / "config.json").write_text("{}")
+    new = reproduce._move_away(path)
+    assert new == tmp_path / f"6a.old-{number}"
+    assert (new / "config.json").is_file() and not path.exists()
+
+
+CHILD = """
+import os, signal, sys, time
+seen = []
+signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+print(os.getpgrp(), flush=True)
+while not seen:
+  time.sleep(0.01)
+time.sleep(0.3)
+print(f"saved after {len(seen)} signal", flush=True)
+sys.exit(130)
+"""
+PARENT = """
+import sys
+from scripts.reproduce import Stopped, _run
+try:
+  _run("child")
+except Stopped as stopped:
+  sys.exit(stopped.args[0])
+"""
+
+
+def test_ctrl_c_reaches_the_training_once(tmp_path):
+  (tmp_path / "child.py").write_text(CHILD)
+  path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+  process = subprocess.Popen(
+    [sys.executable, "-c", PARENT],
+    stdout=subprocess.PIPE,
+    text=True,
+    env=os.environ | {"PYTHONPATH": path},
+    start_new_session=True,
+  )
+  # Two signals at once may arrive as one, so that counting them is not enough.
+  assert int(process.stdout.readline()) != process.pid
+  os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+  printed, _ = process.communicate(timeout=30)
+  assert printed == "saved after 1 signal\n"
+  assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+  "words, message",
+  [
+    ([], "--paper is missing"),
+    (["--paper=hochreiter_1979"], 'did you mean "hochreiter_1997"'),
+    (["--paper=base"], 'no "base"'),
+    (["--paper=hochreiter_1997", "--row=6c"], '--row: no "6c"; did you mean'),
+  ],
+)
+def test_wrong_commands(words, message):
+  with pytest.raises(ConfigError) as error:
+    reproduce.main(["reproduce", *words])
+  assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_list_and_page(tmp_path, capsys):
+  words = ["reproduce", "--paper=hochreiter_1997", f"--results={tmp_path}"]
+  reproduce.main([*words, "--list", "--row=6a,1-4x1-0.1,controls"])
+  lines = capsys.readouterr().out.splitlines()
+  assert len(lines) == 33 and "0 of 3 runs recorded" in lines[1]
+  assert not (tmp_path / "hochreiter_1997.md").exists()
+  reproduce.main([*words, "--page"])
+  path = pathlib.Path(capsys.readouterr().out.strip())
+  assert path.read_text().startswith(f"# {load_paper(path.stem).TITLE}\n")
