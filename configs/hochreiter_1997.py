@@ -17,8 +17,8 @@ summed over outputs and time steps; weights change after each sequence, in
 experiment 1 at every step, as there is a target at each; the output unit is
 linear in experiments 4 and 5 and logistic elsewhere; "average training error"
 is the mean squared error of the sequences that the rule looks at; rules that
-look at a set are tried every `steps_per_call` sequences; initial biases which the
-paper calls random are drawn as the weights are.
+look at a set are tried every `steps_per_call` sequences; initial biases which
+the paper calls random are drawn as the weights are.
 
 In experiments 1, 2a and 2b, with a target at every step, the cell input is in
 [-1, 1] and the output squashing in [-2, 2], as the caption in the technical
