@@ -106,6 +106,7 @@ def test_report_of_the_other_parts(tmp_path):
   assert row(text, "torch", "tuned")[2:] == ["200.0", "3,500", "2.00"]
 
 
+@pytest.mark.slow
 def test_real_workers_measure_a_tiny_shape(tmp_path):
   """Real processes; one of them has an interpreter that is not there."""
   peers = ["ours", "linen", "torch"]

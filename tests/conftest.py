@@ -43,6 +43,14 @@ def variants(file: pathlib.Path) -> list[str]:
   return ["", ":tiny", ":large"]
 
 
+def slow_but(values, quick):
+  """Parameters of a test, those that are not `quick` marked slow."""
+  return [
+    value if value in quick else pytest.param(value, marks=pytest.mark.slow)
+    for value in values
+  ]
+
+
 def run_main(module, capsys, *words) -> str:
   """What a command prints, called in this process."""
   assert not module.main([module.__name__, *words])

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import slow_but
 from flax import nnx
 
 from lstm_jax import LSTM, LSTMState, Noise, unroll
@@ -106,7 +107,7 @@ def test_every_rate_acts_in_training_alone(name):
 
 
 @pytest.mark.parametrize("name", [r for r in RATES if r != "embedding"])
-@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("bidirectional", slow_but([False, True], [True]))
 def test_a_row_has_its_noise_wherever_it_is_computed(name, bidirectional):
   """What splitting a batch over devices rests on."""
   x = jax.random.normal(KEY, (B, 7, D))
@@ -136,7 +137,10 @@ def test_what_a_cell_has_no_place_for():
   assert recurrent_dropout.misplaced(rates, GRU(H)) == "zoneout_c"
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+  "name",
+  slow_but(CELLS, ["lstm", "layer_norm", "gru", "lstm_1997", "matrix_lstm"]),
+)
 def test_every_cell_takes_every_noise(name):
   config = LanguageModelConfig(cell=name, hidden_sizes=(H,))
   config.options = CellOptions(projection_size=7)

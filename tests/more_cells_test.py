@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cells_test import B, D, T, problem
+from conftest import slow_but
 from recurrence_test import assert_close
 
 from lstm_jax import Options, unroll
@@ -55,7 +56,7 @@ def test_a_masked_row_is_the_shorter_sequence(x64, cell):
 
 
 @each_new_cell
-@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("name", slow_but(FLAGS, ["both"]))
 def test_fused_gradients_equal_autodiff(x64, cell, name):
   arguments = problem(cell)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cells_test import B, T, problem, unscaled
+from conftest import slow_but
 from more_cells_test import FLAGS
 from recurrence_test import assert_close
 
@@ -35,7 +36,7 @@ def gradients_of(cell, run):
   return value_and_gradients
 
 
-@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("name", slow_but(FLAGS, ["both"]))
 @pytest.mark.parametrize("cell", [MinLSTM(5), MatrixLSTM(6, heads=2)], ids=str)
 def test_parallel_equals_the_loop(x64, cell, name):
   flags, arguments = FLAGS[name], problem(cell)

@@ -61,6 +61,7 @@ def test_a_finished_run_is_recorded_once(tmp_path, fake, capfd):
   assert (tmp_path / "results/fake.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_failed_run_does_not_stop_the_others(tmp_path, fake, capfd):
   fake.CONFIG = "nowhere.py"
   rows = [*fake.ROWS, Row("second", "", ("x",), {"sequences_0": 1})]

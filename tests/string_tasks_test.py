@@ -159,11 +159,13 @@ def test_answers(name):
   assert lengths == set(range(1, longest + 1, 2 if odd else 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers_to_the_shortest_string(name):
   check_answers(name, TASKS[name](length=1), 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   "name",
   [n for n in ANSWERS if n.startswith(("binary", "compute", "stack", "solve"))],

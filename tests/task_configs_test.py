@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from conftest import CONFIGS
+from conftest import CONFIGS, slow_but
 from scipy.io import savemat
 
 from configs.chomsky import NAMES
@@ -38,7 +38,10 @@ def test_every_task_has_a_config():
   assert named == set(TASKS)
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+  "name",
+  slow_but(TINY, [n for n in TINY if "chomsky" not in n or "parity" in n]),
+)
 def test_a_call_keeps_the_shapes_of_the_state(name, tmp_path):
   """The program of a call is traced, not compiled: that takes long."""
   config = load(name, tmp_path)
