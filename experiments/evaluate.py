@@ -1,4 +1,4 @@
-"""The loss of a trained model on a split, or on every character of a text.
+"""The loss of a trained model on a split, or on every token of a text.
 
   python -m experiments.evaluate --workdir=runs/char_lm --split=valid
   python -m experiments.evaluate --workdir=runs/6a --split=test --trial=all
@@ -6,8 +6,8 @@
 
 By default the state runs through the whole split in one stream. --trial=all
 prints a line for each trial; --json prints JSON objects, one a line. --score
-prints a line for each character, nats and the character as JSON, as if the text
-followed a line end.
+prints a line for each character or word, its nats and itself as JSON, as if the
+text followed a line end.
 """
 
 import json
@@ -30,7 +30,6 @@ from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.metrics import Sums
 from lstm_jax.run_directory import read_record
 from lstm_jax.sampling import score
-from lstm_jax.tasks.char_lm import CharLM
 from lstm_jax.trained_run import Run, load_checkpoint, load_trials
 from lstm_jax.training.evaluation import make_evaluation
 
@@ -99,7 +98,7 @@ def _show_percent(done: int, all: int):
 
 
 def score_text(run: Run, text: str) -> np.ndarray:
-  """Nats of every character [t], the text taken to follow a line end."""
+  """Nats of every token [t], the text taken to follow a line end."""
   return score(run.model, run.vocabulary.encode("\n" + text))
 
 
@@ -178,12 +177,13 @@ def _print_score(values, trial: int):
     raise ConfigError("--score: the run was not trained on text")
   text = read_text(values.score)
   nats = score_text(run, text)
-  for value, character in zip(nats, text, strict=True):
-    print(f"{value:.4f}\t{json.dumps(character, ensure_ascii=False)}")
+  tokens, token = run.vocabulary.split(text), run.config.task.token
+  for value, word in zip(nats, tokens, strict=True):
+    print(f"{value:.4f}\t{json.dumps(word, ensure_ascii=False)}")
   sums = Sums(float(nats.sum()), len(nats))
-  scores = {"characters": len(nats), **CharLM.scores(sums)}
+  scores = {f"{token}s": len(nats), **run.config.task.scores(sums)}
   if unknown := run.vocabulary.unknown(text):
-    scores["unknown_characters"] = sum(map(text.count, unknown))
+    scores[f"unknown_{token}s"] = sum(map(tokens.count, unknown))
   print("\n".join(_lines(scores)))
 
 

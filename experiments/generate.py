@@ -15,6 +15,7 @@ from experiments.command_line import (
   run_command,
 )
 from lstm_jax import runtime
+from lstm_jax.data.vocabulary import WordVocabulary
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import Run, load_run
@@ -24,12 +25,12 @@ def encode_prompt(run: Run, prompt: str):
   """The symbols of a prompt, a line end for an empty one.
 
   Raises:
-    DataError: the vocabulary lacks some of its characters.
+    DataError: the vocabulary lacks some of its characters or words.
   """
   if unknown := run.vocabulary.unknown(prompt or "\n"):
     raise DataError(
       "--prompt: the model's vocabulary lacks "
-      + ", ".join(ascii(character) for character in unknown[:10])
+      + ", ".join(ascii(token) for token in unknown[:10])
       + (" and others" if len(unknown) > 10 else "")
     )
   return run.vocabulary.encode(prompt or "\n")
@@ -45,7 +46,7 @@ def main(argv: list[str]):
   flags.DEFINE_integer(
     "length",
     400,
-    "characters to make",
+    "characters or words to make",
     lower_bound=0,
     upper_bound=10**9,
     flag_values=values,
@@ -53,7 +54,7 @@ def main(argv: list[str]):
   flags.DEFINE_float(
     "temperature",
     1.0,
-    "what logits are divided by; 0 takes the likeliest character",
+    "what logits are divided by; 0 takes the likeliest symbol",
     lower_bound=0.0,
     upper_bound=1000.0,
     flag_values=values,
@@ -84,7 +85,10 @@ def main(argv: list[str]):
   if run.vocabulary is None:
     raise RunError(f"{values.workdir}: the run was not trained on text")
   prompt = encode_prompt(run, values.prompt)
-  print(values.prompt, end="", flush=True)
+  # of words, what follows is another word
+  words = isinstance(run.vocabulary, WordVocabulary)
+  space = " " if words and values.prompt[-1:].strip() else ""
+  print(values.prompt, end=space, flush=True)
   blocks = generate(
     run.model,
     prompt,
@@ -92,6 +96,7 @@ def main(argv: list[str]):
     temperature=values.temperature,
     top_k=values.top_k,
     seed=values.seed,
+    forbidden=(run.vocabulary.unknown_symbol,),
   )
   for block in blocks:
     print(run.vocabulary.decode(block), end="", flush=True)

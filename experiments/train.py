@@ -188,19 +188,24 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
       nnx.merge(experiment.structure, params),
       task.vocabulary.encode("\n"),
       config.run.sample_length,
+      forbidden=(task.vocabulary.unknown_symbol,),
     )
-    blocks = itertools.takewhile(lambda _: stop.number is None, blocks)
-    text = "".join(task.vocabulary.decode(block) for block in blocks)
-    report.note(f"a sample of {len(text)} {task.token}s:\n{text}")
+    blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
+    text = "".join(map(task.vocabulary.decode, blocks))
+    count = sum(map(len, blocks))
+    report.note(f"a sample of {count} {task.token}s:\n{text}")
 
 
 def _describe(config, experiment, state, path) -> str:
   layers = ", ".join(map(str, config.model.hidden_sizes))
   device = jax.devices()[0]
   step = run_step(state)
-  record = experiment.task.record
-  count = record.get("unknown_characters", {}).get("train", 0)
-  unknown = f"; the vocabulary lacks {count:,} of its characters" * bool(count)
+  task, record = experiment.task, experiment.task.record
+  unknown = ""
+  if config.train.init_from and config.task.text:
+    count = record[f"unknown_{task.token}s"]["train"]
+    unknown = f"; the vocabulary lacks {count:,} of its {task.token}s"
+    unknown *= bool(count)
   return (
     f"{_short(path)}: {config.model.cell} ({layers}),"
     f" {_count(config, state):,} parameters,"

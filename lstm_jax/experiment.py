@@ -10,7 +10,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from lstm_jax.config import Config
-from lstm_jax.data.vocabulary import CharVocabulary
+from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.tasks.base import Task
@@ -34,7 +34,7 @@ class Experiment(NamedTuple):
 
 def build(
   config: Config,
-  vocabulary: CharVocabulary | None = None,
+  vocabulary: Vocabulary | None = None,
   devices: int = 1,
 ) -> tuple[Experiment, TrainState]:
   """Loads the data and makes the model and its initial train state.

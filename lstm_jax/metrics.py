@@ -29,8 +29,8 @@ def nats_per_token(sums: Sums) -> float:
   return float(sums.nats) / float(sums.weight)
 
 
-def bits_per_char(sums: Sums) -> float:
-  """Bits per character: nats / ln 2."""
+def bits_per_token(sums: Sums) -> float:
+  """nats / ln 2."""
   return nats_per_token(sums) / math.log(2)
 
 

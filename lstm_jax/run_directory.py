@@ -24,7 +24,7 @@ from typing import Any
 import jax
 
 from lstm_jax.config import Config, differences, from_json, to_json, validate
-from lstm_jax.data.vocabulary import CharVocabulary
+from lstm_jax.data.vocabulary import Vocabulary, restore
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.files import write_atomically
 
@@ -167,14 +167,14 @@ def read_config(workdir: str | pathlib.Path) -> Config:
     raise _unreadable(workdir, "config.json", error) from None
 
 
-def read_vocabulary(workdir: str | pathlib.Path) -> CharVocabulary:
+def read_vocabulary(workdir: str | pathlib.Path) -> Vocabulary:
   """The vocabulary of a run directory.
 
   Raises:
     RunError: it is missing or damaged.
   """
   try:
-    return CharVocabulary(json.loads(_read(workdir, "vocabulary.json")))
+    return restore(json.loads(_read(workdir, "vocabulary.json")))
   except (OSError, ValueError, AttributeError) as error:
     raise _unreadable(workdir, "vocabulary.json", error) from None
 
@@ -225,7 +225,7 @@ def check_data(path: pathlib.Path, data: dict[str, Any]):
 
 
 def write_config(
-  path: pathlib.Path, config: Config, vocabulary: CharVocabulary | None
+  path: pathlib.Path, config: Config, vocabulary: Vocabulary | None
 ):
   """Writes config.json and, of text, vocabulary.json: from now on it is a run
   directory.
@@ -237,7 +237,7 @@ def write_config(
     write_atomically(path / "config.json", to_json(config) + "\n")
     if vocabulary is not None:
       write_atomically(
-        path / "vocabulary.json", json.dumps(vocabulary.characters) + "\n"
+        path / "vocabulary.json", json.dumps(vocabulary.symbols) + "\n"
       )
 
 

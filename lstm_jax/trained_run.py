@@ -11,7 +11,7 @@ from flax import nnx
 
 from lstm_jax.array_types import Params
 from lstm_jax.config import Config
-from lstm_jax.data.vocabulary import CharVocabulary
+from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import RunError
 from lstm_jax.run_directory import read_config, read_vocabulary
 from lstm_jax.tasks.base import Sizes
@@ -24,7 +24,7 @@ class Run(NamedTuple):
   model: nnx.Module  # holds `params`, ready to be called
   params: Params
   config: Config
-  vocabulary: CharVocabulary | None  # None where the task is not text
+  vocabulary: Vocabulary | None  # None where the task is not text
 
 
 def load_run(

@@ -12,7 +12,7 @@ from experiments.meter import Meter
 from experiments.progress import ProgressReport
 from lstm_jax.errors import RunError
 from lstm_jax.metrics import Sums
-from lstm_jax.tasks.char_lm import CharLM
+from lstm_jax.tasks.text_lm import CharLMConfig
 from lstm_jax.training.train_state import StepMetrics
 
 SETTINGS = {
@@ -104,11 +104,11 @@ def meter_of(recorder, log_every=2):
     train=SimpleNamespace(steps=10, steps_per_call=1),
   )
   task = SimpleNamespace(
-    headline=CharLM.headline,
-    token=CharLM.token,
+    headline=CharLMConfig.headline,
+    token=CharLMConfig.token,
     steps_per_epoch=4,
     tokens_per_step=100,
-    scores=CharLM.scores,
+    scores=CharLMConfig.scores,
   )
   return Meter(config, task, recorder, recorder, recorder)
 

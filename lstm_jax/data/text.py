@@ -1,14 +1,17 @@
-"""Text corpora: the standard library, a UTF-8 file, or a folder of splits."""
+"""Text corpora: the standard library, a UTF-8 file, a folder or a zip file."""
 
 import hashlib
 import pathlib
 import platform
+import zipfile
+import zlib
 from typing import NamedTuple
 
 from lstm_jax.data import stdlib
 from lstm_jax.errors import DataError
 
 SPLITS = ("train", "valid", "test")
+_LARGEST = 2**30  # bytes of a zip file's texts
 
 
 class Corpus(NamedTuple):
@@ -22,7 +25,8 @@ def read_corpus(corpus: str) -> Corpus:
 
   Args:
     corpus: "stdlib"; or a UTF-8 text file, cut into 90 % train, 5 % valid and
-      5 % test in this order; or a folder with train.txt, valid.txt, test.txt.
+      5 % test in this order; or a folder or zip file with train.txt, valid.txt
+      and test.txt, or files whose names end so, as ptb.train.txt.
 
   Raises:
     DataError: a file is missing, empty, unreadable or not UTF-8.
@@ -32,8 +36,11 @@ def read_corpus(corpus: str) -> Corpus:
     source = f"standard library of Python {platform.python_version()}"
   elif _is_folder(corpus):
     path = pathlib.Path(corpus).expanduser()
-    texts = {split: read_text(path / f"{split}.txt") for split in SPLITS}
+    names = _split_names(corpus, [file.name for file in path.iterdir()])
+    texts = {split: read_text(path / names[split]) for split in SPLITS}
     source = str(path)
+  elif corpus.endswith(".zip"):
+    texts, source = _read_zip(corpus), corpus
   else:
     text = read_text(corpus)
     train, valid = len(text) * 90 // 100, len(text) * 95 // 100
@@ -58,6 +65,60 @@ def _is_folder(path: str) -> bool:
     return False  # `read_text` says why
 
 
+def _split_names(source, names) -> dict[str, str]:
+  """The file of each split.
+
+  Raises:
+    DataError: there is none, or several could be it.
+  """
+  found = {}
+  for split in SPLITS:
+    ends = [name for name in names if name.endswith(f"{split}.txt")]
+    exact = [name for name in ends if name == f"{split}.txt"]
+    if len(exact or ends) != 1:
+      what = f"no file ends in {split}.txt"
+      if ends:
+        what = f"{', '.join(sorted(ends))} all end in {split}.txt"
+      raise DataError(
+        f"{source}: {what}; it must hold train.txt, valid.txt and test.txt"
+      )
+    found[split] = (exact or ends)[0]
+  return found
+
+
+def _read_zip(corpus: str) -> dict[str, str]:
+  """The three texts of a zip file; nothing is unpacked on disk."""
+  try:
+    with zipfile.ZipFile(pathlib.Path(corpus).expanduser()) as archive:
+      names = _split_names(corpus, archive.namelist())
+      size = sum(archive.getinfo(name).file_size for name in names.values())
+      if size > _LARGEST:
+        raise DataError(f"{corpus}: {size:,} bytes unpacked; unpack it first")
+      return {
+        split: _decode(f"{corpus}/{name}", archive.read(name))
+        for split, name in names.items()
+      }
+  except FileNotFoundError:
+    raise _missing(corpus) from None
+  except (
+    OSError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+  ) as error:
+    reason = getattr(error, "strerror", None) or error
+    raise DataError(f"{corpus}: cannot be read: {reason}") from None
+
+
+def _missing(path) -> DataError:
+  return DataError(
+    f"{path}: no such file; give a UTF-8 text file, or a folder or zip file"
+    " with train.txt, valid.txt and test.txt"
+  )
+
+
 def read_text(path: str | pathlib.Path) -> str:
   """A UTF-8 file as it is: line ends are not changed.
 
@@ -67,13 +128,14 @@ def read_text(path: str | pathlib.Path) -> str:
   try:
     data = pathlib.Path(path).expanduser().read_bytes()
   except FileNotFoundError:
-    raise DataError(
-      f"{path}: no such file; give a UTF-8 text file or a folder with"
-      " train.txt, valid.txt and test.txt"
-    ) from None
+    raise _missing(path) from None
   except (OSError, ValueError, RuntimeError) as error:
     reason = getattr(error, "strerror", None) or error
     raise DataError(f"{path}: cannot be read: {reason}") from None
+  return _decode(path, data)
+
+
+def _decode(path, data: bytes) -> str:
   if not data:
     raise DataError(f"{path}: the file is empty")
   try:

@@ -174,16 +174,29 @@ class RecurrentConfig:
 
 @dataclasses.dataclass(slots=True)
 class LanguageModelConfig(RecurrentConfig):
-  RANGES: ClassVar = RecurrentConfig.RANGES | {"embedding_size": (1, 10**6)}
+  RANGES: ClassVar = RecurrentConfig.RANGES | {
+    "embedding_size": (1, 10**6),
+    "init_scale": (0, 100),
+  }
 
   name: str = "language_model"
   embedding_size: int = 64
   # share the embedding with the softmax
   tied: bool = False
+  # every parameter starts as U(-init_scale, init_scale); 0 leaves each layer
+  # its own way
+  init_scale: float = 0.0
 
   def check(self, task: TaskConfig):
     RecurrentConfig.check(self, task)
     last = self.cells()[-1].output_size
+    if (
+      self.init_scale and self.options.forget_bias != CellOptions().forget_bias
+    ):
+      raise ConfigError(
+        "model.options.forget_bias: model.init_scale draws every bias; set it"
+        " to 0 to choose this one"
+      )
     if self.tied and self.embedding_size != last:
       raise ConfigError(
         f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
@@ -202,6 +215,7 @@ class LanguageModelConfig(RecurrentConfig):
       vocabulary_size=sizes.outputs,
       embedding_size=self.embedding_size,
       tied=self.tied,
+      init_scale=self.init_scale,
       **self._shared(),
       rngs=rngs,
     )

@@ -46,6 +46,8 @@ class LanguageModel(nnx.Module):
   embedding_size: width of the input embedding; with `tied` it must equal the
     hidden size of the last layer.
   tied: the softmax weights are the embedding, transposed.
+  init_scale: every parameter starts as U(±init_scale), as in Zaremba
+    et al. 2014; 0 leaves each layer its own way.
   residual: add each layer's input to its output, where they are of one width.
   dtype: the type that products are computed in; parameters, sums and states
     are float32.
@@ -59,6 +61,7 @@ class LanguageModel(nnx.Module):
     vocabulary_size: int,
     embedding_size: int,
     tied: bool = False,
+    init_scale: float = 0.0,
     residual: bool = False,
     rates: Dropout = Dropout(),
     dtype: str = "float32",
@@ -90,6 +93,17 @@ class LanguageModel(nnx.Module):
         initializers.lecun_uniform(rngs.params(), (h, v))
       )
     self.softmax_b = nnx.Param(jnp.zeros(v))
+    if init_scale:
+      self._draw_all(rngs.params(), init_scale)
+
+  def _draw_all(self, key, scale):
+    params = nnx.state(self, nnx.Param)
+    leaves, structure = jax.tree.flatten(params)
+    leaves = [
+      initializers.uniform(jax.random.fold_in(key, number), leaf.shape, scale)
+      for number, leaf in enumerate(leaves)
+    ]
+    nnx.update(self, jax.tree.unflatten(structure, leaves))
 
   def initial_state(self, batch: int) -> tuple[State, ...]:
     return self.stack.initial_state(batch)

@@ -2,7 +2,6 @@
 
 from lstm_jax.tasks.adding import AddingConfig
 from lstm_jax.tasks.associative_recall import AssociativeRecallConfig
-from lstm_jax.tasks.char_lm import CharLMConfig
 from lstm_jax.tasks.chomsky_binary import (
   BinaryAdditionConfig,
   BinaryMultiplicationConfig,
@@ -37,10 +36,12 @@ from lstm_jax.tasks.multiplication import MultiplicationConfig
 from lstm_jax.tasks.piano_rolls import PianoRollsConfig
 from lstm_jax.tasks.selective_copying import SelectiveCopyingConfig
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
+from lstm_jax.tasks.text_lm import CharLMConfig, WordLMConfig
 from lstm_jax.tasks.two_sequence import TwoSequenceConfig
 
 TASKS = {
   "char_lm": CharLMConfig,
+  "word_lm": WordLMConfig,
   # Hochreiter & Schmidhuber 1997 and after
   "adding": AddingConfig,
   "multiplication": MultiplicationConfig,
