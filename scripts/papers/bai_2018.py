@@ -91,8 +91,8 @@ READINGS = (
   "Reproduced means: the mean over three trials is at most 0.15 nats above the"
   " paper's number.",
   "The loss is the cross-entropy summed over the 88 keys, for every frame of a"
-  " sequence but the first, as in the authors' code; the mean is over frames of"
-  " all sequences, where that code averages the sequences' means.",
+  " sequence but the first; the mean is over the frames of all sequences, as in"
+  " the authors' code.",
 )
 DIFFERENCES = (
   "One layer of 200 units, Adam with a cosine schedule, dropout on inputs and"

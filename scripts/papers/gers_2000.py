@@ -1,8 +1,9 @@
 """The continual embedded Reber grammar: what forget gates are for."""
 
+import jax
 import numpy as np
+from flax import nnx
 
-from lstm_jax.tasks.base import Batch
 from lstm_jax.trained_run import load_trials
 from scripts.papers.base import Row, mean_and_std, values
 
@@ -24,7 +25,8 @@ CAPTION = (
   " line is a trial; all learned from windows of 200 symbols, which is the grey"
   " line."
 )
-STEPS = (10, 30, 100, 300, 1000, 3000, 10_000)  # of the plot
+PIECE = 100  # symbols read at a time
+STEPS = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 10_000)  # of the plot
 ENOUGH, TOO_MUCH = 0.99, 0.60
 
 STREAMS = {"test": "length=10000,evaluation_sequences=10"}
@@ -50,14 +52,20 @@ def measure(path) -> list[dict[str, float]]:
   task = runs[0].config.task
   task.length, task.evaluation_sequences = STEPS[-1], 8
   window, data, _ = task.load(1).evaluation("valid", 8)
-  batch: Batch = window(data, 0)
+  symbols = jax.jit(window)(data, 0).inputs
+  structure, _ = nnx.split(runs[0].model)
+
+  @jax.jit
+  def go_on(params, symbols, state):
+    return nnx.merge(structure, params)(symbols, state).state
+
   found = []
   for run in runs:
-    state, start, sizes = None, 0, {}
-    for step in STEPS:
-      state = run.model(batch.inputs[:, start:step], state).state
-      sizes[f"cell_state/{step}"] = float(np.abs(state[0].c).mean())
-      start = step
+    state, sizes = run.model.initial_state(8), {}
+    for step in range(PIECE, STEPS[-1] + 1, PIECE):
+      state = go_on(run.params, symbols[:, step - PIECE : step], state)
+      if step in STEPS:
+        sizes[f"cell_state/{step}"] = float(np.abs(state[0].c).mean())
     found.append(sizes)
   return found
 
