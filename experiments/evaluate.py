@@ -2,16 +2,20 @@
 
   python -m experiments.evaluate --workdir=runs/char_lm --split=valid
   python -m experiments.evaluate --workdir=runs/6a --split=test --trial=all
+  python -m experiments.evaluate --workdir=runs/parity --task=length=500
   python -m experiments.evaluate --workdir=runs/char_lm --score=TEXT_FILE
 
 By default the state runs through the whole split in one stream. --trial=all
-prints a line for each trial; --json prints JSON objects, one a line. --score
-prints a line for each character or word, its nats and itself as JSON, as if the
-text followed a line end.
+prints a line for each trial; --json prints JSON objects, one a line. --task
+changes fields of the task, such as the length of its sequences, to see whether
+the model generalises. --score prints a line for each character or word, its
+nats and itself as JSON, as if the text followed a line end.
 """
 
+import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from math import isfinite
 
 import numpy as np
@@ -25,13 +29,15 @@ from experiments.command_line import (
   run_command,
 )
 from lstm_jax import runtime
+from lstm_jax.config import Config, type_name, validate
 from lstm_jax.data.text import read_text
-from lstm_jax.errors import ConfigError, RunError
+from lstm_jax.errors import ConfigError, RunError, suggest
 from lstm_jax.metrics import Sums
 from lstm_jax.run_directory import read_record
 from lstm_jax.sampling import score
 from lstm_jax.trained_run import Run, load_checkpoint, load_trials
 from lstm_jax.training.evaluation import make_evaluation
+from lstm_jax.training.stopping import StopConfig
 
 SPLITS = ("valid", "test")
 
@@ -43,6 +49,7 @@ def evaluate_trials(
   *,
   trial: int | None = None,
   streams: int = 0,
+  changes: Sequence[str] = (),
 ) -> list[dict[str, float | int]]:
   """Scores of a run's trials on a split; the model is compiled once.
 
@@ -51,10 +58,13 @@ def evaluate_trials(
     checkpoint: "best" by validation, "latest", or a step.
     trial: the only one to score; all by default.
     streams: pieces of the split read side by side; 0 chooses.
+    changes: fields of the task with other values than at training, each as
+      "length=500".
 
   Returns a record a trial: trial, step, tokens or sequences scored, the scores.
 
   Raises:
+    ConfigError: a change is wrong, or the model does not fit the task then.
     DataError: the text cannot be read.
     RunError: no such run, checkpoint or trial, or other data than at training.
   """
@@ -63,6 +73,7 @@ def evaluate_trials(
   else:
     run, step = load_checkpoint(workdir, checkpoint, trial)
     runs = [run]
+  change_task(runs[0].config, changes)
   task = _load_task(runs[0], workdir)
   structure, _ = nnx.split(runs[0].model)
   streams = streams or task.evaluation_streams
@@ -74,6 +85,39 @@ def evaluate_trials(
     record = {"trial": number, "step": step, f"{task.token}s": int(count)}
     records.append(record | task.scores(sums))
   return records
+
+
+def change_task(config: Config, changes: Sequence[str]):
+  """Sets fields of a trained run's task, given as "length=500".
+
+  Raises:
+    ConfigError: no such field, a wrong value, or one that changes the symbols.
+  """
+  task, sizes = config.task, config.task.sizes()
+  values = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
+  known = [
+    name
+    for name, value in values.items()
+    if name != "name" and not isinstance(value, bool)
+  ]
+  for change in changes:
+    name, _, value = change.partition("=")
+    if name not in known:
+      raise ConfigError(f'--task: no field "{name}"' + suggest(name, known))
+    try:
+      setattr(task, name, type(values[name])(value))
+    except ValueError:
+      raise ConfigError(
+        f"--task: {name} must be {type_name(values[name])}, got {value!r}"
+      ) from None
+  if changes:
+    config.train.stop = StopConfig()  # of training, which is over
+    validate(config)
+  if task.sizes() != sizes:
+    raise ConfigError(
+      f"--task={','.join(changes)}: the model was made for {sizes}, which would"
+      f" become {task.sizes()}"
+    )
 
 
 def _load_task(run: Run, workdir: str):
@@ -122,6 +166,12 @@ def main(argv: list[str]):
   flags.DEFINE_string(
     "trial", "0", "which, of a run of several; or all", flag_values=values
   )
+  flags.DEFINE_list(
+    "task",
+    [],
+    "fields of the task to change, as shortest=41,length=500",
+    flag_values=values,
+  )
   flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
   flags.DEFINE_string(
     "score", None, "a UTF-8 text to score instead", flag_values=values
@@ -131,7 +181,7 @@ def main(argv: list[str]):
   )
   parse_flags(values, argv, __doc__, required=("workdir",))
   if values.score is not None:
-    for name in ("split", "streams", "json"):
+    for name in ("split", "streams", "json", "task"):
       if values[name].present:
         raise ConfigError(f"--score takes no --{name}")
   trial = _parse_trial(values.trial, values.score is None)
@@ -144,6 +194,7 @@ def main(argv: list[str]):
     values.checkpoint,
     trial=trial,
     streams=values.streams,
+    changes=values.task,
   )
   if values.json:
     for record in records:

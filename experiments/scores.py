@@ -46,8 +46,8 @@ def _named(scores):
   return {f"valid/{name}": value for name, value in scores.items()}
 
 
-def summarise(config, experiment, state, path: pathlib.Path) -> str:
-  """Writes trials.json, a record a trial, and returns it as a table.
+def summarise(config, state, path: pathlib.Path) -> str:
+  """Writes trials.json, a record a trial, and returns what it says in a line.
 
   A record has the trial's seed, learning rate and number of updates; whether
   its loss ceased to be finite, which ended it; and, where there is a stopping
@@ -55,21 +55,24 @@ def summarise(config, experiment, state, path: pathlib.Path) -> str:
   """
   settings = config.train
   rates = settings.trial_learning_rates or (config.optimizer.learning_rate,)
+  steps, done = np.atleast_1d(state.step), np.atleast_1d(state.done)
   records: list[dict[str, Any]] = []
   for number in range(settings.trials):
     record = {
       "trial": number,
       "seed": settings.seed + number,
       "learning_rate": rates[number % len(rates)],
-      "updates": int(state.step[number]),
+      "updates": int(steps[number]),
     }
     if state.stop is not None:
-      met = [int(m) for m in state.stop.met[number]]
+      met = [int(m) for m in state.stop.met.reshape(len(steps), -1)[number]]
       record["met"] = [m if m >= 0 else None for m in met]
     met = record.get("met", [None])
-    record["diverged"] = bool(state.done[number]) and met[-1] is None
+    record["diverged"] = bool(done[number]) and met[-1] is None
     records.append(record)
   write_atomically(path / TRIALS, json.dumps(records, indent=1) + "\n")
+  if settings.trials == 1:
+    return describe_stop(config, state.stop.met)
   diverged = sum(record["diverged"] for record in records)
   notes = f"; {diverged} diverged" * bool(diverged)
   notes += f"; {TRIALS} has a record of each"

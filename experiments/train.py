@@ -28,7 +28,6 @@ from experiments.plot import plot_run
 from experiments.process import start_process
 from experiments.progress import ProgressReport
 from experiments.scores import (
-  describe_stop,
   mean_scores,
   score_trials,
   summarise,
@@ -172,10 +171,8 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   """Digest, picture, best score and a sample, when the last step is done."""
   task = experiment.task
   report.note(f"parameters sha256 {digest(state.params)}")
-  if config.train.trials > 1:
-    report.note(summarise(config, experiment, state, path))
-  elif state.stop is not None:
-    report.note(describe_stop(config, state.stop.met))
+  if config.train.trials > 1 or state.stop is not None:
+    report.note(summarise(config, state, path))
   params, step = checkpointer.load_params("best", state.params)
   nats = checkpointer.validation_losses()[step]
   if task.vocabulary:

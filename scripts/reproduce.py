@@ -2,12 +2,14 @@
 
   python -m scripts.reproduce --paper=hochreiter_1997 --list
   python -m scripts.reproduce --paper=hochreiter_1997 --row=6a,4-100
+  python -m scripts.reproduce --paper=bai_2018 --data=FOLDER
 
 A row is one run of experiments.train or several, in WORKDIR/PAPER/RUN; the same
 command again goes on with a run that was stopped, and leaves alone one that is
 recorded. A finished run is scored on the test split, trial by trial, and its
-records are appended to experiments/results/runs.jsonl. PAPER.md and PAPER.png,
-beside it, are made from that file alone.
+records are appended to experiments/results/runs.jsonl, where the run stands as
+runs/PAPER/RUN and a folder of data as PATH. PAPER.md and PAPER.png, beside it,
+are made from that file alone.
 """
 
 import json
@@ -17,6 +19,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -30,6 +33,7 @@ from experiments.command_line import (
 )
 from lstm_jax import run_directory
 from lstm_jax.errors import ConfigError, RunError, suggest
+from lstm_jax.files import existing_path
 from scripts import reproduce_records as records
 from scripts.papers.base import Row, Run, all_rows, load_paper, runs
 from scripts.reproduce_page import verdict, write_page
@@ -49,6 +53,7 @@ def reproduce(
   workdir: pathlib.Path,
   results: pathlib.Path,
   *,
+  data: str = "",
   again: bool = False,
 ) -> int:
   """Makes the runs of the rows, one after the other, and records them.
@@ -57,7 +62,11 @@ def reproduce(
 
   Returns:
     The exit code: 0, or that of a run which was stopped or has failed.
+
+  Raises:
+    ConfigError: the rows read a file that is not in the folder `data`.
   """
+  check_data(rows, data)
   todo = [(row, run) for row in rows for run in runs(row)]
   code = 0
   for number, (row, run) in enumerate(todo, 1):
@@ -66,7 +75,7 @@ def reproduce(
     try:
       if again and path.exists():
         print(f"{place}: the old run is now {_move_away(path)}")
-      _reproduce_run(name, paper, row, run, path, results, place)
+      _reproduce_run(name, paper, row, run, path, results, place, data)
     except RunError as error:
       print(f"{place}: {error}", flush=True)
       code = EXIT_ERROR
@@ -82,17 +91,36 @@ def reproduce(
   return code
 
 
-def _reproduce_run(name, paper, row: Row, run: Run, path, results, place):
+def check_data(rows: list[Row], data: str):
+  """Raises ConfigError where a row's file is not in the folder."""
+  for row in rows:
+    if row.data and existing_path(str(pathlib.Path(data, row.data))) is None:
+      what = f"{data} has no {row.data}" if data else "it is missing"
+      raise ConfigError(
+        f"--data: {what}; row {row.name} reads {row.data}, and"
+        " scripts/papers says where it is from; give the folder that has it"
+      )
+
+
+def _reproduce_run(name, paper, row: Row, run: Run, path, results, place, data):
   """Trains, scores and records one run."""
   known = records.read_results(results)
   if records.is_recorded(known, name, row, run, path):
     print(f"{place}: recorded already", flush=True)
     return
   config = f"{paper.CONFIG}:{run.variant}" if run.variant else paper.CONFIG
-  words = [f"--config={config}", f"--workdir={path}", *run.overrides]
-  command = shlex.join(["python", "-m", "experiments.train", *words])
-  print(f"{place}: {command}", flush=True)
-  code, _ = _run("experiments.train", *words)
+
+  def words(workdir, data):
+    found = [f"--config={config}", f"--workdir={workdir}", *run.overrides]
+    if row.data:
+      found.append(f"--config.task.source={pathlib.Path(data, row.data)}")
+    return found
+
+  def command(*arguments):
+    return shlex.join(["python", "-m", "experiments.train", *words(*arguments)])
+
+  print(f"{place}: {command(path, data)}", flush=True)
+  code, _ = _run("experiments.train", *words(path, data))
   if code < 0:
     raise RunError(
       f"training was killed by signal {-code}; the same command goes on there"
@@ -100,6 +128,23 @@ def _reproduce_run(name, paper, row: Row, run: Run, path, results, place):
   if code:
     raise RunError(f"training failed with exit code {code}")
   print(f"{place}: scoring the test split", flush=True)
+  scores = {test: _score(path, change) for test, change in row.tests.items()}
+  made = records.describe(
+    name,
+    paper.CONFIG,
+    row,
+    run,
+    path,
+    scores,
+    command(f"runs/{name}/{run.name}", "PATH"),
+    paper.measure(path) if hasattr(paper, "measure") else (),
+  )
+  records.append_results(results, made)
+  write_page(name, paper, results)
+
+
+def _score(path: pathlib.Path, change: str) -> list[dict[str, Any]]:
+  """The test split's scores of each trial, the task changed if asked."""
   ruled = records.read_settings(path)["stop"]["name"] != "never"
   code, printed = _run(
     "experiments.evaluate",
@@ -109,14 +154,12 @@ def _reproduce_run(name, paper, row: Row, run: Run, path, results, place):
     "--json",
     # The weights that met the rule are the result; else validation chooses.
     f"--checkpoint={'latest' if ruled else 'best'}",
+    f"--task={change}",
     capture=True,
   )
   if code:
     raise RunError(f"scoring failed with exit code {code}")
-  scores = [json.loads(line) for line in printed.splitlines()]
-  made = records.describe(name, paper.CONFIG, row, run, path, scores, command)
-  records.append_results(results, made)
-  write_page(name, paper, results)
+  return [json.loads(line) for line in printed.splitlines()]
 
 
 def _run(module: str, *words: str, capture: bool = False) -> tuple[int, str]:
@@ -202,6 +245,7 @@ def main(argv: list[str]) -> int:
     ("paper", None, "a module of scripts/papers"),
     ("workdir", "runs", "folder of the run directories"),
     ("results", RESULTS, "folder of runs.jsonl and the pages"),
+    ("data", "", "folder of the files that some papers' tasks read"),
   ):
     flags.DEFINE_string(flag, default, text, flag_values=values)
   flags.DEFINE_list(
@@ -225,7 +269,13 @@ def main(argv: list[str]) -> int:
     return 0
   workdir = pathlib.Path(values.workdir).expanduser()
   return reproduce(
-    values.paper, paper, rows, workdir, results, again=values.again
+    values.paper,
+    paper,
+    rows,
+    workdir,
+    results,
+    data=values.data,
+    again=values.again,
   )
 
 

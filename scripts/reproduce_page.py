@@ -126,6 +126,7 @@ def _table(name, paper, rows, judged: bool = True) -> str:
     if judged:
       cells.append(verdict(paper, row, trials, missing))
     command = f"python -m scripts.reproduce --paper={name} --row={row.name}"
+    command += " --data=PATH" * bool(row.data)
     cells += [_duration(trials), f"`{command}`"]
     lines.append([cell.replace("|", "\\|") for cell in cells])
   return "\n".join("| " + " | ".join(line) + " |" for line in lines)

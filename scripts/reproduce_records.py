@@ -12,6 +12,7 @@ import pathlib
 import platform
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from lstm_jax.errors import RunError
@@ -102,23 +103,27 @@ def describe(
   row: Row,
   run: Run,
   workdir: pathlib.Path,
-  scores: list[dict[str, Any]],
+  scores: dict[str, list[dict[str, Any]]],
   command: str,
+  measured: Sequence[dict[str, Any]] = (),
 ) -> list[Trial]:
   """The records of a finished run, one a trial.
 
-  scores: what experiments.evaluate --trial=all --json prints of the test split.
+  scores: what experiments.evaluate --trial=all --json prints, of each test.
+  measured: more numbers of each trial.
 
   Raises:
     RunError: the run directory lacks what they need.
   """
   trials = _read_trials(workdir)
-  if len(trials) != len(scores):
-    raise RunError(
-      f"{workdir}: {len(trials)} trials and {len(scores)} lines of scores"
-    )
+  for lines in scores.values():
+    if len(trials) != len(lines):
+      raise RunError(
+        f"{workdir}: {len(trials)} trials and {len(lines)} lines of scores"
+      )
   record = read_record(workdir)
-  last = max(trial.get("updates", scores[0]["step"]) for trial in trials)
+  step = next(iter(scores.values()))[0]["step"]
+  last = max(trial.get("updates", step) for trial in trials)
   # A start at the last step trained nothing.
   starts = [s for s in record["starts"] if s["from_step"] < last]
   starts = starts or record["starts"][:1]
@@ -134,7 +139,7 @@ def describe(
     "date": time.strftime("%Y-%m-%d", time.gmtime()),
   }
   records = []
-  for trial, score in zip(trials, scores, strict=True):
+  for number, trial in enumerate(trials):
     made = {
       "paper": paper,
       "row": row.name,
@@ -146,14 +151,17 @@ def describe(
     if "met" in trial:
       made |= {f"met_{i}": step for i, step in enumerate(trial["met"])}
       made["succeeded"] = trial["met"][-1] is not None
-    made["checkpoint"] = score["step"]
-    for name, value in score.items():
-      if name not in ("trial", "step"):
-        made[f"test/{name}"] = value
-    if score.get("wrong_sequences") is not None:
-      wrong = score["wrong_sequences"] * score["sequences"]
-      made["test/wrong"] = round(wrong)
-    records.append(made | common)
+    made["checkpoint"] = step
+    for test, lines in scores.items():
+      score = lines[number]
+      for name, value in score.items():
+        if name not in ("trial", "step"):
+          made[f"{test}/{name}"] = value
+      if score.get("wrong_sequences") is not None:
+        wrong = score["wrong_sequences"] * score["sequences"]
+        made[f"{test}/wrong"] = round(wrong)
+    more = measured[number] if measured else {}
+    records.append(made | more | common)
   return records
 
 
@@ -166,8 +174,7 @@ def _read_trials(workdir) -> list[dict[str, Any]]:
   settings = read_settings(workdir)
   if settings["stop"]["name"] != "never":
     raise RunError(
-      f"{workdir}: no trials.json, which has the counts of the stopping rule;"
-      " set train.trials to 2 at least"
+      f"{workdir}: no trials.json, which has the counts of the stopping rule"
     )
   return [{"trial": 0, "seed": settings["seed"]}]
 

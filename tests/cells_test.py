@@ -111,11 +111,12 @@ def test_cell_equals_its_oracle(x64, name):
   arguments = problem(cell)
   rng = np.random.default_rng(1)
   weight = rng.standard_normal((B, T, *pixels(cell), cell.output_size))
-  ends = [rng.standard_normal(s.shape) for s in arguments[2]]
+  ends = jax.tree.map(lambda s: rng.standard_normal(s.shape), arguments[2])
 
   def total(y, end):
     end = unscaled(type(arguments[2])(*end))
-    return (y * weight).sum() + sum((e * w).sum() for e, w in zip(end, ends))
+    sums = jax.tree.map(lambda e, w: (e * w).sum(), end, ends)
+    return (y * weight).sum() + sum(jax.tree.leaves(sums))
 
   @jax.jit
   def run(*arguments):

@@ -39,22 +39,37 @@ def test_every_frame_follows_from_those_before(tmp_path):
   assert task.sizes == (KEYS, KEYS, False) and task.steps_per_epoch == 1
   assert task.record["sequences"] == {"train": 3, "valid": 1, "test": 2}
   assert task.record["frames"] == {"train": 16, "valid": 4, "test": 18}
-  assert task.record["longest"] == 11
+  assert task.record["longest"] == {"train": 9, "valid": 4, "test": 11}
   for split in LENGTHS:
+    t = max(LENGTHS[split]) - 1
     # more streams than sequences: what is left over counts nothing
     window, data, count = task.evaluation(split, 4)
     batch = jax.jit(window)(data, 0)
-    assert count == 1 and batch.inputs.shape == (4, 10, KEYS)
+    assert count == 1 and batch.inputs.shape == (4, t, KEYS)
     for row, roll in enumerate(rolls[split]):
       steps = len(roll) - 1
       np.testing.assert_array_equal(batch.inputs[row, :steps], roll[:-1])
       np.testing.assert_array_equal(batch.targets[row, :steps], roll[1:])
-      inside = np.arange(10) < steps
+      inside = np.arange(t) < steps
       np.testing.assert_array_equal(batch.mask[row], inside)
       np.testing.assert_array_equal(batch.weights[row], inside)
     assert not batch.weights[len(rolls[split]) :].any()
   batch = task.batch(task.train, jnp.zeros((), int), jax.random.key(0))
   assert batch.weights.sum() == 16 - 3
+
+
+def test_training_sequences_can_be_cut(tmp_path):
+  rolls, source = fake_rolls(), save(tmp_path / "a.mat", fake_rolls())
+  task = PianoRollsConfig(source=source, window=3).load(6)
+  # 4 + 1 + 8 frames to be said: pieces of 3 and 1, of 1, of 3, 3 and 2
+  padded, lengths = task.train
+  assert padded.shape == (6, 4, KEYS) and lengths.tolist() == [4, 2, 2, 4, 4, 3]
+  np.testing.assert_array_equal(padded[4], rolls["train"][2][3:7])
+  np.testing.assert_array_equal(padded[5, :3], rolls["train"][2][6:])
+  batch = task.batch(task.train, jnp.zeros((), int), jax.random.key(0))
+  assert batch.weights.sum() == 16 - 3
+  for split in ("valid", "test"):
+    assert task.record["longest"][split] == max(LENGTHS[split])
 
 
 def test_loss_is_the_mean_over_frames_of_the_sum_over_keys(tmp_path):

@@ -53,7 +53,10 @@ def test_a_finished_run_is_recorded_once(tmp_path, fake, capfd):
     assert record["config"] == f"{fake.CONFIG}:tiny"
     assert record["test/sequences"] == 40
     assert record["test/wrong"] == round(40 * record["test/wrong_sequences"])
-    assert record["command"].startswith("python -m experiments.train --config=")
+    assert record["command"] == (
+      f"python -m experiments.train --config={fake.CONFIG}:tiny"
+      " --workdir=runs/fake/tiny"
+    )
     assert 0 < record["seconds"] < 120 and "cores" in record["hardware"]
     assert not any(isinstance(v, dict | list) for v in record.values())
   text = (tmp_path / "results/fake.md").read_text()

@@ -238,10 +238,15 @@ def test_a_run_of_one_trial(tmp_path):
   settings = {"seed": 7, "stop": {"name": "never"}}
   (tmp_path / "config.json").write_text(json.dumps({"train": settings}))
   row = Row("a", "", ("",))
-  scores = [{"trial": 0, "step": 9, "nats": 1.5}]
+  scores = {
+    "test": [{"trial": 0, "step": 9, "nats": 1.5}],
+    "long": [{"trial": 0, "step": 9, "nats": 1.7}],
+  }
   arguments = ("p", "configs/p.py", row, runs(row)[0], tmp_path, scores, "x")
+  arguments += ([{"curve/9": 2}],)
   (found,) = reproduce_records.describe(*arguments)
   assert found["test/nats"] == 1.5 and found["seed"] == 7
+  assert found["long/nats"] == 1.7 and found["curve/9"] == 2
   assert found["hardware"] == "H100, 8 CPU cores"
   assert "succeeded" not in found and "test/wrong" not in found
   settings["stop"]["name"] = "set"

@@ -28,7 +28,7 @@ _MISSING_GATE = {"NIG": 0, "NFG": 1, "NOG": 3, "CIFG": 1}  # place in i f g o
 class GreffState(NamedTuple):
   h: Float[Array, "*n h"]
   c: Float[Array, "*n h"]
-  gates: Float[Array, "*n g"]  # i f o of the last step for FGR, else [b 0]
+  gates: Float[Array, "*n g"] | None  # i f o of the last step, for FGR
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +70,10 @@ class GreffLSTM(BasicCell):
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> GreffState:
     zeros = jnp.zeros((batch, self.hidden_size), dtype)
-    width = 3 * self.hidden_size if self.variant == "FGR" else 0
-    return GreffState(zeros, zeros, jnp.zeros((batch, width), dtype))
+    gates = None
+    if self.variant == "FGR":
+      gates = jnp.zeros((batch, 3 * self.hidden_size), dtype)
+    return GreffState(zeros, zeros, gates)
 
   def step(
     self,

@@ -1,6 +1,7 @@
 """Characters and words as numbers."""
 
 import collections
+from typing import Any
 
 import numpy as np
 
@@ -110,8 +111,8 @@ class WordVocabulary:
 Vocabulary = CharVocabulary | WordVocabulary
 
 
-def restore(symbols: str | list[str]) -> Vocabulary:
-  """The vocabulary that has these `symbols`.
+def restore(symbols: Any) -> Vocabulary:
+  """The vocabulary that has these `symbols`, a text or a list of words.
 
   Raises:
     ValueError: no vocabulary does.

@@ -11,8 +11,8 @@ from flax import nnx
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Bool, Float, Int, State
 from lstm_jax.cells.base import Cell
-from lstm_jax.layers import embedding
 from lstm_jax.layers.dropout import Dropout, NoiseKeys
+from lstm_jax.layers.embedding import lookup
 from lstm_jax.layers.stack import Stack
 from lstm_jax.recurrence import Options
 
@@ -74,13 +74,13 @@ class SequenceModel(nnx.Module):
     options: Options = Options(),
     rngs: nnx.Rngs,
   ):
-    width = input_size
-    self.embedding = None
+    width, embedding = input_size, None
     if symbols and embedding_size:
       width = embedding_size
-      self.embedding = nnx.Param(
+      embedding = nnx.Param(
         initializers.uniform(rngs.params(), (input_size, width), 0.1)
       )
+    self.embedding = embedding
     self.stack = Stack(
       cells,
       width,
@@ -100,9 +100,8 @@ class SequenceModel(nnx.Module):
 
     k = output_size
     self.output_w = weights(self.stack.output_size, k)
-    self.output_b = nnx.Param(weights(1, k)[0] * (output_scale > 0))
-    if not output_bias:
-      self.output_b = None
+    output_b = nnx.Param(weights(1, k)[0] * (output_scale > 0))
+    self.output_b = output_b if output_bias else None
     self.skip_w = weights(width, k) if skip else None
 
   def initial_state(self, batch: int) -> tuple[State, ...]:
@@ -135,7 +134,7 @@ class SequenceModel(nnx.Module):
 
   def _inputs(self, inputs):
     if self.embedding is not None:
-      return embedding.lookup(self.embedding[...], inputs).astype(self.dtype)
+      return lookup(self.embedding[...], inputs).astype(self.dtype)
     if not self.symbols:
       return inputs.astype(self.dtype)
     first, options = self.stack.layers[0], self.stack.options

@@ -35,6 +35,7 @@ _GET = (
 @dataclasses.dataclass(slots=True)
 class PianoRollsConfig(SequenceTaskConfig):
   CHOICES: ClassVar = {"loss": ("binary",)}
+  RANGES: ClassVar = SequenceTaskConfig.RANGES | {"window": (0, 10**6)}
 
   UNUSED: ClassVar = ("evaluation_sequences",)
 
@@ -43,6 +44,9 @@ class PianoRollsConfig(SequenceTaskConfig):
   # a .mat file with traindata, validdata and testdata, each a row of sequences
   # [frames 88] of zeros and ones
   source: str = ""
+  # training sequences are cut into pieces of so many frames, which start from
+  # the initial state each; 0 leaves them whole, padded to the longest
+  window: int = 0
 
   def sizes(self) -> Sizes:
     return Sizes(inputs=KEYS, outputs=KEYS, symbols=False)
@@ -54,13 +58,17 @@ class PianoRollsConfig(SequenceTaskConfig):
       DataError: the file is missing, or is not one of piano rolls.
     """
     rolls = read_rolls(self.source)
+    if self.window:
+      rolls["train"] = [
+        piece for roll in rolls["train"] for piece in cut(roll, self.window)
+      ]
     lengths = {
       split: np.array([len(roll) for roll in rolls[split]], np.int32)
       for split in SPLITS
     }
-    longest = max(int(length.max()) for length in lengths.values())
     stored, digest = {}, hashlib.sha256()
     for split in SPLITS:
+      longest = int(lengths[split].max())
       padded = np.zeros((len(rolls[split]), longest, KEYS), np.uint8)
       for row, roll in zip(padded, rolls[split], strict=True):
         row[: len(roll)] = roll
@@ -71,9 +79,15 @@ class PianoRollsConfig(SequenceTaskConfig):
       "corpus_sha256": digest.hexdigest(),
       "sequences": {split: len(n) for split, n in lengths.items()},
       "frames": {split: int(n.sum()) for split, n in lengths.items()},
-      "longest": longest,
+      "longest": {split: int(n.max()) for split, n in lengths.items()},
     }
     return StoredTask(self, batch_size, stored, record, next_frame)
+
+
+def cut(roll: np.ndarray, window: int) -> list[np.ndarray]:
+  """Pieces of window + 1 frames and a rest. Each begins with the last frame of
+  the one before, so that every frame but the first is said once."""
+  return [roll[i : i + window + 1] for i in range(0, len(roll) - 1, window)]
 
 
 def next_frame(row) -> Example:

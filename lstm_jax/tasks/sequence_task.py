@@ -72,7 +72,6 @@ class SequenceTask:
   steps_per_epoch = 0  # there are none
   token = "sequence"
   vocabulary = None
-  evaluation_streams = 256
 
   def __init__(
     self,
@@ -84,6 +83,7 @@ class SequenceTask:
     self.sizes = config.sizes() if sizes is None else sizes
     self.tokens_per_step = self._batch_size = batch_size
     self.record = {"corpus": f"generated: {config.name}"}
+    self.evaluation_streams = min(256, config.evaluation_sequences)
     self.headline = {
       "cross_entropy": "nats_per_step",
       "squared_error": "squared_error",
@@ -186,10 +186,11 @@ def only_first(batch: Batch, numbers: Int[Array, "b"], total: int) -> Batch:
 def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
   """The loss, and in `extra` sums over the steps that count and the sequences.
 
-  extra: steps that are judged and how many of them are right; sequences and
-    how many are wrong in at least one of those steps; the squared and the
-    absolute error, each the mean over outputs summed over them. The error of a
-    probability is what the target's lacks to 1.
+  extra: steps that are judged and how many of them are right; sequences, how
+    many are wrong in at least one of those steps, and the share of these steps
+    that each has right, summed; the squared and the absolute error, each the
+    mean over outputs summed over steps. The error of a probability is what the
+    target's lacks to 1.
   """
   asked = batch.weights > 0
   judged = asked if batch.judged is None else asked & batch.judged
@@ -218,6 +219,7 @@ def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
     if batch.accepted is not None:
       right = _all_accepted(logits, batch.accepted)
   wrong = (judged & ~right).any(1)
+  share = (judged & right).sum(1) / jnp.maximum(judged.sum(1), 1)
   extra = {
     "squared": (jnp.square(off).mean(-1) * judged).sum(),
     "absolute": (off.mean(-1) * judged).sum(),
@@ -225,6 +227,7 @@ def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
     "right": (judged & right).sum(),
     "sequences": judged.any(1).sum(),
     "wrong": wrong.sum(),
+    "share": share.sum(),
   }
   extra = jax.tree.map(lambda a: a.astype(jnp.float32), extra)
   return Sums(nats, weight.astype(jnp.float32), extra)
@@ -239,13 +242,15 @@ def _all_accepted(values, accepted):
 def scores(loss: str, sums: Sums) -> dict[str, float]:
   """The sums of `measure` as means.
 
-  accuracy: right steps of those judged; wrong_sequences: the fraction with
-  at least one wrong step.
+  accuracy: right steps of those judged; sequence_accuracy: the same in each
+  sequence, averaged over them, however long they are; wrong_sequences: the
+  fraction with at least one wrong step.
   """
   extra = {name: float(value) for name, value in sums.extra.items()}
   steps, sequences = extra["steps"], extra["sequences"]
   common = {
     "accuracy": extra["right"] / steps,
+    "sequence_accuracy": extra["share"] / sequences,
     "wrong_sequences": extra["wrong"] / sequences,
   }
   if loss == "squared_error":

@@ -116,4 +116,5 @@ def _sum_steps(sums: Sums) -> Sums:
   extra = total.extra | {
     name: sums.extra[name].max(0) for name in ("sequences", "wrong")
   }
+  extra["share"] = extra["right"] / jnp.maximum(extra["steps"], 1)
   return Sums(total.nats, jnp.ones(()), extra)

@@ -12,6 +12,8 @@ and where they are of use
   CONTROLS             rows of a second table, which are not judged
   columns              pairs of a header and a function (row, trials) -> text
   plot(rows, axes)     draws pairs of a row and its trials
+  measure(run)         numbers of a finished run directory that no score has: a
+                       flat dictionary for each trial
   CAPTION, HEIGHT      below the plot; of the plot in inches
 
 Trials are the records of experiments/results/runs.jsonl, one a trial.
@@ -38,6 +40,12 @@ class Row:
   # the paper's numbers, under names that its judge and columns know
   paper: dict[str, float] = dataclasses.field(default_factory=dict)
   seeds: tuple[int, ...] = ()  # a run of each variant with each; () leaves it
+  # tests by name, each with what it changes of the task: {"long":
+  # "shortest=41,length=500"} gives long/accuracy and so on
+  tests: dict[str, str] = dataclasses.field(
+    default_factory=lambda: {"test": ""}
+  )
+  data: str = ""  # the file that the task reads, in the folder --data
 
 
 class Run(NamedTuple):

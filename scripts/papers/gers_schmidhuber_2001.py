@@ -1,0 +1,118 @@
+"""Counting: how far networks generalise that learned short strings."""
+
+from scripts.papers.base import Row
+
+TITLE = "LSTM learns simple context-free and context-sensitive languages"
+CITATION = (
+  "F. A. Gers and J. Schmidhuber, LSTM Recurrent Networks Learn Simple"
+  " Context-Free and Context-Sensitive Languages, IEEE Transactions on Neural"
+  " Networks 12(6):1333-1340, 2001."
+)
+CONFIG = "configs/gers_schmidhuber_2001.py"
+INTRODUCTION = (
+  "A network reads a^n b^n, or a^n b^n c^n, symbol by symbol and says which"
+  " symbols may follow. It learns strings up to some n and is tested on longer"
+  " ones, which it accepts only if it has learned to count."
+)
+CAPTION = (
+  "How far each trial accepts every string, from n = 1 on; the line is the"
+  " longest n of training, the dashed line what counts as reproduced."
+)
+
+
+def _row(name, language, trained, bounds, factor):
+  """Tests are ranges of n that follow each other."""
+  tests = {f"to_{trained}": f"smallest=1,largest={trained}"}
+  for low, high in zip((trained, *bounds), bounds, strict=False):
+    tests[f"to_{high}"] = f"smallest={low + 1},largest={high}"
+  return Row(
+    name,
+    f"{language}, learned to n = {trained}",
+    (name,),
+    {"trained": trained, "wanted": factor * trained},
+    tests=tests,
+  )
+
+
+ROWS = (
+  _row("ab", "a^n b^n", 10, (20, 50, 100, 200, 500, 1000), 10),
+  _row("abc", "a^n b^n c^n", 40, (60, 80, 100, 150, 200, 400), 2),
+)
+
+
+def reach(row: Row, trial) -> int:
+  """The end of the last range up to which every string is accepted."""
+  last = 0
+  for test in row.tests:
+    if trial[f"{test}/wrong"]:
+      break
+    last = int(test.removeprefix("to_"))
+  return last
+
+
+def judge(row: Row, trials) -> tuple[bool, str]:
+  """The best trial accepts all n to 10 times (a^n b^n) or twice (a^n b^n c^n)
+  the longest of training."""
+  best = max(reach(row, trial) for trial in trials)
+  return best >= row.paper["wanted"], f"the best trial reaches n = {best}"
+
+
+def _learned(row, trials):
+  good = sum(reach(row, t) >= row.paper["trained"] for t in trials)
+  return f"{good}/{len(trials)}" if trials else "-"
+
+
+def _best(row, trials):
+  return f"{max(reach(row, t) for t in trials):,}" if trials else "-"
+
+
+def _median(row, trials):
+  found = sorted(reach(row, trial) for trial in trials)
+  return f"{found[(len(found) - 1) // 2]:,}" if found else "-"
+
+
+def _wanted(row, trials):
+  return f"n = {row.paper['wanted']}"
+
+
+columns = (
+  ("reproduced means: best reaches", _wanted),
+  ("ours: all strings of training right", _learned),
+  ("best trial reaches n =", _best),
+  ("median trial reaches n =", _median),
+)
+
+
+def plot(rows, axes):
+  for place, (row, trials) in enumerate(rows):
+    found = sorted(max(reach(row, trial), 1) for trial in trials)
+    xs = [place + 0.07 * number for number in range(len(found))]
+    label = None if place else "a trial"
+    axes.bar(xs, found, 0.05, color="#c44e22", label=label)
+    ends = place - 0.05, place + 0.68
+    axes.plot(ends, [row.paper["trained"]] * 2, color="#222222")
+    axes.plot(ends, [row.paper["wanted"]] * 2, "--", color="#222222")
+  axes.set_yscale("log")
+  axes.set_ylim(bottom=1)
+  axes.set_xticks(
+    [place + 0.31 for place in range(len(rows))],
+    [row.description for row, _ in rows],
+  )
+  axes.set_ylabel("n up to which all strings are accepted")
+
+
+READINGS = (
+  "Reproduced means: the best of ten trials accepts every n up to ten times"
+  " (a^n b^n) or twice (a^n b^n c^n) the longest n of training.",
+  "A string is accepted if at every step all symbols that may follow, and no"
+  " others, have an output above the middle. Every n of a range is drawn many"
+  " times in 2,560 test strings; a trial reaches the end of a range if none of"
+  " them, and none of the ranges before, is wrong.",
+)
+DIFFERENCES = (
+  "Adam in batches of 16 for a fixed number of updates and the full gradient;"
+  " the paper learns online with momentum and the truncated gradient.",
+  "One layer of 4 peephole cells (a^n b^n) or 6 (a^n b^n c^n), with outputs"
+  " judged each by itself by the cross-entropy; forget gates start at a bias of"
+  " 5.",
+)
