@@ -113,7 +113,7 @@ READINGS = (
 DIFFERENCES = (
   "Two layers of 32 units with residual connections and an embedding: one of"
   " minLSTM, in place of the causal convolution in xLSTM's blocks, and one of"
-  " the cell that the row names. With two layers of the same cell, mLSTM did not"
+  " the cell that the row names. Two layers of mLSTM alone did not"
   " learn recall in 3,000 updates.",
   "Two trials, at most 1,500 updates in batches of 32, Adam; training ends as"
   " soon as 256 validation sequences are right.",
