@@ -53,6 +53,7 @@ def test_json_round_trip(file):
     ("model.cell", "lsmt", 'unknown name "lsmt"; did you mean "lstm"?'),
     ("model.cell", "lstm,gru", "2 names for 1 model.hidden_sizes"),
     ("model.options.rank", 2, 'the cell "lstm" does not take it'),
+    ("model.options.chrono", 1.5, "model.options: chrono must be 0 or above 2"),
     ("model.engine", "gpu", 'unknown name "gpu"'),
     ("model.options.input_gate_biases", (-1, "a"), "must be numbers with comm"),
     ("model.options.block_size", 3, "16 must be a multiple of block_size 3"),
@@ -101,6 +102,10 @@ def test_an_option_that_the_cell_does_not_take():
   config = char_lm.get_config("tiny")
   config.model.cell = "gru"
   validate(config)
+  config.model.options.chrono = 50.0
+  with pytest.raises(ConfigError, match='chrono: the cell "gru" does not take'):
+    validate(config)
+  config.model.options.chrono = 0.0
   config.model.options.forget_bias = 2.0
   with pytest.raises(ConfigError, match='the cell "gru" does not take it'):
     validate(config)

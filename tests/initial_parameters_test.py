@@ -7,6 +7,7 @@ from cells_test import D, H
 
 from lstm_jax import LSTM
 from lstm_jax.cells.greff import GreffLSTM
+from lstm_jax.cells.peephole import PeepholeLSTM
 from lstm_jax.cells.rnn import RNN
 from lstm_jax.initializers import chrono_biases
 
@@ -51,3 +52,30 @@ def test_chrono_biases():
   assert np.exp(b[1]).min() >= 0.99 and np.exp(b[1]).max() <= 99.01
   # U(1, 99): mean 50, standard deviation of the mean of 4000 draws 0.45.
   assert abs(np.exp(b[1]).mean() - 50) < 2
+
+
+@pytest.mark.parametrize("kind", [LSTM, PeepholeLSTM])
+def test_a_cell_with_chrono_biases(kind):
+  plain, chrono = (
+    kind(H, **options).init(jax.random.key(0), D)
+    for options in ({}, {"chrono": 50.0})
+  )
+  i, f, g, o = np.asarray(chrono.pop("b")).reshape(4, H)
+  assert plain.pop("b").shape == (4 * H,)
+  np.testing.assert_array_equal(i, -f)
+  assert f.min() >= 0 and np.exp(f).max() <= 49.01 and np.unique(f).size == H
+  assert not g.any() and not o.any()
+  for name, value in plain.items():  # the other weights are as without
+    np.testing.assert_array_equal(value, chrono[name])
+
+
+@pytest.mark.parametrize(
+  "options, message",
+  [
+    ({"chrono": 2.0}, "above 2, got 2"),
+    ({"chrono": 9.0, "forget_bias": 2.0}, "leave forget_bias at 1"),
+  ],
+)
+def test_chrono_values_that_make_no_sense(options, message):
+  with pytest.raises(ValueError, match=message):
+    LSTM(H, **options)

@@ -35,15 +35,24 @@ class LSTM(BasicCell):
 
   forget_bias: initial b_f. 1 or more lets gradients pass from the start
     (Gers et al. 2000; Jozefowicz et al. 2015); 0 is the plain initialisation.
+  chrono: in its place biases for dependencies of up to so many steps (Tallec &
+    Ollivier 2018); 0 is none.
+
+  Raises:
+    ValueError: chrono is not above 2, or comes with a forget_bias.
   """
 
   hidden_size: int
   forget_bias: float = 1.0
+  chrono: float = 0.0
+
+  def __post_init__(self):
+    initializers.check_chrono(self.chrono, self.forget_bias)
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     """w_x LeCun uniform, w_h one orthogonal matrix a gate, b zero but b_f."""
     return initializers.lstm_weights(
-      key, input_size, self.hidden_size, self.forget_bias
+      key, input_size, self.hidden_size, self.forget_bias, self.chrono
     )
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:

@@ -24,14 +24,25 @@ from lstm_jax.cells.lstm import LSTM, LSTMState
 
 @dataclasses.dataclass(frozen=True)
 class PeepholeLSTM(BasicCell):
-  """forget_bias: initial b_f. The peepholes start at 0."""
+  """forget_bias: initial b_f. The peepholes start at 0.
+
+  chrono: in its place biases for dependencies of up to so many steps (Tallec &
+    Ollivier 2018); 0 is none.
+
+  Raises:
+    ValueError: chrono is not above 2, or comes with a forget_bias.
+  """
 
   hidden_size: int
   forget_bias: float = 1.0
+  chrono: float = 0.0
+
+  def __post_init__(self):
+    initializers.check_chrono(self.chrono, self.forget_bias)
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     weights = initializers.lstm_weights(
-      key, input_size, self.hidden_size, self.forget_bias
+      key, input_size, self.hidden_size, self.forget_bias, self.chrono
     )
     zeros = jnp.zeros(self.hidden_size)
     return weights | {"p_i": zeros, "p_f": zeros, "p_o": zeros}

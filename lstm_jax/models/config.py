@@ -32,6 +32,7 @@ class CellOptions:
   }
   RANGES: ClassVar = {
     "forget_bias": (-100, 100),
+    "chrono": (0, 10**9),
     "projection_size": (1, 10**6),
     "rounds": (0, 100),
     "rank": (0, 10**6),
@@ -44,6 +45,9 @@ class CellOptions:
 
   # lstm and its variants: initial bias of the forget gate
   forget_bias: float = 1.0
+  # lstm, peephole: biases of input and forget gate for dependencies of up to so
+  # many steps, in place of forget_bias (Tallec & Ollivier 2018); 0 is none
+  chrono: float = 0.0
   # greff: which of the eight variants, or V
   variant: str = "V"
   # projection: width of what goes up and back

@@ -1,0 +1,84 @@
+"""Chrono initialisation against a forget bias of 1.
+
+Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", ICLR. A
+variant is a task, its T, and the initialisation, chrono or bias:
+
+  python -m experiments.train --config=configs/tallec_2018.py:copy-200-chrono \\
+      --workdir=runs/copy-200-chrono
+
+As there: RMSprop with the rate 1e-3 and decay 0.9, no clipping, and chrono
+biases for 3T/2 steps in copying and T in adding.
+"""
+
+from lstm_jax.config import Config, RunConfig, TrainConfig
+from lstm_jax.errors import ConfigError
+from lstm_jax.models.config import CellOptions, SequenceModelConfig
+from lstm_jax.tasks.adding import AddingConfig
+from lstm_jax.tasks.copy_memory import CopyMemoryConfig
+from lstm_jax.training.optimizers import Optimizer, OptimizerConfig
+from lstm_jax.training.stopping import StopConfig
+
+# T, updates, of each task
+SIZES = {"copy": {200: 3000, 500: 3000}, "adding": {200: 6000, 750: 6000}}
+VARIANTS = [
+  f"{task}-{length}-{start}"
+  for task, lengths in SIZES.items()
+  for length in lengths
+  for start in ("chrono", "bias")
+]
+
+
+def get_config(variant: str = "copy-200-chrono") -> Config:
+  if variant == "tiny":
+    return _tiny(get_config())
+  if variant not in VARIANTS:
+    raise ConfigError(
+      f'no variant "{variant}"; there are tiny, {", ".join(VARIANTS)}'
+    )
+  task, length, start = variant.split("-")
+  length = int(length)
+  steps = SIZES[task][length]
+  if task == "copy":
+    made = CopyMemoryConfig(length=length, evaluation_sequences=256)
+    longest, stop = 1.5 * length, StopConfig()
+  else:
+    made = AddingConfig(variant="le", length=length, evaluation_sequences=256)
+    longest = float(length)
+    stop = StopConfig(
+      name="set", sequences=256, misses=256, mean_error=(0.01,), error="squared"
+    )
+  return Config(
+    task=made,
+    model=SequenceModelConfig(
+      cell="lstm",
+      options=CellOptions(chrono=longest if start == "chrono" else 0.0),
+      hidden_sizes=(64,),
+    ),
+    optimizer=OptimizerConfig(
+      name=Optimizer.RMSPROP,
+      learning_rate=1e-3,
+      rms_decay=0.9,
+      clip_norm=0.0,
+    ),
+    train=TrainConfig(
+      steps=steps,
+      batch_size=32,
+      trials=3,
+      steps_per_call=10,
+      validate_every=200,
+      validation_streams=256,
+      stop=stop,
+    ),
+    run=RunConfig(log_every=10, save_every=200, tensorboard=False),
+  )
+
+
+def _tiny(config: Config) -> Config:
+  config.task.length = 10
+  config.task.evaluation_sequences = 16
+  config.model.hidden_sizes = (8,)
+  config.model.options.chrono = 15.0
+  config.train.trials = 2
+  config.train.steps = config.train.validate_every = config.run.save_every = 20
+  config.train.validation_streams = 16
+  return config
