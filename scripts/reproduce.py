@@ -113,7 +113,7 @@ def _reproduce_run(name, paper, row: Row, run: Run, path, results, place, data):
   def words(workdir, data):
     found = [f"--config={config}", f"--workdir={workdir}", *run.overrides]
     if row.data:
-      found.append(f"--config.task.source={pathlib.Path(data, row.data)}")
+      found.append(f"--config.{row.field}={pathlib.Path(data, row.data)}")
     return found
 
   def command(*arguments):

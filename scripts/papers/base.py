@@ -46,6 +46,7 @@ class Row:
     default_factory=lambda: {"test": ""}
   )
   data: str = ""  # the file that the task reads, in the folder --data
+  field: str = "task.source"  # of the config, that names the file
 
 
 class Run(NamedTuple):

@@ -1,0 +1,94 @@
+"""Words of the Penn Treebank with the networks of Zaremba et al. 2014.
+
+The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
+simple-examples.tgz, in one zip file.
+"""
+
+from scripts.papers.base import Row, mean_and_std, values
+
+TITLE = "Recurrent neural network regularization"
+CITATION = (
+  "W. Zaremba, I. Sutskever and O. Vinyals, Recurrent Neural Network"
+  " Regularization, arXiv 1409.2329, 2014."
+)
+CONFIG = "configs/zaremba_2014.py"
+INTRODUCTION = (
+  "Two layers of LSTM predict the next word of the Penn Treebank, 10,000 words"
+  " and 929,589 tokens of training. The paper's point is dropout on everything"
+  " but the recurrence: it lets the large networks train; the small one has"
+  " none."
+)
+CAPTION = "Test perplexity, lower is better. Bars are the paper's, dots ours."
+SCORE = "test/perplexity"
+# test perplexity of the paper, and the largest mean that counts as reproduced
+PAPER = {"small": (114.5, 116.5), "medium": (82.7, 84.0)}
+
+ROWS = tuple(
+  Row(
+    variant,
+    description,
+    (variant,),
+    {SCORE: PAPER[variant][0]},
+    seeds=seeds,
+    data="ptb.zip",
+    field="task.corpus",
+  )
+  for variant, description, seeds in (
+    ("small", "2 x 200, 13 epochs, no dropout", (0, 1, 2)),
+    ("medium", "2 x 650, 39 epochs, dropout 0.5", (0,)),
+  )
+)
+
+
+def judge(row: Row, trials) -> tuple[bool, str]:
+  """The mean is at most 2 (small) or 1.3 (medium) above the paper's."""
+  mean, (_, most) = values(trials, SCORE).mean(), PAPER[row.name]
+  return mean <= most, f"mean {mean:.1f} is above {most}"
+
+
+def _paper(row, trials):
+  return f"{row.paper[SCORE]:.1f}"
+
+
+def _ours(row, trials):
+  return mean_and_std(values(trials, SCORE), 2)
+
+
+def _parameters(row, trials):
+  return f"{trials[0]['parameters']:,}" if trials else "-"
+
+
+columns = (
+  ("paper: test perplexity", _paper),
+  ("ours: mean ± std", _ours),
+  ("parameters", _parameters),
+)
+
+
+def plot(rows, axes):
+  for place, (row, trials) in enumerate(rows):
+    axes.bar(place, row.paper[SCORE], 0.6, color="#bbbbbb")
+    ours = values(trials, SCORE)
+    axes.plot([place] * len(ours), ours, "o", ms=6, color="#c44e22", zorder=3)
+  axes.set_xticks(range(len(rows)), [row.description for row, _ in rows])
+  axes.set_ylim(70, 125)
+  axes.set_ylabel("test perplexity")
+
+
+READINGS = (
+  "Reproduced means: the mean over seeds is at most 116.5 (small) or 84.0"
+  " (medium).",
+  "The paper's gradient is a sum over the steps of a window and a mean over the"
+  " streams, ours a mean over both: the learning rate is multiplied, and the"
+  " clipping norm divided, by the window.",
+  "All parameters, biases too, start as U(±0.1) or U(±0.05), as in the authors'"
+  " code.",
+  "The test split is read once, by the weights of the best validation epoch, in"
+  " one stream whose state runs through the whole split.",
+)
+DIFFERENCES = (
+  "Validation runs in 20 streams of the split, as in the authors' code; the"
+  " state starts empty in each.",
+  "Training windows that do not fill a whole one at the end of each stream are"
+  " left out.",
+)
