@@ -3,13 +3,17 @@
   python -m experiments.evaluate --workdir=runs/char_lm --split=valid
   python -m experiments.evaluate --workdir=runs/6a --split=test --trial=all
   python -m experiments.evaluate --workdir=runs/parity --task=length=500
+  python -m experiments.evaluate --workdir=runs/words --mode=dynamic --search
+  python -m experiments.evaluate --workdir=runs/words --mode=cache --split=test
   python -m experiments.evaluate --workdir=runs/char_lm --score=TEXT_FILE
 
 By default the state runs through the whole split in one stream. --trial=all
 prints a line for each trial; --json prints JSON objects, one a line. --task
 changes fields of the task, such as the length of its sequences, to see whether
-the model generalises. --score prints a line for each character or word, its
-nats and itself as JSON, as if the text followed a line end.
+the model generalises. --mode evaluates a language model that adapts to what it
+reads, or under dropout; --search finds its settings on the validation split,
+and keeps them for later calls. --score prints a line for each character or
+word, its nats and itself as JSON, as if the text followed a line end.
 """
 
 import dataclasses
@@ -22,6 +26,7 @@ import numpy as np
 from absl import flags
 from flax import nnx
 
+from experiments import evaluation_modes
 from experiments.command_line import (
   PLATFORMS,
   new_flags,
@@ -32,11 +37,11 @@ from lstm_jax import runtime
 from lstm_jax.config import Config, type_name, validate
 from lstm_jax.data.text import read_text
 from lstm_jax.errors import ConfigError, RunError, suggest
+from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.metrics import Sums
 from lstm_jax.run_directory import read_record
 from lstm_jax.sampling import score
 from lstm_jax.trained_run import Run, load_checkpoint, load_trials
-from lstm_jax.training.evaluation import make_evaluation
 from lstm_jax.training.stopping import StopConfig
 
 SPLITS = ("valid", "test")
@@ -85,6 +90,28 @@ def evaluate_trials(
     record = {"trial": number, "step": step, f"{task.token}s": int(count)}
     records.append(record | task.scores(sums))
   return records
+
+
+def evaluate_adapted(values, trial: int) -> list[dict[str, float | int]]:
+  """The same record, of one trial, in another mode than static.
+
+  --search prints what it tries, and there are no records.
+
+  Raises:
+    As `evaluate_trials`.
+  """
+  run, step = load_checkpoint(values.workdir, values.checkpoint, trial)
+  change_task(run.config, values.task)
+  task = _load_task(run, values.workdir)
+  chosen = evaluation_modes.settings(values)
+  if values.search:
+    evaluation_modes.search(values, chosen, run, task)
+    return []
+  sums = evaluation_modes.evaluate(
+    values.mode, chosen, run, task, values.split, values.streams
+  )
+  record = {"trial": trial, "step": step, f"{task.token}s": int(sums.weight)}
+  return [record | task.scores(sums) | chosen]
 
 
 def change_task(config: Config, changes: Sequence[str]):
@@ -179,31 +206,37 @@ def main(argv: list[str]):
   flags.DEFINE_enum(
     "platform", None, PLATFORMS, "where to compute", flag_values=values
   )
+  evaluation_modes.define_flags(values)
   parse_flags(values, argv, __doc__, required=("workdir",))
   if values.score is not None:
-    for name in ("split", "streams", "json", "task"):
+    for name in ("split", "streams", "json", "task", "mode", "search"):
       if values[name].present:
         raise ConfigError(f"--score takes no --{name}")
   trial = _parse_trial(values.trial, values.score is None)
+  evaluation_modes.check_flags(values, trial)
   runtime.setup(values.platform or "")
   if values.score is not None:
     return _print_score(values, trial)
-  records = evaluate_trials(
-    values.workdir,
-    values.split,
-    values.checkpoint,
-    trial=trial,
-    streams=values.streams,
-    changes=values.task,
-  )
+  if values.mode != "static":
+    records = evaluate_adapted(values, trial)
+    if not records:
+      return
+  else:
+    records = evaluate_trials(
+      values.workdir,
+      values.split,
+      values.checkpoint,
+      trial=trial,
+      streams=values.streams,
+      changes=values.task,
+    )
   if values.json:
     for record in records:
       # JSON has no infinity; null stands for it.
-      print(
-        json.dumps({k: v if isfinite(v) else None for k, v in record.items()})
-      )
+      print(json.dumps({k: _finite(v) for k, v in record.items()}))
     return
-  print(f"checkpoint {records[0]['step']}, {values.split} split")
+  mode = "" if values.mode == "static" else f", {values.mode}"
+  print(f"checkpoint {records[0]['step']}, {values.split} split{mode}")
   for record in records:
     scores = dict(list(record.items())[2:])
     if trial is None:
@@ -238,13 +271,21 @@ def _print_score(values, trial: int):
   print("\n".join(_lines(scores)))
 
 
+def _finite(value):
+  return None if isinstance(value, float) and not isfinite(value) else value
+
+
 def _lines(scores, between: str = ": ") -> list[str]:
   return [
     name.replace("_", " ")
     + between
-    + (f"{value:,}" if isinstance(value, int) else f"{value:.4f}")
+    + (f"{value:.4f}" if isinstance(value, float) else _plain(value))
     for name, value in scores.items()
   ]
+
+
+def _plain(value: int | str) -> str:
+  return f"{value:,}" if isinstance(value, int) else value
 
 
 if __name__ == "__main__":

@@ -38,12 +38,12 @@ from lstm_jax import experiment as experiment_lib
 from lstm_jax import run_directory
 from lstm_jax.config import Config
 from lstm_jax.errors import ConfigError, RunError
+from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.metrics import Sums
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import digest
 from lstm_jax.training.checkpointing import Checkpointer
-from lstm_jax.training.evaluation import make_evaluation
 from lstm_jax.training.metric_writer import MetricWriter
 from lstm_jax.training.train_state import (
   all_finite,

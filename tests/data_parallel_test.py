@@ -8,11 +8,11 @@ from conftest import make_small_config, sha
 from experiments.train import train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
+from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.experiment import build
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.run_directory import read_record
 from lstm_jax.training.data_parallel import ROWS, choose_devices
-from lstm_jax.training.evaluation import make_evaluation
 
 
 @pytest.mark.parametrize(

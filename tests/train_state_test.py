@@ -8,9 +8,9 @@ import pytest
 from flax import nnx
 
 from lstm_jax.config import Config
+from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.experiment import build
 from lstm_jax.layers.dropout import Dropout
-from lstm_jax.training.evaluation import make_evaluation
 from lstm_jax.training.optimizers import Optimizer, Schedule
 from lstm_jax.training.train_state import init_state, update_plateau
 

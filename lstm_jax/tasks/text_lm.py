@@ -5,6 +5,7 @@ carried through the text, and gradients go back through a window of it.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 from typing import ClassVar
@@ -156,18 +157,23 @@ class TextLM:
   def batch(
     self, data: Streams, step: Int[Array, ""], key: Key[Array, ""]
   ) -> Batch:
-    return self._batch(data, step % (data.inputs.shape[1] // self.window))
+    index = step % (data.inputs.shape[1] // self.window)
+    return _batch(data, index, self.window)
 
-  def _batch(self, data, index):
-    return Batch(*window_batch(data, index, self.window), restart=index == 0)
-
-  def evaluation(self, split: str, streams: int):
-    data = evaluation_streams(self._tokens[split], streams, self.window)
-    return self._batch, data, data.inputs.shape[1] // self.window
+  def evaluation(self, split: str, streams: int, window: int = 0):
+    """window: tokens of one; 0 is the task's."""
+    window = window or self.window
+    data = evaluation_streams(self._tokens[split], streams, window)
+    cut = functools.partial(_batch, window=window)
+    return cut, data, data.inputs.shape[1] // window
 
   def loss(self, output, batch: Batch) -> Sums:
     nll = output.nll(batch.targets)
     return Sums((nll * batch.weights).sum(), batch.weights.sum())
+
+
+def _batch(data, index, window):
+  return Batch(*window_batch(data, index, window), restart=index == 0)
 
 
 def _digested(symbols: str | list[str]) -> bytes:

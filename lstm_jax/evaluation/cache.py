@@ -1,0 +1,119 @@
+"""The neural cache: words of the recent past are likelier to come again.
+
+Grave, Joulin & Usunier 2017, "Improving neural language models with a
+continuous cache", ICLR. Beside the model's p stands a distribution over the
+last `size` tokens, by how alike the features were that they followed (eq. 3 and
+the linear interpolation of section 3):
+
+    p_cache(w) ~ sum_i [x_{i+1} = w] exp(theta h_t . h_i)
+    p = (1 - share) p_model + share p_cache
+
+An empty cache has no share.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from lstm_jax.array_types import Array, Float, Int, Params
+from lstm_jax.metrics import Sums
+from lstm_jax.tasks.text_lm import TextLM
+
+
+class Memory(NamedTuple):
+  """The last n positions, the oldest first."""
+
+  features: Float[Array, "b n h"]
+  followers: Int[Array, "b n"]  # the token after each; -1 is none yet
+
+
+def cache_probability(
+  memory: Memory,
+  features: Float[Array, "b t h"],
+  targets: Int[Array, "b t"],
+  thetas: Float[Array, "k"],
+) -> tuple[Float[Array, "k b t"], Memory]:
+  """p_cache of the targets for each theta (0 while the cache is empty), and the
+  memory after them."""
+  size, time = memory.followers.shape[1], targets.shape[1]
+  keys = jnp.concatenate([memory.features, features], 1)
+  followers = jnp.concatenate([memory.followers, targets], 1)
+  scores = jnp.einsum(
+    "bth,bnh->btn", features, keys, precision=jax.lax.Precision.HIGHEST
+  )
+  place = jnp.arange(time)[:, None]
+  number = jnp.arange(size + time)
+  inside = (number >= place) & (number < place + size)  # the last `size`
+  valid = inside & (followers >= 0)[:, None]
+  same = valid & (followers[:, None] == targets[..., None])
+
+  def of(theta):
+    logits = jnp.where(valid, theta * scores, -jnp.inf)
+    most = jnp.max(logits, -1, keepdims=True, initial=-1e30)
+    weights = jnp.exp(logits - most)
+    total = weights.sum(-1)
+    return (weights * same).sum(-1) / jnp.where(total > 0, total, 1)
+
+  after = Memory(keys[:, -size:], followers[:, -size:])
+  return jax.lax.map(of, thetas), after
+
+
+def make_cache(
+  structure: Any,
+  task: TextLM,
+  split: str,
+  streams: int,
+  size: int,
+  thetas: tuple[float, ...],
+  shares: tuple[float, ...],
+) -> Callable[..., Iterator[tuple[int, int, list[list[Sums]]]]]:
+  """params -> (windows done, all, sums so far [theta][share]).
+
+  Every theta is tried with every share in one pass over the split.
+  """
+  window, data, count = task.evaluation(split, streams)
+  data = jax.device_put(data)
+
+  @jax.jit
+  def read(data, params, carry, memory, index):
+    batch = window(data, index)
+    output = nnx.merge(structure, params)(batch.inputs, carry)
+    model = jnp.exp(-output.nll(batch.targets))
+    # Padding stands at the end of a stream: nothing reads it from the cache.
+    cached, after = cache_probability(
+      memory,
+      output.features.astype(jnp.float32),
+      batch.targets,
+      jnp.array(thetas),
+    )
+    # Only a stream's first position finds the cache empty.
+    empty = memory.followers[:, -1:] < 0
+    empty = empty & (jnp.arange(batch.targets.shape[1]) == 0)
+    share = jnp.where(empty, 0, jnp.array(shares)[:, None, None])
+    p = (1 - share) * model + share * cached[:, None]
+    nats = -(jnp.log(p) * batch.weights).sum((-2, -1))
+    return output.state, after, nats, batch.weights.sum()
+
+  def evaluate(params: Params):
+    model = nnx.merge(structure, params)
+    carry = model.initial_state(streams)
+    width = model.stack.cells[-1].output_size
+    memory = Memory(
+      jnp.zeros((streams, size, width)),
+      jnp.full((streams, size), -1, jnp.int32),
+    )
+    nats, tokens = np.zeros((len(thetas), len(shares))), 0.0
+    for index in range(count):
+      carry, memory, more, weight = read(data, params, carry, memory, index)
+      nats, tokens = nats + np.asarray(more, float), tokens + float(weight)
+      yield (
+        index + 1,
+        count,
+        [[Sums(float(each), tokens) for each in row] for row in nats],
+      )
+
+  return evaluate

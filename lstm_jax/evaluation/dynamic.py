@@ -1,0 +1,151 @@
+"""Dynamic evaluation: the model goes on learning from the text that it reads.
+
+Krause, Kahembwe, Murray & Renals 2018, "Dynamic evaluation of neural sequence
+models", ICML. The text is read in short segments; each is scored first, and
+then changes the parameters theta, which started as theta_g:
+
+    sgd  theta += decay (theta_g - theta) - rate grad
+    rms  theta += decay (theta_g - theta) RMS_norm
+                  - rate grad / (RMS + epsilon)
+
+grad is that of the segment's mean loss. RMS is the root mean square of the
+gradients on the training split, RMS_norm = RMS / mean(RMS), where
+decay RMS_norm is 1 at most.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from lstm_jax.array_types import Params
+from lstm_jax.metrics import Sums
+from lstm_jax.tasks.text_lm import TextLM
+
+BLOCK = 50  # segments in one dispatch
+
+
+def gradient_rms(
+  structure: Any,
+  task: TextLM,
+  params: Params,
+  windows: int,
+  watch: Callable[[int, int], None] = lambda done, all: None,
+) -> Params:
+  """Root mean square of the gradient of one stream's window, over the first
+  windows of the training split.
+
+  A batch gives the mean gradient of its b streams, whose square is b times
+  smaller on average where they are independent noise; it is scaled back.
+  """
+  data = jax.device_put(task.train)
+  rows = task.train.inputs.shape[0]
+
+  @jax.jit
+  def add(data, total, carry, step):
+    batch = task.batch(data, step, jax.random.key(0))
+
+    def loss(params):
+      output = nnx.merge(structure, params)(batch.inputs, carry)
+      sums = task.loss(output, batch)
+      return sums.nats / sums.weight, output.state
+
+    gradient, carry = jax.grad(loss, has_aux=True)(params)
+    total = jax.tree.map(lambda t, g: t + rows * g**2, total, gradient)
+    return total, carry
+
+  windows = min(windows, task.steps_per_epoch)
+  total = jax.tree.map(jnp.zeros_like, params)
+  carry = nnx.merge(structure, params).initial_state(rows)
+  for step in range(windows):
+    total, carry = add(data, total, carry, jnp.int32(step))
+    watch(step + 1, windows)
+  return jax.tree.map(lambda t: jnp.sqrt(t / windows), total)
+
+
+def make_dynamic(
+  structure: Any,
+  task: TextLM,
+  split: str,
+  *,
+  segment: int = 5,
+  form: str = "rms",
+  epsilon: float = 0.001,
+) -> Callable[..., Iterator[tuple[int, int, Sums]]]:
+  """(params, rate, decay, rms) -> (segments done, all, sums so far), a block of
+  segments at a time.
+
+  The split is one stream, as there is one set of parameters. rms is that of
+  `gradient_rms` for the form "rms", None for "sgd".
+
+  segment: tokens between updates.
+  """
+  window, data, count = task.evaluation(split, 1, segment)
+  data = jax.device_put(data)
+
+  def update(rates, p, start, g, rms=None, norm=1.0):
+    rate, decay = rates
+    if rms is not None:
+      g = g / (rms + epsilon)
+    return p + jnp.minimum(decay * norm, 1.0) * (start - p) - rate * g
+
+  def learn(batch, start, rates, extra, state):
+    params, carry = state
+
+    def loss(params):
+      output = nnx.merge(structure, params)(batch.inputs, carry)
+      sums = task.loss(output, batch)
+      return sums.nats / jnp.maximum(sums.weight, 1), (sums, output.state)
+
+    gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
+    params = jax.tree.map(
+      functools.partial(update, rates), params, start, gradient, *extra
+    )
+    return (params, carry), (sums.nats, sums.weight)
+
+  @jax.jit
+  def read(data, start, rates, rms, state, first):
+    extra = () if form == "sgd" else (rms, _over_mean(rms))
+    # Beyond the end, the last segment is read again and not counted.
+    numbers = first + jnp.arange(BLOCK)
+    state, (nats, weight) = lax.scan(
+      lambda state, index: learn(
+        window(data, index), start, rates, extra, state
+      ),
+      state,
+      jnp.minimum(numbers, count - 1),
+    )
+    return (
+      state,
+      (nats * (numbers < count)).sum(),
+      (weight * (numbers < count)).sum(),
+    )
+
+  def evaluate(
+    params: Params, rate: float, decay: float, rms: Params | None = None
+  ):
+    state = params, nnx.merge(structure, params).initial_state(1)
+    nats = weight = 0.0
+    for first in itertools.count(0, BLOCK):
+      if first >= count:
+        return
+      state, more, tokens = read(
+        data, params, (rate, decay), rms, state, jnp.int32(first)
+      )
+      nats, weight = nats + float(more), weight + float(tokens)
+      yield min(first + BLOCK, count), count, Sums(nats, weight)
+
+  return evaluate
+
+
+def _over_mean(tree):
+  """Each number over the mean of all."""
+  leaves = jax.tree.leaves(tree)
+  total = sum(leaf.sum() for leaf in leaves)
+  count = sum(leaf.size for leaf in leaves)
+  return jax.tree.map(lambda leaf: leaf * (count / total), tree)

@@ -1,0 +1,54 @@
+"""Monte Carlo dropout: the mean of the probabilities under many dropout masks.
+
+Gal & Ghahramani 2016, "A theoretically grounded application of dropout in
+recurrent neural networks", NeurIPS. Each sample is a network of its own with
+the noise of training, drawn anew for every window, and its own state.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from lstm_jax.array_types import Params
+from lstm_jax.layers.dropout import noise_keys
+from lstm_jax.metrics import Sums
+from lstm_jax.tasks.text_lm import TextLM
+
+
+def make_mc_dropout(
+  structure: Any, task: TextLM, split: str, streams: int, samples: int
+) -> Callable[..., Iterator[tuple[int, int, Sums]]]:
+  """(params, seed) -> (windows done, all, sums so far)."""
+  window, data, count = task.evaluation(split, streams)
+  data = jax.device_put(data)
+
+  @jax.jit
+  def read(data, params, carry, key, index):
+    batch = window(data, index)
+
+    def sample(number_and_state):
+      number, state = number_and_state
+      here = jax.random.fold_in(jax.random.fold_in(key, number), index)
+      keys = noise_keys(here, jnp.arange(streams))
+      output = nnx.merge(structure, params)(batch.inputs, state, keys=keys)
+      return output.state, -output.nll(batch.targets)
+
+    # One after the other: side by side they would need the memory of all.
+    carry, log_p = lax.map(sample, (jnp.arange(samples), carry))
+    log_mean = jax.nn.logsumexp(log_p, axis=0) - jnp.log(samples)
+    return carry, -(log_mean * batch.weights).sum(), batch.weights.sum()
+
+  def evaluate(params: Params, seed: int):
+    state = nnx.merge(structure, params).initial_state(streams)
+    carry = jax.tree.map(lambda a: jnp.stack([a] * samples), state)
+    total, key = Sums(0.0, 0.0), jax.random.key(seed)
+    for index in range(count):
+      carry, nats, weight = read(data, params, carry, key, index)
+      total += Sums(float(nats), float(weight))
+      yield index + 1, count, total
+
+  return evaluate
