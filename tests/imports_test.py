@@ -19,7 +19,7 @@ LAYERS = [
   {"layers"},
   {"models", "tasks", "training.optimizers", "training.stopping"},
   {"config", "config_checks"},
-  {"training", "sampling", "run_directory"},
+  {"training", "evaluation", "sampling", "run_directory"},
   {"trained_run"},
   {"experiment"},
 ]
