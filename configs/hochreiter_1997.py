@@ -100,8 +100,10 @@ def experiment_2c(lag: int, symbols: int):
   """Very long lags, many distractors."""
   return _config(
     LongLagConfig(variant="geometric", lag=lag, symbols=symbols, tolerance=0.2),
-    _network(2, 1, scale=0.2, biases="none", output_bias=False),
-    0.01,
+    _network(
+      2, 1, scale=0.2, biases="none", output_bias=False, wide_output=True
+    ),
+    2 * 0.01,  # equation 16 has no half
     StopConfig(name="recent", sequences=10_000, mean_error=(NO_BOUND,)),
     trials=20,
     steps=1_000_000,
