@@ -13,19 +13,20 @@ control. python -m scripts.reproduce --paper=hochreiter_1997 runs them all and
 writes the results beside the paper's.
 
 Readings, where the paper leaves a choice: the error is half the squared one,
-summed over outputs and time steps; weights change after each sequence, in
-experiment 1 at every step, as there is a target at each; the output unit is
-linear in experiments 4 and 5 and logistic elsewhere; "average training error"
-is the mean squared error of the sequences that the rule looks at; rules that
-look at a set are tried every `steps_per_call` sequences; initial biases which
-the paper calls random are drawn as the weights are.
+summed over outputs and time steps, but for experiment 2, whose error is all of
+it, as equation 16 has it; weights change after each sequence, in experiment 1
+at every step, as there is a target at each; the output unit is linear in
+experiments 4 and 5 and logistic elsewhere; "average training error" is the mean
+squared error of the sequences that the rule looks at; rules that look at a set
+are tried every `steps_per_call` sequences; initial biases which the paper calls
+random are drawn as the weights are.
 
-In experiments 1, 2a and 2b, with a target at every step, the cell input is in
-[-1, 1] and the output squashing in [-2, 2], as the caption in the technical
-report has it and not the text. With the text's ranges the cells saturated: no
-trial of 2a succeeded where its cell learned from the start or from sequence
-8,000 on. In 2a and 2b the cell joins after 3,000 sequences, when the weights
-from input to output have learned.
+In experiments 1 and 2 the cell input is in [-1, 1] and the output squashing in
+[-2, 2], as the caption of the table of conditions in the technical report has
+it and not the text. With the ranges of the text, or with those that it has for
+2a and 2b alone (cell input in [0, 1], no output squashing), cells saturated and
+hardly a trial succeeded. In 2a and 2b the cell joins after 2,000 sequences,
+when the weights from input to output have learned.
 """
 
 import math
