@@ -320,7 +320,7 @@ READINGS = (
 DIFFERENCES = (
   "The trials of a run are computed side by side in one program, in float32,"
   " with JAX's random numbers; trial k has the seed k.",
-  "Rules that look at a fixed set (experiments 1 and 3) are tried every"
+  "Rules that look at a fixed set (experiments 1, 2a, 2b, 3) are tried every"
   " `train.steps_per_call` updates, so that the counts are multiples of it. The"
   " set is the same at every look.",
   "A trial ends without success at the config's `train.steps`, or when its loss"
