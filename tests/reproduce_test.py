@@ -83,7 +83,8 @@ def test_every_row_is_that_of_a_config():
     ("3a-100-3", [(2_700, 40_000)] * 10, 0, "no: mean 0.10 times"),
     ("3a-100-3", [(27_000, None)] * 10, 0, "no: 0 of 10"),
     ("3b-100-3", [(40_000, 40_000)] * 10, 42, "yes"),
-    ("2c-50-50", [30_000] * 20, 99, "yes"),  # the paper counts no wrong ones
+    ("2c-50-50", [70_000] * 20, 99, "yes"),  # the paper counts no wrong ones
+    ("2c-50-50", [71_000] * 20, 0, "no: mean 2.03 times"),  # less 10,000
   ],
 )
 def test_verdicts(name, met, wrong, expected):
