@@ -22,6 +22,7 @@ def sequence_recipe(
   steps: int,
   learning_rate: float = 5e-3,
   forget_bias: float = 1.0,
+  chrono: float = 0.0,
   batch_size: int = 32,
   misses: int | None = 0,
   steps_per_call: int = 50,
@@ -31,8 +32,9 @@ def sequence_recipe(
   variant: "" is the default. One that ends in "tiny" has a network and a run
     that take seconds.
   forget_bias: what the forget gates start at. Where T steps pass without news,
-    about ln T lets the cell remember from the start (Tallec & Ollivier 2018,
-    "Can recurrent neural networks warp time?", ICLR).
+    about ln T lets the cell remember from the start.
+  chrono: in its place, biases for every time up to so many steps (Tallec &
+    Ollivier 2018, "Can recurrent neural networks warp time?", ICLR).
   misses: sequences of 256 that may be wrong; None is no stopping rule.
   steps, steps_per_call: validated ten times on the way, so that steps must be
     ten times a multiple of steps_per_call.
@@ -47,7 +49,7 @@ def sequence_recipe(
     task=tasks[variant],
     model=SequenceModelConfig(
       cell="lstm",
-      options=CellOptions(forget_bias=forget_bias),
+      options=CellOptions(forget_bias=forget_bias, chrono=chrono),
       hidden_sizes=(hidden_size,),
     ),
     optimizer=OptimizerConfig(

@@ -46,6 +46,7 @@ def get_config(variant: str = "parity-lstm") -> Config:
       hidden_sizes=(32, 32),
       embedding_size=32,
       residual=True,
+      engine="scan",  # "parallel" takes long to compile
     ),
     optimizer=OptimizerConfig(
       name=Optimizer.ADAM,

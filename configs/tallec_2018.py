@@ -7,7 +7,8 @@ variant is a task, its T, and the initialisation, chrono or bias:
       --workdir=runs/copy-200-chrono
 
 As there: RMSprop with the rate 1e-3 and decay 0.9, no clipping, and chrono
-biases for 3T/2 steps in copying and T in adding.
+biases for 3T/2 steps in copying and T in adding. Smaller than there: 32 units
+for 128, batches of 16 for 50.
 """
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
@@ -19,7 +20,7 @@ from lstm_jax.training.optimizers import Optimizer, OptimizerConfig
 from lstm_jax.training.stopping import StopConfig
 
 # T, updates, of each task
-SIZES = {"copy": {200: 3000, 500: 3000}, "adding": {200: 6000, 750: 6000}}
+SIZES = {"copy": {200: 4000, 500: 4000}, "adding": {200: 4000, 750: 4000}}
 VARIANTS = [
   f"{task}-{length}-{start}"
   for task, lengths in SIZES.items()
@@ -39,20 +40,24 @@ def get_config(variant: str = "copy-200-chrono") -> Config:
   length = int(length)
   steps = SIZES[task][length]
   if task == "copy":
-    made = CopyMemoryConfig(length=length, evaluation_sequences=256)
+    made = CopyMemoryConfig(length=length, evaluation_sequences=512)
     longest, stop = 1.5 * length, StopConfig()
   else:
-    made = AddingConfig(variant="le", length=length, evaluation_sequences=256)
+    made = AddingConfig(variant="le", length=length, evaluation_sequences=512)
     longest = float(length)
     stop = StopConfig(
-      name="set", sequences=256, misses=256, mean_error=(0.01,), error="squared"
+      name="set",
+      sequences=256,
+      misses=256,
+      mean_error=(0.01,),
+      error="squared",
     )
   return Config(
     task=made,
     model=SequenceModelConfig(
       cell="lstm",
       options=CellOptions(chrono=longest if start == "chrono" else 0.0),
-      hidden_sizes=(64,),
+      hidden_sizes=(32,),
     ),
     optimizer=OptimizerConfig(
       name=Optimizer.RMSPROP,
@@ -62,14 +67,14 @@ def get_config(variant: str = "copy-200-chrono") -> Config:
     ),
     train=TrainConfig(
       steps=steps,
-      batch_size=32,
+      batch_size=16,
       trials=3,
-      steps_per_call=10,
+      steps_per_call=25,
       validate_every=200,
       validation_streams=256,
       stop=stop,
     ),
-    run=RunConfig(log_every=10, save_every=200, tensorboard=False),
+    run=RunConfig(log_every=100, save_every=200, tensorboard=False),
   )
 
 
@@ -81,4 +86,5 @@ def _tiny(config: Config) -> Config:
   config.train.trials = 2
   config.train.steps = config.train.validate_every = config.run.save_every = 20
   config.train.validation_streams = 16
+  config.train.steps_per_call = config.run.log_every = 10
   return config

@@ -57,6 +57,38 @@ def test_evaluate_every_trial(trials_run):
   assert test["squared_error"] != records[2]["squared_error"]
 
 
+def test_evaluate_a_changed_task(trials_run):
+  scores = {
+    change: evaluate.evaluate_trials(
+      str(trials_run), "valid", trial=0, changes=change.split(",")
+    )[0]
+    for change in ("length=20", "length=40,evaluation_sequences=7")
+  }
+  known = read_metrics(trials_run)
+  (row,) = [r for r in known if r.get("trial") == 0]
+  same, other = scores.values()
+  error = row["valid/squared_error"]
+  assert same["squared_error"] == pytest.approx(error, rel=1e-5)
+  assert same["sequences"] == 40 and other["sequences"] == 7
+  assert other["squared_error"] != same["squared_error"]
+
+
+@pytest.mark.parametrize(
+  "changes, message",
+  [
+    (["lenght=9"], '--task: no field "lenght"; did you mean "length"?'),
+    (["name=adding"], '--task: no field "name"'),
+    (["length=long"], "--task: length must be an integer, got 'long'"),
+    (["length=3"], "task.length: must be at least 10"),
+    (["relevant=3"], "--task=relevant=3: the model was made for"),
+  ],
+)
+def test_changes_that_make_no_sense(trials_run, changes, message):
+  with pytest.raises(UserError) as error:
+    evaluate.evaluate_trials(str(trials_run), "valid", changes=changes)
+  assert message in str(error.value) and "\n" not in str(error.value)
+
+
 def test_scoring_a_text(finished_run, capsys, tmp_path):
   path = tmp_path / "text.txt"
   path.write_text("red\n\u00fc")
@@ -82,6 +114,7 @@ def test_scoring_a_text(finished_run, capsys, tmp_path):
     (["--workdir=RUN", "--score=nowhere.txt"], "no such file"),
     (["--workdir=RUN", "--score=x", "--split=test"], "takes no --split"),
     (["--workdir=RUN", "--score=x", "--json"], "takes no --json"),
+    (["--workdir=RUN", "--score=x", "--task=a=1"], "takes no --task"),
     (["--workdir=RUN", "--score=x", "--trial=all"], "a number from 0 on"),
     (["--workdir=RUN", "--trial=-1"], "a number from 0 on or all"),
     (["--workdir=RUN", "--trial=1"], "no trial 1; there are 1"),

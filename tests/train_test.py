@@ -254,6 +254,7 @@ def test_metrics_that_are_not_finite_are_null(tmp_path):
 def test_one_step_of_every_text_config(file, variant):
   config = load_config_file(f"{file}{variant}")
   if variant != ":tiny":  # the model is the real one, the batch need not be
+    config.task.corpus = "stdlib"
     config.train.batch_size, config.task.window = 2, 8
     config.task.limit = 20_000
   experiment, state = build(config)

@@ -17,8 +17,8 @@ INTRODUCTION = (
   "Strings of the embedded Reber grammar follow each other without end, and"
   " nothing resets the network between them. Each string's second symbol, T or"
   " P, has to be said again before its end, after a lag of seven symbols or"
-  " more. Without forget gates the cell state grows until nothing more can be"
-  " stored in it; with them the network learns to reset itself."
+  " more. Without forget gates the cell state grows as long as the stream"
+  " goes on; with them the network learns to reset itself."
 )
 CAPTION = (
   "Mean |c| of a trial's cells along a stream of the validation split. Each"
@@ -26,13 +26,26 @@ CAPTION = (
   " line."
 )
 PIECE = 100  # symbols read at a time
-STEPS = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 10_000)  # of the plot
+STEPS = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 10_000)  # measured
 ENOUGH, TOO_MUCH = 0.99, 0.60
 
 STREAMS = {"test": "length=10000,evaluation_sequences=10"}
 ROWS = (
   Row("forget", "with forget gates", ("forget",), {}, tests=STREAMS),
-  Row("none", "without forget gates, f = 1", ("none",), {}, tests=STREAMS),
+  Row(
+    "standard",
+    "without, 1997's blocks and truncated gradient",
+    ("standard",),
+    {},
+    tests=STREAMS,
+  ),
+  Row(
+    "none",
+    "without, full gradient",
+    ("none",),
+    {},
+    tests=STREAMS,
+  ),
 )
 
 
@@ -43,7 +56,8 @@ def judge(row: Row, trials) -> tuple[bool, str]:
   if row.name == "forget":
     good = int((accuracy >= ENOUGH).sum())
     return good == len(accuracy), f"{good} of {len(accuracy)} trials reach 99 %"
-  return accuracy.mean() <= TOO_MUCH, "the mean is above 60 %"
+  mean = accuracy.mean()
+  return mean <= TOO_MUCH, f"the mean, {mean:.1%}, is above 60 %"
 
 
 def measure(path) -> list[dict[str, float]]:
@@ -95,11 +109,17 @@ columns = (
 
 
 def plot(rows, axes):
-  for (row, trials), colour in zip(rows, ("#2a6f97", "#c44e22"), strict=True):
+  colours = ("#2a6f97", "#c44e22", "#d8a13a")
+  for (row, trials), colour in zip(rows, colours, strict=True):
     for number, trial in enumerate(trials):
-      sizes = [trial[f"cell_state/{step}"] for step in STEPS]
-      label = row.description if number == 0 else None
-      axes.plot(STEPS, sizes, color=colour, alpha=0.6, lw=1.2, label=label)
+      sizes = {
+        int(name.removeprefix("cell_state/")): size
+        for name, size in trial.items()
+        if name.startswith("cell_state/")
+      }
+      label = None if number else row.description
+      style = {"color": colour, "alpha": 0.6, "lw": 1.2, "label": label}
+      axes.plot(list(sizes), list(sizes.values()), **style)
   axes.axvline(200, color="#bbbbbb", zorder=0)
   axes.set_xscale("log")
   axes.set_yscale("log")
@@ -121,7 +141,13 @@ DIFFERENCES = (
   "Adam with batches of 8 windows of 200 symbols and full backpropagation"
   " through time, cross-entropy; the paper learns online with the truncated"
   " gradient, rate 0.5 and the squared error.",
-  "One layer of 16 cells with a gate each, in place of 4 blocks of 2 cells;"
-  " peepholes in both networks, so that the forget gate is all that differs.",
+  "16 cells, in place of 4 blocks of 2. The standard network, the paper's"
+  " baseline, has them in 4 blocks of 4, with the paper's gate biases and the"
+  " truncated gradient; the others have gates for each cell and peepholes.",
+  "`none` differs from `forget` in the forget gate alone, and misses: it"
+  " remembers over 10,000 symbols without one. The cell state grows there too,"
+  " but in nine of ten trials only with the logarithm of the time. Peepholes"
+  " show its gates how full a cell is, and the full gradient teaches them to"
+  " act on it; which of the two it takes was not tried.",
   "Windows start at the beginning of a string with an empty state.",
 )

@@ -1,0 +1,72 @@
+"""Seven tasks of the Chomsky hierarchy, each with an LSTM and a tanh network.
+
+Deletang et al. 2023, "Neural Networks and the Chomsky Hierarchy", ICLR. A
+variant is a task and a cell, lstm or rnn:
+
+  python -m experiments.train --config=configs/deletang_2023.py:parity-lstm \\
+      --workdir=runs/parity-lstm
+
+Strings of 1 to 40 symbols, as there; python -m scripts.reproduce
+--paper=deletang_2023 scores them at 41 to 500. The network has 64 units in
+place of 256, and some thousand updates in place of a million; a trial ends as
+soon as 256 validation strings are right.
+"""
+
+from lstm_jax.config import Config, RunConfig, TrainConfig
+from lstm_jax.errors import ConfigError
+from lstm_jax.models.config import SequenceModelConfig
+from lstm_jax.tasks.registry import TASKS
+from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
+from lstm_jax.training.stopping import StopConfig
+
+NAMES = (
+  "even_pairs",
+  "modular_arithmetic",
+  "parity",
+  "cycle_navigation",
+  "bucket_sort",
+  "reverse_string",
+  "duplicate_string",
+)
+VARIANTS = [f"{name}-{cell}" for name in NAMES for cell in ("lstm", "rnn")]
+
+
+def get_config(variant: str = "parity-lstm") -> Config:
+  if variant == "tiny":
+    return _tiny(get_config())
+  if variant not in VARIANTS:
+    raise ConfigError(
+      f'no variant "{variant}"; there are tiny, {", ".join(VARIANTS)}'
+    )
+  name, cell = variant.split("-")
+  return Config(
+    task=TASKS[name](length=40, evaluation_sequences=512),
+    model=SequenceModelConfig(cell=cell, hidden_sizes=(64,)),
+    optimizer=OptimizerConfig(
+      name=Optimizer.ADAM,
+      learning_rate=3e-3 if cell == "lstm" else 1e-3,
+      schedule=Schedule.COSINE,
+      clip_norm=1.0,
+    ),
+    train=TrainConfig(
+      steps=4000,
+      batch_size=32,
+      trials=3,
+      steps_per_call=50,
+      stop=StopConfig(name="set", sequences=256),
+      validate_every=1000,
+      validation_streams=256,
+    ),
+    run=RunConfig(log_every=100, save_every=250, tensorboard=False),
+  )
+
+
+def _tiny(config: Config) -> Config:
+  config.task.length = 8
+  config.task.evaluation_sequences = config.train.stop.sequences = 16
+  config.model.hidden_sizes = (8,)
+  config.train.trials = 2
+  config.train.validation_streams = 16
+  config.train.steps = config.train.validate_every = config.run.save_every = 20
+  config.train.steps_per_call = config.run.log_every = 10
+  return config

@@ -1,0 +1,165 @@
+"""Every paper of scripts/papers: its rows, its verdicts and its page."""
+
+import json
+import math
+
+import pytest
+from conftest import REPOSITORY
+
+from experiments.command_line import load_config_file
+from lstm_jax.config import validate
+from lstm_jax.errors import ConfigError
+from scripts import reproduce
+from scripts.papers import tallec_2018
+from scripts.papers.base import all_rows, load_paper, runs
+from scripts.reproduce_page import verdict, write_page
+
+FILES = (REPOSITORY / "scripts/papers").glob("[a-z]*.py")
+# That of 1997 has tests of its own.
+PAPERS = sorted({file.stem for file in FILES} - {"base", "hochreiter_1997"})
+
+
+def rows_of(name):
+  return {row.name: row for row in all_rows(load_paper(name))}
+
+
+def trials_of(paper, row, **changes):
+  """Two made-up trials of each run of a row."""
+  scores = {"accuracy": 1.0, "sequence_accuracy": 1.0, "wrong": 0}
+  scores |= {"wrong_sequences": 0.0, "nats_per_step": 0.01}
+  scores |= {"nats_per_frame": 8.4, "squared_error": 0.001, "sequences": 9}
+  base = {"seed": 0, "updates": 100, "met_0": 100, "met_1": 100}
+  base |= {"succeeded": True, "parameters": 9, "seconds": 5, "trials": 2}
+  base |= {"hardware": "abacus", "jax": "1", "commit": "c" * 40}
+  base |= {"uncommitted_changes": False, "row": row.name, "started": "t"}
+  base |= {f"{test}/{k}": v for test in row.tests for k, v in scores.items()}
+  base |= {f"cell_state/{n}": 1.0 for n in (100, 1000, 10_000)}
+  base |= {"curve/10": 0.05, "curve/20": 0.001, "paper": paper}
+  return [
+    base | {"run": run.name, "trial": trial} | changes
+    for run in runs(row)
+    for trial in (0, 1)
+  ]
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_run_has_a_sound_config(name):
+  paper = load_paper(name)
+  rows = all_rows(paper)
+  assert len({row.name for row in rows}) == len(rows)
+  for row in rows:
+    for run in runs(row):
+      config = load_config_file(f"{REPOSITORY}/{paper.CONFIG}:{run.variant}")
+      validate(config)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_page_of_nothing_and_of_something(name, tmp_path):
+  paper = load_paper(name)
+  text = write_page(name, paper, tmp_path).read_text()
+  assert f"Of {len(paper.ROWS)} rows: {len(paper.ROWS)} not run." in text
+  records = [r for row in paper.ROWS for r in trials_of(name, row)]
+  lines = "".join(json.dumps(record) + "\n" for record in records)
+  (tmp_path / "runs.jsonl").write_text(lines)
+  text = write_page(name, paper, tmp_path).read_text()
+  assert "| not run |" not in text and "abacus" in text
+  assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+def with_curves(chrono, bias):
+  """Losses at three steps, as multiples of the memoryless loss."""
+  row = rows_of("tallec_2018")["copy-200"]
+  baseline = 10 * math.log(8) / 220
+  trials = trials_of("tallec_2018", row)
+  for trial in trials:
+    losses = chrono if trial["run"].endswith("chrono") else bias
+    trial |= {
+      f"curve/{10 * k}": loss * baseline for k, loss in enumerate(losses, 1)
+    }
+  return trials
+
+
+TALLEC = "tallec_2018", "copy-200"
+
+
+@pytest.mark.parametrize(
+  "name, row, changes, expected",
+  [
+    ("gers_2000", "forget", {"test/accuracy": 0.991}, "yes"),
+    ("gers_2000", "forget", {"test/accuracy": 0.98}, "no: 0 of 2 trials reach"),
+    ("gers_2000", "standard", {"test/accuracy": 0.6}, "yes"),
+    ("gers_2000", "none", {"test/accuracy": 0.61}, "no: the mean, 61.0%"),
+    ("bai_2018", "jsb", {"test/nats_per_frame": 8.59}, "yes"),
+    ("bai_2018", "jsb", {"test/nats_per_frame": 8.61}, "no: 0.16 above"),
+    ("bai_2018", "nottingham", {"test/nats_per_frame": 3.0}, "yes"),
+    ("beck_2024", "parity-slstm", {"long/accuracy": 0.98}, "no: 98.0%"),
+    ("beck_2024", "parity-min_lstm", {"long/accuracy": 0.55}, "yes"),
+    ("beck_2024", "recall-matrix_lstm", {"test/accuracy": 0.91}, "yes"),
+    ("beck_2024", "recall-lstm", {"test/accuracy": 0.61}, "no: 61.0%"),
+    ("gers_schmidhuber_2001", "ab", {"to_200/wrong": 1}, "yes"),
+    ("gers_schmidhuber_2001", "ab", {"to_100/wrong": 1}, "no: the best trial"),
+    ("gers_schmidhuber_2001", "abc", {"to_80/wrong": 1}, "no: the best trial"),
+    ("gers_schmidhuber_2001", "abc", {"to_100/wrong": 1}, "yes"),
+    ("tallec_2018", "adding-200", {}, "no: 1.00 times fewer"),
+    ("deletang_2023", "parity-lstm", {"long/sequence_accuracy": 0.98}, "no"),
+    ("deletang_2023", "bucket_sort-lstm", {}, "yes"),
+    ("deletang_2023", "reverse_string-lstm", {}, "no: 100.0 % is not in 50"),
+    ("modern_1997", "2a", {}, "yes"),
+    ("modern_1997", "4", {"succeeded": False}, "no: 0 of 2 trials solved"),
+  ],
+)
+def test_verdicts(name, row, changes, expected):
+  row = rows_of(name)[row]
+  trials = trials_of(name, row, **changes)
+  assert verdict(load_paper(name), row, trials, []).startswith(expected)
+
+
+@pytest.mark.parametrize(
+  "chrono, bias, expected",
+  [
+    ((0.5, 0.09, 0.05), (1, 0.51, 0.01), "yes"),
+    ((0.5, 0.11, 0.09), (1, 0.51, 0.49), "no: chrono gets to 9%"),
+    ((0.5, 0.11, 0.11), (1, 1, 1), "no: chrono gets to 11%"),
+  ],
+)
+def test_chrono_is_compared_at_the_same_step(chrono, bias, expected):
+  row = rows_of("tallec_2018")["copy-200"]
+  trials = with_curves(chrono, bias)
+  assert verdict(tallec_2018, row, trials, []).startswith(expected)
+
+
+def test_chrono_may_need_half_the_updates():
+  row = rows_of("tallec_2018")["adding-200"]
+  trials = trials_of("tallec_2018", row)
+  for trial in trials:
+    if trial["run"].endswith("bias"):
+      trial |= {"updates": 200, "succeeded": False}
+  assert tallec_2018.judge(row, trials)[0]
+  trials[0]["succeeded"] = False
+  assert tallec_2018.judge(row, trials) == (
+    False, "1 of 2 chrono trials succeeded",
+  )  # fmt: skip
+
+
+def test_validation_curves_of_each_trial(tmp_path):
+  lines = [
+    {"step": 5, "train/nats_per_step": 9},
+    {"step": 10, "trial": 0, "valid/nats_per_step": 2.0},
+    {"step": 10, "trial": 1, "valid/nats_per_step": 3.0},
+    {"step": 10, "valid/nats_per_step": 2.5},
+    {"step": 20, "trial": 0, "valid/nats_per_step": 1.0},
+  ]
+  text = "".join(json.dumps(line) + "\n" for line in lines)
+  (tmp_path / "metrics.jsonl").write_text(text)
+  assert tallec_2018.measure(tmp_path) == [
+    {"curve/10": 2.0, "curve/20": 1.0},
+    {"curve/10": 3.0},
+  ]
+
+
+def test_files_of_data_are_looked_for_first(tmp_path):
+  words = ["reproduce", "--paper=bai_2018", f"--results={tmp_path}"]
+  with pytest.raises(ConfigError, match="--data: it is missing; row jsb reads"):
+    reproduce.main(words)
+  with pytest.raises(ConfigError, match="has no JSB_Chorales.mat; row jsb"):
+    reproduce.main([*words, f"--data={tmp_path}"])
