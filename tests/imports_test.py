@@ -19,7 +19,8 @@ LAYERS = [
   {"layers"},
   {"models", "tasks", "training.optimizers", "training.stopping"},
   {"config", "config_checks"},
-  {"training", "evaluation", "sampling", "run_directory"},
+  {"training", "evaluation", "sampling", "run_directory", "sweeps"},
+  {"run_status"},
   {"trained_run"},
   {"experiment"},
 ]
