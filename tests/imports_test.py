@@ -94,7 +94,12 @@ def test_importing_everything_starts_no_backend():
     # a peer's file needs that peer
     and (path.parent.name != "peers" or path.name in ("ours.py", "problem.py"))
   ]
-  configs = [n for n in names if n.startswith("configs.") and "._" not in n]
+  configs = [
+    name
+    for name in names
+    if name.startswith("configs.")
+    and not name.startswith(("configs._", "configs.sweeps."))
+  ]
   program = f"""
 import importlib
 for name in {names!r}:

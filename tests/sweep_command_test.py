@@ -49,7 +49,7 @@ def test_dry_run_prints_commands(sweep_words, tmp_path):
 @pytest.mark.slow
 def test_local(sweep_words, tmp_path):
   shard = run_process("experiments.sweep", *sweep_words, "--shard=2/4")
-  assert "1 finished, 3 not started" in shard
+  assert "3 not started, 1 finished" in shard
   printed = run_process("experiments.sweep", *sweep_words)
   assert "1 of 4 runs are finished already" in printed
   assert "\n4 finished\n" in printed and "(2 seeds)" in printed
