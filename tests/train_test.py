@@ -245,7 +245,7 @@ def test_metrics_that_are_not_finite_are_null(tmp_path):
 @pytest.mark.parametrize(
   "file, variant",
   [
-    pytest.param(f, v, marks=[pytest.mark.slow] if v == ":large" else [])
+    pytest.param(f, v, marks=[] if v == ":tiny" else [pytest.mark.slow])
     for f in CONFIGS
     if load_config_file(str(f)).task.text
     for v in variants(f)
