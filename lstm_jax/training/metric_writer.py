@@ -56,7 +56,8 @@ class MetricWriter:
     return self
 
   def __exit__(self, *error):
-    self._file.close()
+    with contextlib.suppress(OSError):  # every line was flushed before
+      self._file.close()
     if self._tensorboard:
       self._tensorboard.close()
 
