@@ -3,7 +3,7 @@
 Each device computes the loss and the gradient of its rows; one sum over devices
 makes them those of the batch. Parameters and optimiser state are copied to
 every device, the carried state stays where its rows are. On CPU the devices are
-cores, see `runtime.setup`.
+cores, see `runtime.setup`; of several processes each gives as many.
 """
 
 from collections.abc import Callable
@@ -35,13 +35,17 @@ def choose_devices(
 
 
 def make_mesh(devices: int) -> Mesh | None:
-  """A mesh of the first devices; None for one."""
+  """A mesh of the first devices of every process; None for one device."""
   if devices == 1:
     return None
   kinds = (jax.sharding.AxisType.Auto,)
-  return jax.make_mesh(
-    (devices,), ("batch",), kinds, devices=jax.devices()[:devices]
-  )
+  count = jax.process_count()
+  chosen = [
+    device
+    for process in range(count)
+    for device in jax.local_devices(process)[: devices // count]
+  ]
+  return jax.make_mesh((devices,), ("batch",), kinds, devices=chosen)
 
 
 def split_rows(
@@ -66,5 +70,18 @@ def sum_over_devices(tree: Any, mesh: Mesh | None) -> Any:
 
 
 def place(tree: Any, mesh: Mesh | None, spec: PartitionSpec) -> Any:
-  """Puts arrays where a split function expects them."""
-  return jax.device_put(tree, NamedSharding(mesh, spec)) if mesh else tree
+  """Puts arrays where a split function expects them.
+
+  Of several processes each has the whole arrays and keeps its part of them.
+  """
+  if mesh is None:
+    return tree
+  sharding = NamedSharding(mesh, spec)
+  traced = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves(tree))
+  if traced or jax.process_count() == 1:
+    return jax.device_put(tree, sharding)
+  return jax.jit(_identity, out_shardings=sharding)(tree)
+
+
+def _identity(tree):
+  return tree

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import Mesh
@@ -53,7 +54,7 @@ class StepMetrics(NamedTuple):
 
 def run_step(state: TrainState) -> int:
   """Updates done; of several trials, by the one that has gone furthest."""
-  return int(state.step.max())
+  return int(np.max(state.step))
 
 
 def make_model(build: Callable[[nnx.Rngs], nnx.Module], seed: int):
