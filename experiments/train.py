@@ -38,6 +38,7 @@ from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.trained_run import digest
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.metric_writer import MetricWriter
+from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.train_state import (
   all_finite,
   run_step,
@@ -134,7 +135,8 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     settings.validation_streams,
     None if several else experiment.mesh,
   )
-  meter = Meter(config, task, writer, report, checkpointer)
+  names = suspects(state.params)
+  meter = Meter(config, task, writer, report, checkpointer, names)
   step, done = run_step(state), np.asarray(state.done)
   while step < settings.steps and not done.all() and not stop.wanted():
     active = int((~done).sum())

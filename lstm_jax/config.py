@@ -24,7 +24,10 @@ from lstm_jax.training.stopping import StopConfig
 
 @dataclasses.dataclass(slots=True)
 class TrainConfig:
-  CHOICES: ClassVar = {"update_every": ("sequence", "step")}
+  CHOICES: ClassVar = {
+    "update_every": ("sequence", "step"),
+    "on_non_finite": ("stop", "skip"),
+  }
   RANGES: ClassVar = {
     "seed": (0, 2**32 - 1),
     "steps": (1, 2**31 - 1),
@@ -61,6 +64,8 @@ class TrainConfig:
   # updates after which the recurrent layers, and the weights that read them,
   # begin to learn; until then the rest of the network does what it can
   recurrent_from: int = 0
+  # "stop" where a loss or gradient is not finite, or "skip" that update
+  on_non_finite: str = "stop"
   # when a run, or a trial, ends before its last step
   stop: StopConfig = dataclasses.field(default_factory=StopConfig)
 

@@ -60,6 +60,10 @@ def _check_training(config):
       f"run.devices: train.batch_size {train.batch_size} cannot be split over"
       f" {run.devices}"
     )
+  if train.update_every == "step" and train.on_non_finite == "skip":
+    raise ConfigError(
+      'train.on_non_finite: "skip" needs train.update_every "sequence"'
+    )
   if train.update_every == "step":
     _check_online(config)
 

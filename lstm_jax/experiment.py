@@ -99,6 +99,7 @@ def build(
       schedule,
       None if several else mesh,
       settings.recurrent_from,
+      settings.on_non_finite == "skip",
     )
   call = trials.make_call(
     structure,

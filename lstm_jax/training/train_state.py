@@ -15,7 +15,7 @@ from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
-from lstm_jax.training import stopping
+from lstm_jax.training import non_finite, stopping
 from lstm_jax.training.data_parallel import (
   COPIES,
   ROWS,
@@ -50,6 +50,8 @@ class StepMetrics(NamedTuple):
   sums: Sums
   gradient_norm: Float[Array, "*n"]  # before clipping
   learning_rate: Float[Array, "*n"]
+  culprit: Int[Array, "*n"] = 0  # of non_finite.suspects; 0 is none
+  skipped: Int[Array, "*n"] = 0  # updates that were left out
 
 
 def run_step(state: TrainState) -> int:
@@ -122,11 +124,13 @@ def make_train_step(
   schedule: optax.Schedule,
   mesh: Mesh | None = None,
   recurrent_from: int = 0,
+  skip_non_finite: bool = False,
 ):
   """One update: (state, data) -> (state, metrics).
 
   mesh: devices that share the rows of each batch.
   recurrent_from: the step from which recurrent layers learn.
+  skip_non_finite: leave out an update whose loss or gradient is not finite.
   """
 
   def gradient_of_rows(params, batch, carry, key, rows):
@@ -174,14 +178,21 @@ def make_train_step(
     learning_rate = jnp.asarray(schedule(state.step)) * scale
     updates = jax.tree.map(lambda u: u * scale, updates)
     updates = hold_recurrent(updates, state.step, recurrent_from)
-    state = state.replace(
+    norm, culprit = non_finite.inspect(gradient, batch)
+    new = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
       opt_state=opt_state,
       carry=carry,
     )
-    state = place_state(state, mesh)
-    return state, StepMetrics(sums, optax.tree.norm(gradient), learning_rate)
+    skipped = jnp.zeros((), jnp.int32)
+    if skip_non_finite:
+      sound = jnp.isfinite(sums.nats + norm)
+      new = non_finite.skip(sound, state, new)
+      skipped = 1 - sound.astype(jnp.int32)
+      sums, norm = jax.tree.map(lambda a: jnp.where(sound, a, 0), (sums, norm))
+    metrics = StepMetrics(sums, norm, learning_rate, culprit, skipped)
+    return place_state(new, mesh), metrics
 
   return train_step
 

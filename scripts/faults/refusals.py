@@ -8,6 +8,7 @@ import signal
 import time
 
 import jax.numpy as jnp
+import numpy as np
 
 from experiments.train import experiment_lib
 from lstm_jax import run_directory
@@ -19,6 +20,7 @@ from scripts.faults.base import (
   command,
   digest,
   error_line,
+  finish,
   start,
   train,
   uninterrupted,
@@ -114,23 +116,70 @@ def _other_models(run) -> list[Finding]:
 
 
 def numbers(folder: pathlib.Path, times: int) -> list[Finding]:
-  """Gradients that explode."""
-  code, printed = train(
-    folder,
-    "explodes",
+  """Gradients that explode, and data that are no numbers."""
+  words = (
+    "--config=configs/adding.py:tiny",
     "--config.optimizer.name=sgd",
     "--config.optimizer.learning_rate=1e6",
     "--config.optimizer.clip_norm=0",
+    "--config.run.log_every=10",
+  )
+  findings = []
+  for choice, wanted in (
+    ("stop", "stopped, with step and tensor named"),
+    ("skip", "the update is left out, with step and tensor named"),
+  ):
+    code, printed = finish(
+      command(
+        *words,
+        f"--workdir={folder / choice}",
+        f"--config.train.on_non_finite={choice}",
+      )
+    )
+    said = error_line(printed).replace(str(folder), "DIR")
+    if choice == "skip":
+      lines = [t for t in printed.splitlines() if "left out" in t]
+      said = (
+        f"{len(lines)} lines such as {lines[0] if lines else printed[-99:]}"
+      )
+    findings.append(
+      Finding(
+        f"a learning rate of a million, on_non_finite={choice}",
+        wanted,
+        f"`{said}`; exit code {code}",
+        code == (2 if choice == "stop" else 0)
+        and "step" in said
+        and "is not finite" in said,
+      )
+    )
+  return [*findings, _not_a_number(folder)]
+
+
+def _not_a_number(folder) -> Finding:
+  pixels = np.zeros((64, 8, 8), np.float32)
+  pixels[7, 3, 3] = np.nan
+  labels = np.arange(64) % 10
+  np.savez(
+    folder / "digits.npz",
+    x_train=pixels,
+    y_train=labels,
+    x_test=pixels,
+    y_test=labels,
+  )
+  code, printed = finish(
+    command(
+      "--config=configs/digits.py:tiny",
+      f"--workdir={folder / 'digits'}",
+      f"--config.task.source={folder / 'digits.npz'}",
+    )
   )
   said = error_line(printed).replace(str(folder), "DIR")
-  return [
-    Finding(
-      "a learning rate of a million, without clipping",
-      "stopped, with the step named",
-      f"`{said}`",
-      code == 2 and "step" in said,
-    )
-  ]
+  return Finding(
+    "a pixel that is not a number in an npz file",
+    "refused in one line",
+    f"`{said}`",
+    code == 2 and said.startswith("error: "),
+  )
 
 
 FAULTS = {"changed": Fault(changed, 1), "numbers": Fault(numbers, 1)}
