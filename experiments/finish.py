@@ -16,19 +16,21 @@ from lstm_jax.metrics import Sums
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import digest
+from lstm_jax.training.data_parallel import COPIES, place
 from lstm_jax.training.train_state import run_step
 
 
 def finish(config, experiment, state, checkpointer, report, path, stop):
   """Digest, picture, best score and a sample, when the last step is done."""
   task = experiment.task
-  report.note(f"parameters sha256 {digest(state.params)}")
+  params = whole_params(experiment, experiment.to_file(state).params)
+  report.note(f"parameters sha256 {digest(params)}")
   if config.train.trials > 1 or state.stop is not None:
     report.note(summarise(config, state, path))
   params, step = checkpointer.load_params("best", state.params)
+  params = whole_params(experiment, params)
   if not processes.is_first():
     return
-  params = jax.tree.map(np.asarray, params)  # no longer those of all processes
   nats = checkpointer.validation_losses()[step]
   if task.vocabulary:
     best = task.scores(Sums(nats, 1.0))[task.headline]
@@ -46,6 +48,13 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
     text = "".join(map(task.vocabulary.decode, blocks))
     length = sum(map(len, blocks))
     report.note(f"a sample of {length} {task.token}s:\n{text}")
+
+
+def whole_params(experiment, params):
+  """Parameters from all devices of all processes, in this process's memory."""
+  if processes.count() > 1:
+    params = place(params, experiment.mesh, COPIES)
+  return jax.tree.map(np.asarray, params)
 
 
 def describe(config, experiment, state, path) -> str:

@@ -75,9 +75,10 @@ def _devices_of_each(config, starts) -> int:
 
 
 def _check_batch(config, devices) -> int:
-  if config.train.batch_size % devices:
+  shares = devices // config.run.model_parallel
+  if config.train.batch_size % shares:
     raise ConfigError(
       f"train.batch_size: {config.train.batch_size} cannot be split over the"
-      f" {devices} devices of {processes.count()} processes; set run.devices"
+      f" {shares} of {processes.count()} processes; set run.devices"
     )
   return devices

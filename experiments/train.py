@@ -24,7 +24,7 @@ import numpy as np
 from absl import flags
 
 from experiments import command_line
-from experiments.finish import count, describe, finish, unit
+from experiments.finish import count, describe, finish, unit, whole_params
 from experiments.meter import Meter
 from experiments.process import start_process
 from experiments.progress import ProgressReport
@@ -68,7 +68,7 @@ def train(
     task = experiment.task
     run_directory.check_data(path, task.record)
     if processes.count() > 1:
-      _check_same(config, task, state)
+      _check_same(config, experiment, state)
     if first:
       run_directory.write_config(path, config, task.vocabulary)
     processes.wait("config written")
@@ -78,7 +78,7 @@ def train(
       restored, notes = checkpointer.restore_latest(state)
       if restored is None and resuming:  # killed before its first checkpoint
         _, state = experiment_lib.build(config, None, devices)
-      state = restored or state
+      state = experiment.from_file(restored) if restored else state
       step = run_step(state)
       if first:
         notes += run_directory.write_start(
@@ -104,7 +104,7 @@ def train(
         )
         step = run_step(state)
         if step < config.train.steps and not np.all(state.done):
-          checkpointer.save(state)
+          checkpointer.save(experiment.to_file(state))
           checkpointer.wait()
           report.note(
             f"stopped and saved at step {step}; the same command goes on there"
@@ -117,11 +117,12 @@ def train(
   return 0
 
 
-def _check_same(config, task, state):
+def _check_same(config, experiment, state):
   """Raises RunError where processes of one run would do different things."""
   processes.check_same("config", to_json(config))
-  processes.check_same("data", str(task.record))
-  processes.check_same("initial model", digest(state.params))
+  processes.check_same("data", str(experiment.task.record))
+  params = whole_params(experiment, state.params)
+  processes.check_same("initial model", digest(params))
 
 
 def loop(config, experiment, state, checkpointer, writer, report, stop):
@@ -170,7 +171,7 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
       if experiment.plateau:
         state = update_plateau(state, experiment.plateau, nats)
       meter.pause(time.monotonic() - started)
-    checkpointer.save(state, nats)
+    checkpointer.save(experiment.to_file(state), nats)
     if validating:
       write_scores(writer, task, step, sums)
       report.note(

@@ -81,6 +81,7 @@ class RunConfig:
     "save_every": (0, 2**31 - 1),
     "sample_length": (0, 10**6),
     "devices": (0, 10**6),
+    "model_parallel": (1, 10**6),
     "threads": (0, 10**6),
   }
 
@@ -89,6 +90,9 @@ class RunConfig:
   # devices that share the rows of each batch; on CPU these are cores. 0 is one,
   # but as many as there are on a CPU where the layers are small
   devices: int = 0
+  # how many of the devices share the hidden units of each layer and the
+  # vocabulary, for layers of lstm too large for one
+  model_parallel: int = 1
   # threads of the CPU; 0 is one a core
   threads: int = 0
   # updates between lines of metrics.jsonl

@@ -15,7 +15,13 @@ from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.tasks.base import Task
 from lstm_jax.trained_run import load_run
-from lstm_jax.training import online, optimizers, train_state, trials
+from lstm_jax.training import (
+  model_parallel,
+  online,
+  optimizers,
+  train_state,
+  trials,
+)
 from lstm_jax.training.data_parallel import COPIES, make_mesh, place
 from lstm_jax.training.optimizers import Schedule
 from lstm_jax.training.train_state import TrainState
@@ -30,6 +36,13 @@ class Experiment(NamedTuple):
   )
   data: Any  # what train_call reads
   mesh: Mesh | None  # devices that share the rows of a batch, or the trials
+
+  def to_file(self, state: TrainState) -> TrainState:
+    """A state of these devices as checkpoints have it."""
+    return train_state.reorder(state, self.mesh, model_parallel.to_file)
+
+  def from_file(self, state: TrainState) -> TrainState:
+    return train_state.reorder(state, self.mesh, model_parallel.to_memory)
 
 
 def build(
@@ -85,7 +98,7 @@ def build(
       params, carry, optimizer, plateau, seed, settings.stop, rate
     )
 
-  mesh = make_mesh(devices)
+  mesh = make_mesh(devices, config.run.model_parallel)
   several = settings.trials > 1
   if settings.update_every == "step":
     update = online.make_online_step(
@@ -115,6 +128,7 @@ def build(
     call = trials.make_trials_call(call, mesh)
   else:
     state = train_state.place_state(init(params, settings.seed), mesh)
+    state = train_state.reorder(state, mesh, model_parallel.to_memory)
     data = place(data, mesh, COPIES)
     call = jax.jit(call, donate_argnums=0)
   return Experiment(task, structure, plateau, call, data, mesh), state

@@ -5,6 +5,7 @@ from flax import nnx
 
 from lstm_jax.array_types import Array, Bool, Float, Int, State
 from lstm_jax.cells.base import Cell
+from lstm_jax.cells.split_lstm import SplitLSTM, gather
 from lstm_jax.layers import recurrent_dropout
 from lstm_jax.layers.dropout import Dropout, NoiseKeys, dropout
 from lstm_jax.recurrence import Options, bidirectional, unroll
@@ -85,6 +86,8 @@ class Stack(nnx.Module):
       if rate:
         x = dropout(x, rate, here, rates.locked)
       y, after = self._run(cell, layer, x, before, here, mask=mask, reset=reset)
+      if isinstance(cell, SplitLSTM):
+        y = gather(y, cell.axis)
       x = x + y if self.residual and x.shape == y.shape else y
       final.append(after)
     last = keys and keys.fold_in(len(self.cells))

@@ -14,6 +14,7 @@ from flax import nnx
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Bool, Float, Int, State
 from lstm_jax.cells.base import Cell
+from lstm_jax.cells.split_lstm import SplitLSTM, gather
 from lstm_jax.layers import embedding, softmax
 from lstm_jax.layers.dropout import Dropout, NoiseKeys, embedding_dropout
 from lstm_jax.layers.stack import Stack
@@ -29,6 +30,7 @@ class Output:
   softmax_w: Float[Array, "h v"]
   softmax_b: Float[Array, "v"]
   fused: bool = True
+  axis: str | None = None  # its devices share the vocabulary
 
   def logits(self) -> Float[Array, "b t v"]:
     """Unnormalised log-probabilities of the next token."""
@@ -36,6 +38,10 @@ class Output:
 
   def nll(self, targets: Int[Array, "b t"]) -> Float[Array, "b t"]:
     """Negative log-likelihood of the targets in nats."""
+    if self.axis:
+      return softmax.split_cross_entropy(
+        self.features, self.softmax_w, self.softmax_b, targets, self.axis
+      )
     loss = softmax.cross_entropy if self.fused else softmax.plain_cross_entropy
     return loss(self.features, self.softmax_w, self.softmax_b, targets)
 
@@ -79,6 +85,7 @@ class LanguageModel(nnx.Module):
     self.vocabulary_size = vocabulary_size
     self.tied = tied
     self.dtype = dtype
+    self.axis = None
     h, v = cells[-1].output_size, vocabulary_size
     if tied and embedding_size != h:
       raise ValueError(
@@ -105,6 +112,21 @@ class LanguageModel(nnx.Module):
     ]
     nnx.update(self, jax.tree.unflatten(structure, leaves))
 
+  def take_part(self, count: int, axis: str):
+    """From now on computes what one of `count` devices computes, inside
+    `jax.shard_map`, with that device's part of the parameters.
+
+    Its state has the hidden units of this device, its outputs their likelihood
+    alone. For layers of `LSTM` whose sizes the count divides.
+
+    axis: of the mesh; its devices have the other parts.
+    """
+    self.axis = axis
+    self.stack.cells = tuple(
+      SplitLSTM(cell.hidden_size // count, axis=axis)
+      for cell in self.stack.cells
+    )
+
   def initial_state(self, batch: int) -> tuple[State, ...]:
     return self.stack.initial_state(batch)
 
@@ -128,11 +150,16 @@ class LanguageModel(nnx.Module):
     dropped = embedding_dropout(table, self.stack.rates.embedding, here)
     lookup = embedding.lookup if fused else embedding.plain_lookup
     x = lookup(dropped, inputs).astype(self.dtype)
+    if self.axis:
+      x = gather(x, self.axis)
     features, state = self.stack(
       x, state, mask=mask, reset=reset, keys=keys and keys.fold_in(1)
     )
     w = table.T if self.tied else self.softmax_w[...]
-    return Output(features, state, w, self.softmax_b[...], fused)
+    b = self.softmax_b[...]
+    if self.axis:
+      w, b = softmax.own_columns(w, b, self.axis, self.vocabulary_size)
+    return Output(features, state, w, b, fused, self.axis)
 
 
 def parameter_count(params) -> int:

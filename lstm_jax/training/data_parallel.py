@@ -34,8 +34,12 @@ def choose_devices(
   return next(n for n in range(most, 0, -1) if batch % n == 0)
 
 
-def make_mesh(devices: int) -> Mesh | None:
-  """A mesh of the first devices of every process; None for one device."""
+def make_mesh(devices: int, model_parallel: int = 1) -> Mesh | None:
+  """A mesh of the first devices of every process; None for one device.
+
+  model_parallel: how many of them share one copy of the model, along a second
+    axis; see `model_parallel`.
+  """
   if devices == 1:
     return None
   kinds = (jax.sharding.AxisType.Auto,)
@@ -45,7 +49,11 @@ def make_mesh(devices: int) -> Mesh | None:
     for process in range(count)
     for device in jax.local_devices(process)[: devices // count]
   ]
-  return jax.make_mesh((devices,), ("batch",), kinds, devices=chosen)
+  shape, names = (devices,), ("batch",)
+  if model_parallel > 1:
+    shape = (devices // model_parallel, model_parallel)
+    names = ("batch", "model")
+  return jax.make_mesh(shape, names, kinds * len(names), devices=chosen)
 
 
 def split_rows(
@@ -55,7 +63,8 @@ def split_rows(
 
   Args:
     function: takes and returns tuples of trees.
-    arguments, results: for each of them ROWS, which are split, or COPIES.
+    arguments, results: for each of them ROWS, which are split, COPIES, or a
+      tree of such specs.
   """
   if mesh is None:
     return function
@@ -69,14 +78,15 @@ def sum_over_devices(tree: Any, mesh: Mesh | None) -> Any:
   return jax.lax.psum(tree, "batch") if mesh else tree
 
 
-def place(tree: Any, mesh: Mesh | None, spec: PartitionSpec) -> Any:
+def place(tree: Any, mesh: Mesh | None, spec: Any) -> Any:
   """Puts arrays where a split function expects them.
 
+  spec: of all of them, or a tree with one for each.
   Of several processes each has the whole arrays and keeps its part of them.
   """
   if mesh is None:
     return tree
-  sharding = NamedSharding(mesh, spec)
+  sharding = jax.tree.map(lambda each: NamedSharding(mesh, each), spec)
   traced = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves(tree))
   if traced or jax.process_count() == 1:
     return jax.device_put(tree, sharding)

@@ -1,4 +1,4 @@
-"""Where an update's first number that is not finite is, and what becomes of it."""
+"""The first tensor of an update that is not finite."""
 
 from typing import Any
 

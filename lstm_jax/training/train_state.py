@@ -1,5 +1,7 @@
 """The train state and the pure functions that change it."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +17,7 @@ from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
-from lstm_jax.training import non_finite, stopping
+from lstm_jax.training import model_parallel, non_finite, stopping
 from lstm_jax.training.data_parallel import (
   COPIES,
   ROWS,
@@ -111,10 +113,25 @@ def init_state(
 
 
 def place_state(state: TrainState, mesh: Mesh | None) -> TrainState:
-  """Copies the state to every device; the carried state is split by rows."""
-  return place(state, mesh, COPIES).replace(
-    carry=place(state.carry, mesh, ROWS)
+  """Puts a state on the devices: the carried state split by rows, parameters
+  copied or in parts, see `model_parallel`."""
+  parts = {
+    field.name: getattr(state, field.name)
+    for field in dataclasses.fields(state)
+  }
+  layout = model_parallel.specs(parts, mesh)
+  layout["carry"] = jax.tree.map(
+    lambda _: model_parallel.carry_spec(mesh), state.carry
   )
+  return state.replace(**place(parts, mesh, layout))
+
+
+def reorder(
+  state: TrainState, mesh: Mesh | None, change: Callable
+) -> TrainState:
+  """The state with `model_parallel.to_file` or `to_memory` done to it."""
+  params, opt_state = change((state.params, state.opt_state), mesh)
+  return state.replace(params=params, opt_state=opt_state)
 
 
 def make_train_step(
@@ -133,26 +150,20 @@ def make_train_step(
   skip_non_finite: leave out an update whose loss or gradient is not finite.
   """
 
-  def gradient_of_rows(params, batch, carry, key, rows):
+  def gradient_of_rows(layout, params, batch, carry, key, rows):
     keys = noise_keys(key, rows)
 
     def loss(params):
       model = nnx.merge(structure, params)
+      model = model_parallel.part_of(model, mesh)
       output = model(batch.inputs, carry, mask=batch.mask, keys=keys)
       sums = task.loss(output, batch)
       weight = sum_over_devices(sums.weight, mesh)
       return sums.nats / weight, (sums, output.state)
 
     gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
-    gradient, sums = sum_over_devices((gradient, sums), mesh)
-    return gradient, sums, carry
-
-  gradient_of_batch = split_rows(
-    gradient_of_rows,
-    mesh,
-    arguments=(COPIES, ROWS, ROWS, COPIES, ROWS),
-    results=(COPIES, COPIES, ROWS),
-  )
+    gradient = model_parallel.sum_gradients(gradient, layout, mesh)
+    return gradient, sum_over_devices(sums, mesh), carry
 
   def train_step(state: TrainState, data) -> tuple[TrainState, StepMetrics]:
     data_key = jax.random.fold_in(state.key, DATA)
@@ -161,6 +172,14 @@ def make_train_step(
     initial = nnx.merge(structure, state.params).initial_state(size)
     carry = jax.tree.map(
       lambda new, old: jnp.where(batch.restart, new, old), initial, state.carry
+    )
+    layout = model_parallel.specs(state.params, mesh)
+    carry_spec = model_parallel.carry_spec(mesh)
+    gradient_of_batch = split_rows(
+      functools.partial(gradient_of_rows, layout),
+      mesh,
+      arguments=(layout, ROWS, carry_spec, COPIES, ROWS),
+      results=(layout, COPIES, carry_spec),
     )
     gradient, sums, carry = gradient_of_batch(
       state.params,
@@ -221,14 +240,10 @@ def make_eval_step(
   """
 
   def score_rows(params, carry, batch):
-    model = nnx.merge(structure, params)
+    model = model_parallel.part_of(nnx.merge(structure, params), mesh)
     output = model(batch.inputs, carry, mask=batch.mask)
     sums = task.loss(output, batch)
     return output.state, sum_over_devices(sums, mesh)
-
-  score_batch = split_rows(
-    score_rows, mesh, arguments=(COPIES, ROWS, ROWS), results=(ROWS, COPIES)
-  )
 
   @jax.jit
   def eval_step(params, carry, data, index):
@@ -237,6 +252,13 @@ def make_eval_step(
     initial = nnx.merge(structure, params).initial_state(size)
     carry = jax.tree.map(
       lambda new, old: jnp.where(batch.restart, new, old), initial, carry
+    )
+    spec = model_parallel.carry_spec(mesh)
+    score_batch = split_rows(
+      score_rows,
+      mesh,
+      arguments=(model_parallel.specs(params, mesh), spec, ROWS),
+      results=(spec, COPIES),
     )
     return score_batch(params, carry, batch._replace(restart=None))
 
