@@ -47,8 +47,8 @@ from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.metric_writer import MetricWriter
 from lstm_jax.training.train_state import (
   all_finite,
+  observe_validation,
   run_step,
-  update_plateau,
 )
 
 
@@ -150,12 +150,11 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     if validating:
       started = time.monotonic()
       report.activity(f"step {step}: validating ...")
-      sums = score_trials(validate, state.params, several)
+      sums = score_trials(validate, state.evaluated, several)
       scores, nats = mean_scores(task, sums)
       if not math.isfinite(nats):
         meter.fail(step, f"the validation loss is {nats}")
-      if experiment.plateau:
-        state = update_plateau(state, experiment.plateau, nats)
+      state = observe_validation(state, experiment.plateau, nats)
       meter.pause(time.monotonic() - started)
     checkpointer.save(state, nats)
     if validating:
@@ -170,7 +169,7 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
 def finish(config, experiment, state, checkpointer, report, path, stop):
   """Digest, picture, best score and a sample, when the last step is done."""
   task = experiment.task
-  report.note(f"parameters sha256 {digest(state.params)}")
+  report.note(f"parameters sha256 {digest(state.evaluated)}")
   if config.train.trials > 1 or state.stop is not None:
     report.note(summarise(config, state, path))
   params, step = checkpointer.load_params("best", state.params)

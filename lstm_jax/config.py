@@ -18,6 +18,7 @@ from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.models.config import MODELS, RecurrentConfig
 from lstm_jax.tasks.base import TaskConfig
 from lstm_jax.tasks.registry import TASKS
+from lstm_jax.training.averaging import AveragingConfig
 from lstm_jax.training.optimizers import OptimizerConfig
 from lstm_jax.training.stopping import StopConfig
 
@@ -61,6 +62,10 @@ class TrainConfig:
   # updates after which the recurrent layers, and the weights that read them,
   # begin to learn; until then the rest of the network does what it can
   recurrent_from: int = 0
+  # averages of the parameters over the updates
+  averaging: AveragingConfig = dataclasses.field(
+    default_factory=AveragingConfig
+  )
   # when a run, or a trial, ends before its last step
   stop: StopConfig = dataclasses.field(default_factory=StopConfig)
 

@@ -60,6 +60,18 @@ def _check_training(config):
       f"run.devices: train.batch_size {train.batch_size} cannot be split over"
       f" {run.devices}"
     )
+  if train.averaging.name != "never" and train.trials > 1:
+    raise ConfigError(
+      "train.averaging.name: it follows one validation loss, and there are"
+      ' several trials; set it to "never"'
+    )
+  if bool(config.optimizer.decay_epochs) != (
+    config.optimizer.schedule is Schedule.MILESTONES
+  ):
+    raise ConfigError(
+      'optimizer.decay_epochs: give some with the schedule "milestones", and'
+      " none with another"
+    )
   if train.update_every == "step":
     _check_online(config)
 
@@ -122,6 +134,8 @@ def _check_online(config):
     problem = "needs a task of sequences"
   elif model.dropout != Dropout():
     problem = "has no dropout"
+  elif train.averaging.name != "never":
+    problem = "has no averaging"
   elif optimizer.warmup_steps or not constant:
     problem = "needs a constant learning rate"
   if problem:

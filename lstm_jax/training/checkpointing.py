@@ -20,6 +20,7 @@ from orbax.checkpoint import v1 as ocp
 
 from lstm_jax.array_types import Params
 from lstm_jax.errors import CheckpointError
+from lstm_jax.training.averaging import Averages
 from lstm_jax.training.manifest import (
   UNFINISHED,
   find_damage,
@@ -141,7 +142,7 @@ class Checkpointer:
     with _as_checkpoint_error(self._workdir, step):
       response = self._orbax.save_checkpointables_async(
         step,
-        {"params": state.params, "training": _training(state)},
+        {"params": state.evaluated, "training": _training(state)},
         metrics={"loss": loss},
         force=True,
         overwrite=True,
@@ -219,9 +220,8 @@ class Checkpointer:
     self._last_saved = self.latest_step()
     restored = None
     if sound:
-      like = {"params": state.params, "training": _training(state)}
-      loaded = self._load(sound[-1], like)
-      restored = state.replace(params=loaded["params"], **loaded["training"])
+      like = {"params": state.evaluated, "training": _training(state)}
+      restored = _restored(state, **self._load(sound[-1], like))
     return restored, notes
 
   def _put_away(self, step: int, problem: str, *, remove: bool) -> str:
@@ -290,9 +290,21 @@ class Checkpointer:
 
 
 def _training(state: TrainState) -> dict[str, Any]:
-  """Everything but the parameters, which evaluation loads on their own."""
-  names = {field.name for field in dataclasses.fields(state)} - {"params"}
-  return {name: getattr(state, name) for name in sorted(names)}
+  """Everything but the parameters that evaluation loads on their own. Where
+  those are averages, the others are among these."""
+  names = {field.name for field in dataclasses.fields(state)}
+  if state.averages is None:
+    names -= {"params", "averages"}
+    return {name: getattr(state, name) for name in sorted(names)}
+  rest = {name: getattr(state, name) for name in sorted(names)}
+  return rest | {"averages": state.averages._replace(mean=None)}
+
+
+def _restored(state: TrainState, params: Params, training) -> TrainState:
+  if state.averages is None:
+    return state.replace(params=params, **training)
+  averages = Averages(*training["averages"])._replace(mean=params)
+  return state.replace(**training | {"averages": averages})
 
 
 def _abstract(tree):

@@ -14,7 +14,8 @@ from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
-from lstm_jax.training import stopping
+from lstm_jax.training import averaging, stopping
+from lstm_jax.training.averaging import Averages, AveragingConfig
 from lstm_jax.training.data_parallel import (
   COPIES,
   ROWS,
@@ -43,6 +44,12 @@ class TrainState:
   stop: StopState | None  # memory of the stopping rule
   done: Bool[Array, "*n"]  # the rule is met, or the trial has failed
   rate: Float[Array, "*n"]  # factor on the learning rate; trials may differ
+  averages: Averages | None = None  # of the parameters
+
+  @property
+  def evaluated(self) -> Params:
+    """The parameters that validation, and whoever loads the run, takes."""
+    return self.params if self.averages is None else self.averages.mean
 
 
 class StepMetrics(NamedTuple):
@@ -93,6 +100,7 @@ def init_state(
   seed: int,
   stop: StopConfig = StopConfig(),
   rate: float = 1.0,
+  averages: AveragingConfig = AveragingConfig(),
 ) -> TrainState:
   return TrainState(
     step=jnp.zeros((), jnp.int32),
@@ -104,6 +112,7 @@ def init_state(
     stop=stopping.init_stop(stop),
     done=jnp.zeros((), bool),
     rate=jnp.float32(rate),
+    averages=averaging.init(averages, params),
   )
 
 
@@ -136,7 +145,10 @@ def make_train_step(
       output = model(batch.inputs, carry, mask=batch.mask, keys=keys)
       sums = task.loss(output, batch)
       weight = sum_over_devices(sums.weight, mesh)
-      return sums.nats / weight, (sums, output.state)
+      nats = sums.nats
+      if (penalty := getattr(output, "penalty", None)) is not None:
+        nats += (penalty * batch.weights).sum()
+      return nats / weight, (sums, output.state)
 
     gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
     gradient, sums = sum_over_devices((gradient, sums), mesh)
@@ -159,7 +171,7 @@ def make_train_step(
     )
     gradient, sums, carry = gradient_of_batch(
       state.params,
-      batch._replace(restart=None),
+      batch._replace(restart=None, lr_scale=None),
       carry,
       jax.random.fold_in(state.key, state.step),
       jnp.arange(size),
@@ -170,6 +182,8 @@ def make_train_step(
     scale = state.rate
     if state.plateau is not None:
       scale *= state.plateau.scale
+    if batch.lr_scale is not None:
+      scale *= batch.lr_scale
     learning_rate = jnp.asarray(schedule(state.step)) * scale
     updates = jax.tree.map(lambda u: u * scale, updates)
     updates = hold_recurrent(updates, state.step, recurrent_from)
@@ -179,6 +193,9 @@ def make_train_step(
       opt_state=opt_state,
       carry=carry,
     )
+    if state.averages is not None:
+      averages = averaging.add(state.averages, state.params)
+      state = state.replace(averages=averages)
     state = place_state(state, mesh)
     return state, StepMetrics(sums, optax.tree.norm(gradient), learning_rate)
 
@@ -238,9 +255,16 @@ def all_finite(tree) -> Bool[Array, ""]:
   return jnp.stack(leaves).all()
 
 
-def update_plateau(
-  state: TrainState, plateau: optax.GradientTransformationExtraArgs, nats: float
+def observe_validation(
+  state: TrainState,
+  plateau: optax.GradientTransformationExtraArgs | None,
+  nats: float,
 ) -> TrainState:
-  """Tells the plateau schedule a validation loss."""
-  _, new = plateau.update({}, state.plateau, value=nats)
-  return state.replace(plateau=new)
+  """Tells the plateau schedule and the averages a validation loss."""
+  if plateau is not None:
+    _, new = plateau.update({}, state.plateau, value=nats)
+    state = state.replace(plateau=new)
+  if state.averages is not None:
+    averages = averaging.observe(state.averages, nats)
+    state = state.replace(averages=averages)
+  return state
