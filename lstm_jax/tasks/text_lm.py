@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -256,5 +256,5 @@ def _batch(data, index, window):
   return Batch(*window_batch(data, index, window), restart=index == 0)
 
 
-def _digested(symbols: str | list[str]) -> bytes:
+def _digested(symbols: Any) -> bytes:
   return (symbols if isinstance(symbols, str) else json.dumps(symbols)).encode()
