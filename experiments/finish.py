@@ -23,7 +23,7 @@ from lstm_jax.training.train_state import run_step
 def finish(config, experiment, state, checkpointer, report, path, stop):
   """Digest, picture, best score and a sample, when the last step is done."""
   task = experiment.task
-  params = whole_params(experiment, experiment.to_file(state).params)
+  params = whole_params(experiment, experiment.to_file(state).evaluated)
   report.note(f"parameters sha256 {digest(params)}")
   if config.train.trials > 1 or state.stop is not None:
     report.note(summarise(config, state, path))

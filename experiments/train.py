@@ -41,8 +41,8 @@ from lstm_jax.training.metric_writer import MetricWriter
 from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.train_state import (
   all_finite,
+  observe_validation,
   run_step,
-  update_plateau,
 )
 
 
@@ -164,12 +164,11 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     if validating:
       started = time.monotonic()
       report.activity(f"step {step}: validating ...")
-      sums = score_trials(validate, state.params, several)
+      sums = score_trials(validate, state.evaluated, several)
       scores, nats = mean_scores(task, sums)
       if not math.isfinite(nats):
         meter.fail(step, f"the validation loss is {nats}")
-      if experiment.plateau:
-        state = update_plateau(state, experiment.plateau, nats)
+      state = observe_validation(state, experiment.plateau, nats)
       meter.pause(time.monotonic() - started)
     checkpointer.save(experiment.to_file(state), nats)
     if validating:

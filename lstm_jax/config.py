@@ -18,6 +18,7 @@ from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.models.config import MODELS, RecurrentConfig
 from lstm_jax.tasks.base import TaskConfig
 from lstm_jax.tasks.registry import TASKS
+from lstm_jax.training.averaging import AveragingConfig
 from lstm_jax.training.optimizers import OptimizerConfig
 from lstm_jax.training.stopping import StopConfig
 
@@ -66,6 +67,10 @@ class TrainConfig:
   recurrent_from: int = 0
   # "stop" where a loss or gradient is not finite, or "skip" that update
   on_non_finite: str = "stop"
+  # averages of the parameters over the updates
+  averaging: AveragingConfig = dataclasses.field(
+    default_factory=AveragingConfig
+  )
   # when a run, or a trial, ends before its last step
   stop: StopConfig = dataclasses.field(default_factory=StopConfig)
 

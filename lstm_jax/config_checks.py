@@ -10,6 +10,8 @@ from lstm_jax.training.optimizers import Schedule
 
 # Noise that is drawn for the units of a whole layer.
 _WHOLE = ("cell_input", "weight", "zoneout_h", "zoneout_c")
+# Those of the softmax that are computed from all hidden units.
+_HEADS = "project", "sum_layers", "experts", "activation_l2", "slowness_l2"
 
 
 def check_together(config: Any):
@@ -71,6 +73,18 @@ def _check_training(config):
     raise ConfigError(
       'train.on_non_finite: "skip" needs train.update_every "sequence"'
     )
+  if train.averaging.name != "never" and train.trials > 1:
+    raise ConfigError(
+      "train.averaging.name: it follows one validation loss, and there are"
+      ' several trials; set it to "never"'
+    )
+  if bool(config.optimizer.decay_epochs) != (
+    config.optimizer.schedule is Schedule.MILESTONES
+  ):
+    raise ConfigError(
+      'optimizer.decay_epochs: give some with the schedule "milestones", and'
+      " none with another"
+    )
   if train.update_every == "step":
     _check_online(config)
 
@@ -94,6 +108,12 @@ def _check_model_parallel(config):
     problem = f"needs {odd[0]} to be multiples of {count}"
   elif model.tied:
     problem = "needs model.tied=false"
+  elif not model.embedding_size:
+    problem = "needs a model.embedding_size"
+  elif other := [name for name in _HEADS if getattr(model, name)]:
+    problem = f"needs model.{other[0]}={type(getattr(model, other[0]))()}"
+  elif train.averaging.name != "never":
+    problem = 'needs train.averaging.name="never"'
   elif model.engine == "cudnn":
     problem = 'needs model.engine="scan"'
   elif used:
@@ -167,6 +187,8 @@ def _check_online(config):
     problem = "needs a task of sequences"
   elif model.dropout != Dropout():
     problem = "has no dropout"
+  elif train.averaging.name != "never":
+    problem = "has no averaging"
   elif optimizer.warmup_steps or not constant:
     problem = "needs a constant learning rate"
   if problem:

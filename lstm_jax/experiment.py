@@ -70,10 +70,11 @@ def build(
       raise ConfigError(f"train.init_from: {error}") from None
     vocabulary = parent.vocabulary
   task = config.task.load(settings.batch_size, vocabulary)
-  if config.optimizer.schedule is Schedule.STEP and not task.steps_per_epoch:
+  by_epoch = (Schedule.STEP, Schedule.MILESTONES)
+  if config.optimizer.schedule in by_epoch and not task.steps_per_epoch:
     raise ConfigError(
-      'optimizer.schedule: "step" counts epochs, and the task'
-      f' "{config.task.name}" has none'
+      f'optimizer.schedule: "{config.optimizer.schedule.value}" counts epochs,'
+      f' and the task "{config.task.name}" has none'
     )
   structure, params = train_state.make_model(
     lambda rngs: config.model.build(task.sizes, rngs), settings.seed
@@ -95,7 +96,14 @@ def build(
 
   def init(params, seed, rate=1.0):
     return train_state.init_state(
-      params, carry, optimizer, plateau, seed, settings.stop, rate
+      params,
+      carry,
+      optimizer,
+      plateau,
+      seed,
+      settings.stop,
+      rate,
+      settings.averaging,
     )
 
   mesh = make_mesh(devices, config.run.model_parallel)

@@ -19,7 +19,10 @@ LAYERS = [
   {"recurrence", "recurrent_product", "weight_gradients", "scan", "cudnn"},
   {"gradient_flow"},
   {"layers"},
-  {"models", "tasks", "training.optimizers", "training.stopping"},
+  {
+    *("models", "tasks"),
+    *("training.averaging", "training.optimizers", "training.stopping"),
+  },
   {"config", "config_checks"},
   {"training", "evaluation", "sampling", "run_directory"},
   {"trained_run"},

@@ -1,4 +1,4 @@
-"""Characters and words as numbers."""
+"""Characters, bytes and words as numbers."""
 
 import collections
 from typing import Any
@@ -60,6 +60,65 @@ class CharVocabulary:
     return sorted(set(text) - set(self.characters))
 
 
+class ByteVocabulary:
+  """The bytes of the training split in ascending order; text is UTF-8.
+
+  Number 0 is the unknown symbol: every byte that training never saw.
+  """
+
+  unknown_symbol = 0
+
+  def __init__(self, values: bytes):
+    if list(values) != sorted(set(values)):
+      raise ValueError("bytes must be distinct and ascending")
+    self.values = values
+    self._numbers = np.zeros(256, np.int32)
+    self._numbers[list(values)] = np.arange(1, len(values) + 1)
+
+  @classmethod
+  def from_text(cls, text: str | bytes) -> "ByteVocabulary":
+    return cls(bytes(np.flatnonzero(np.bincount(_bytes(text))).tolist()))
+
+  @property
+  def symbols(self) -> dict[str, list[int]]:
+    """What `restore` makes it of again."""
+    return {"bytes": list(self.values)}
+
+  def __len__(self) -> int:
+    """Number of symbols, the unknown one included."""
+    return len(self.values) + 1
+
+  @staticmethod
+  def split(text: str) -> list[str]:
+    """The tokens of a text, those that are not ASCII as \\x and two digits."""
+    return [chr(b) if b < 128 else f"\\x{b:02x}" for b in _bytes(text).tolist()]
+
+  def encode(self, text: str | bytes) -> np.ndarray:
+    """Symbol numbers [t] int32, one a byte."""
+    return self._numbers[_bytes(text)]
+
+  def decode(self, symbols) -> str:
+    """The text; what is no UTF-8, and the unknown symbol, reads as U+FFFD."""
+    values = b"\xff" + self.values
+    return bytes(values[int(s)] for s in symbols).decode("utf-8", "replace")
+
+  def unknown(self, text: str) -> list[str]:
+    """The distinct bytes of a text that are not in the vocabulary."""
+    known = set(self.values)
+    return sorted(
+      {
+        token
+        for token, value in zip(self.split(text), _bytes(text), strict=True)
+        if int(value) not in known
+      }
+    )
+
+
+def _bytes(text):
+  data = text.encode() if isinstance(text, str) else text
+  return np.frombuffer(data, np.uint8)
+
+
 class WordVocabulary:
   """The words of the training split, the most frequent first.
 
@@ -108,17 +167,22 @@ class WordVocabulary:
     return sorted(set(self.split(text)) - self._numbers.keys())
 
 
-Vocabulary = CharVocabulary | WordVocabulary
+Vocabulary = CharVocabulary | ByteVocabulary | WordVocabulary
 
 
 def restore(symbols: Any) -> Vocabulary:
-  """The vocabulary that has these `symbols`, a text or a list of words.
+  """The vocabulary that has these `symbols`.
 
   Raises:
     ValueError: no vocabulary does.
   """
   if isinstance(symbols, str):
     return CharVocabulary(symbols)
+  if isinstance(symbols, dict) and isinstance(symbols.get("bytes"), list):
+    try:
+      return ByteVocabulary(bytes(symbols["bytes"]))
+    except TypeError as error:
+      raise ValueError(f"bytes: {error}") from None
   if not isinstance(symbols, list) or not all(
     isinstance(word, str) for word in symbols
   ):

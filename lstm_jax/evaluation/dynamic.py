@@ -51,7 +51,8 @@ def gradient_rms(
     batch = task.batch(data, step, jax.random.key(0))
 
     def loss(params):
-      output = nnx.merge(structure, params)(batch.inputs, carry)
+      model = nnx.merge(structure, params)
+      output = model(batch.inputs, carry, mask=batch.mask)
       sums = task.loss(output, batch)
       return sums.nats / sums.weight, output.state
 

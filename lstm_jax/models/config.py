@@ -14,7 +14,7 @@ from lstm_jax.cells.slstm import FORGET_GATES
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.layers.recurrent_dropout import misplaced
-from lstm_jax.models.language_model import LanguageModel
+from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
 from lstm_jax.recurrence import Options
 from lstm_jax.tasks.base import Sizes, TaskConfig
@@ -50,6 +50,8 @@ class CellOptions:
   chrono: float = 0.0
   # greff: which of the eight variants, or V
   variant: str = "V"
+  # lstm, mogrifier: the input gate is at most 1 - forget gate
+  cap_input_gate: bool = False
   # projection: width of what goes up and back
   projection_size: int = 128
   # mogrifier: rounds of mutual gating, and the rank of their matrices (0: full)
@@ -179,14 +181,31 @@ class RecurrentConfig:
 @dataclasses.dataclass(slots=True)
 class LanguageModelConfig(RecurrentConfig):
   RANGES: ClassVar = RecurrentConfig.RANGES | {
-    "embedding_size": (1, 10**6),
+    "embedding_size": (0, 10**6),
     "init_scale": (0, 100),
+    "experts": (0, 10**4),
+    "latent_dropout": (0, 0.99),
+    "activation_l2": (0, 10**6),
+    "slowness_l2": (0, 10**6),
   }
 
   name: str = "language_model"
+  # 0 is none: one-hot vectors
   embedding_size: int = 64
   # share the embedding with the softmax
   tied: bool = False
+  # a linear map from the last layer to the embedding's width, below the softmax
+  project: bool = False
+  # the softmax reads the sum of all layers' outputs, which are of one width
+  sum_layers: bool = False
+  # softmaxes that are mixed, each on features of the embedding's width, and the
+  # dropout of these (Yang et al. 2018); 0 is one plain softmax
+  experts: int = 0
+  latent_dropout: float = 0.0
+  # penalties on the squares of the last layer's outputs, dropped, and of their
+  # changes from step to step (AR and TAR, Merity et al. 2018)
+  activation_l2: float = 0.0
+  slowness_l2: float = 0.0
   # every parameter starts as U(-init_scale, init_scale); 0 leaves each layer
   # its own way
   init_scale: float = 0.0
@@ -201,11 +220,36 @@ class LanguageModelConfig(RecurrentConfig):
         "model.options.forget_bias: model.init_scale draws every bias; set it"
         " to 0 to choose this one"
       )
-    if self.tied and self.embedding_size != last:
+    if self.project and self.experts:
+      raise ConfigError(
+        "model.project: model.experts have a projection of their own; set it to"
+        " false"
+      )
+    if self.latent_dropout and not self.experts:
+      raise ConfigError(
+        "model.latent_dropout: there are no model.experts; set it to 0"
+      )
+    if not self.embedding_size:
+      uses = {
+        "tied": self.tied,
+        "project": self.project,
+        "experts": self.experts,
+        "dropout.input": self.dropout.input,
+        "dropout.embedding": self.dropout.embedding,
+      }
+      if name := next((name for name, used in uses.items() if used), None):
+        raise ConfigError(
+          f"model.{name}: there is no embedding; set model.embedding_size"
+        )
+    sizes = {cell.output_size for cell in self.cells()}
+    if self.sum_layers and len(sizes) > 1:
+      raise ConfigError("model.sum_layers: the layers must be of one width")
+    changed = self.project or self.experts
+    if self.tied and self.embedding_size != last and not changed:
       raise ConfigError(
         f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
         f" the last layer's output ({last}); set"
-        f" --config.model.embedding_size={last}"
+        f" --config.model.embedding_size={last} or --config.model.project=true"
       )
     if not task.text:
       raise ConfigError(
@@ -218,7 +262,15 @@ class LanguageModelConfig(RecurrentConfig):
       self.cells(),
       vocabulary_size=sizes.outputs,
       embedding_size=self.embedding_size,
-      tied=self.tied,
+      head=Head(
+        tied=self.tied,
+        project=self.project,
+        experts=self.experts,
+        latent_dropout=self.latent_dropout,
+        activation_l2=self.activation_l2,
+        slowness_l2=self.slowness_l2,
+      ),
+      sum_layers=self.sum_layers,
       init_scale=self.init_scale,
       **self._shared(),
       rngs=rngs,

@@ -19,6 +19,7 @@ from orbax.checkpoint import v1 as ocp
 from lstm_jax import processes
 from lstm_jax.array_types import Params
 from lstm_jax.errors import CheckpointError
+from lstm_jax.training.averaging import Averages
 from lstm_jax.training.checkpoint_cleanup import clean_up, steps_in
 from lstm_jax.training.manifest import (
   find_damage,
@@ -139,7 +140,7 @@ class Checkpointer:
     with _as_checkpoint_error(self._workdir, step):
       response = self._orbax.save_checkpointables_async(
         step,
-        {"params": state.params, "training": _training(state)},
+        {"params": state.evaluated, "training": _training(state)},
         metrics={"loss": loss},
         force=True,
         overwrite=True,
@@ -206,10 +207,8 @@ class Checkpointer:
     self._last_saved = None if found == "None" else int(found)
     if self._last_saved is None:
       return None, notes
-    like = {"params": state.params, "training": _training(state)}
-    loaded = self._load(self._last_saved, like)
-    restored = state.replace(params=loaded["params"], **loaded["training"])
-    return restored, notes
+    like = {"params": state.evaluated, "training": _training(state)}
+    return _restored(state, **self._load(self._last_saved, like)), notes
 
   def load_params(self, checkpoint: str, like: Params) -> tuple[Params, int]:
     """Parameters of one checkpoint and its step; never another's.
@@ -273,9 +272,21 @@ class Checkpointer:
 
 
 def _training(state: TrainState) -> dict[str, Any]:
-  """Everything but the parameters, which evaluation loads on their own."""
-  names = {field.name for field in dataclasses.fields(state)} - {"params"}
-  return {name: getattr(state, name) for name in sorted(names)}
+  """Everything but the parameters that evaluation loads on their own. Where
+  those are averages, the others are among these."""
+  names = {field.name for field in dataclasses.fields(state)}
+  if state.averages is None:
+    names -= {"params", "averages"}
+    return {name: getattr(state, name) for name in sorted(names)}
+  rest = {name: getattr(state, name) for name in sorted(names)}
+  return rest | {"averages": state.averages._replace(mean=None)}
+
+
+def _restored(state: TrainState, params: Params, training) -> TrainState:
+  if state.averages is None:
+    return state.replace(params=params, **training)
+  averages = Averages(*training["averages"])._replace(mean=params)
+  return state.replace(**training | {"averages": averages})
 
 
 def _abstract(tree):

@@ -17,7 +17,8 @@ from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
-from lstm_jax.training import model_parallel, non_finite, stopping
+from lstm_jax.training import averaging, model_parallel, non_finite, stopping
+from lstm_jax.training.averaging import Averages, AveragingConfig
 from lstm_jax.training.data_parallel import (
   COPIES,
   ROWS,
@@ -46,6 +47,12 @@ class TrainState:
   stop: StopState | None  # memory of the stopping rule
   done: Bool[Array, "*n"]  # the rule is met, or the trial has failed
   rate: Float[Array, "*n"]  # factor on the learning rate; trials may differ
+  averages: Averages | None = None  # of the parameters
+
+  @property
+  def evaluated(self) -> Params:
+    """The parameters that validation, and whoever loads the run, takes."""
+    return self.params if self.averages is None else self.averages.mean
 
 
 class StepMetrics(NamedTuple):
@@ -98,6 +105,7 @@ def init_state(
   seed: int,
   stop: StopConfig = StopConfig(),
   rate: float = 1.0,
+  averages: AveragingConfig = AveragingConfig(),
 ) -> TrainState:
   return TrainState(
     step=jnp.zeros((), jnp.int32),
@@ -109,6 +117,7 @@ def init_state(
     stop=stopping.init_stop(stop),
     done=jnp.zeros((), bool),
     rate=jnp.float32(rate),
+    averages=averaging.init(averages, params),
   )
 
 
@@ -159,7 +168,10 @@ def make_train_step(
       output = model(batch.inputs, carry, mask=batch.mask, keys=keys)
       sums = task.loss(output, batch)
       weight = sum_over_devices(sums.weight, mesh)
-      return sums.nats / weight, (sums, output.state)
+      nats = sums.nats
+      if (penalty := getattr(output, "penalty", None)) is not None:
+        nats += (penalty * batch.weights).sum()
+      return nats / weight, (sums, output.state)
 
     gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
     gradient = model_parallel.sum_gradients(gradient, layout, mesh)
@@ -183,7 +195,7 @@ def make_train_step(
     )
     gradient, sums, carry = gradient_of_batch(
       state.params,
-      batch._replace(restart=None),
+      batch._replace(restart=None, lr_scale=None),
       carry,
       jax.random.fold_in(state.key, state.step),
       jnp.arange(size),
@@ -194,6 +206,8 @@ def make_train_step(
     scale = state.rate
     if state.plateau is not None:
       scale *= state.plateau.scale
+    if batch.lr_scale is not None:
+      scale *= batch.lr_scale
     learning_rate = jnp.asarray(schedule(state.step)) * scale
     updates = jax.tree.map(lambda u: u * scale, updates)
     updates = hold_recurrent(updates, state.step, recurrent_from)
@@ -204,6 +218,9 @@ def make_train_step(
       opt_state=opt_state,
       carry=carry,
     )
+    if new.averages is not None:
+      averages = averaging.add(new.averages, new.params)
+      new = new.replace(averages=averages)
     skipped = jnp.zeros((), jnp.int32)
     if skip_non_finite:
       sound = jnp.isfinite(sums.nats + norm)
@@ -272,9 +289,16 @@ def all_finite(tree) -> Bool[Array, ""]:
   return jnp.stack(leaves).all()
 
 
-def update_plateau(
-  state: TrainState, plateau: optax.GradientTransformationExtraArgs, nats: float
+def observe_validation(
+  state: TrainState,
+  plateau: optax.GradientTransformationExtraArgs | None,
+  nats: float,
 ) -> TrainState:
-  """Tells the plateau schedule a validation loss."""
-  _, new = plateau.update({}, state.plateau, value=nats)
-  return state.replace(plateau=new)
+  """Tells the plateau schedule and the averages a validation loss."""
+  if plateau is not None:
+    _, new = plateau.update({}, state.plateau, value=nats)
+    state = state.replace(plateau=new)
+  if state.averages is not None:
+    averages = averaging.observe(state.averages, nats)
+    state = state.replace(averages=averages)
+  return state
