@@ -79,8 +79,10 @@ def count_messages(text: str) -> Counter:
     for line in bodies.get(name, ()):
       if match := _COLLECTIVE.search(line):
         result, operation, _, groups = match.groups()
-        axes = ",".join(re.findall(r"'(\w+)'", groups.rpartition("]")[2]))
-        total[operation, axes or groups] += _bytes(result)
+        axes = re.findall(r"'(\w+)'", groups.rpartition("]")[2])
+        sizes = dict(re.findall(r"'(\w+)'=(\d+)", groups))
+        if not axes or any(sizes.get(axis) != "1" for axis in axes):
+          total[operation, ",".join(axes) or groups] += _bytes(result)
         continue
       called = _CALLED.findall(line)
       for branches in _BRANCHES.findall(line):

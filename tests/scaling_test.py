@@ -71,11 +71,20 @@ def test_messages_of_shared_units(corpus):
   found = count_messages(compiled(experiment, state).as_text())
   rows, steps = 4, 6
   h = rows * steps * 4 * np.array([8, 12])  # bytes of each layer's outputs
-  # Embedding, and of each layer the hidden states: at every step, once more for
+  # The embedding, and of each layer the hidden states: one step at a time, for
   # the weights' gradient, and as the next layer's input.
-  gathered = h[0] + 3 * h.sum()
-  assert gathered * 0.6 <= found["all-gather", "model"] <= gathered
-  assert found["all-gather", "model"] >= h[0] + h.sum() + h.sum()
+  assert found["all-gather", "model"] == h[0] + 3 * h.sum()
+  # Backwards, of each device's half: to the embedding, and to each layer's
+  # outputs from above and from the next step.
+  assert found["reduce-scatter", "model"] == (h[0] + 2 * h.sum()) / 2
+
+
+def test_one_device_sends_itself_nothing():
+  text = LOOP.replace("%s", "").replace("while", "call")
+  for size, expected in ((1, {}), (2, {("all-reduce", "batch"): 32})):
+    groups = f"replica_groups=mesh['batch'={size},'model'=2] {{'batch'}}"
+    found = count_messages(text.replace("GROUPS", groups + ", to_apply=%add"))
+    assert found == expected
 
 
 LOOP = """HloModule m
