@@ -87,6 +87,9 @@ def test_each_device_has_its_part(corpus):
   np.testing.assert_array_equal(shard, np.asarray(wanted)[:, expected])
   moment = state.opt_state[1][0].mu["stack"]["layers"][1]["w_h"]
   assert moment.addressable_shards[0].data.shape == (12, 12)
+  saved = experiment.to_file(state).params  # as one device would save it
+  for a, b in zip(*map(jax.tree.leaves, (saved, whole.params))):
+    np.testing.assert_array_equal(a, b)
   back = experiment.from_file(experiment.to_file(state))
   for a, b in zip(*map(jax.tree.leaves, (back.params, state.params))):
     np.testing.assert_array_equal(a, b)
@@ -123,6 +126,7 @@ def test_the_vocabulary_in_parts(vocabulary):
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_split(corpus, tmp_path):
   """The checkpoint of 2 x 4 devices is that of one, and of 2 x 2."""
   config = parallel_config(corpus, 8, 4)
