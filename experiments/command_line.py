@@ -225,8 +225,9 @@ def _check_field(name, known):
     return
   inside = [path for path in known if path.startswith(name + ".")]
   if inside:
+    first = ", ".join(inside[:6]) + ", ..." * (len(inside) > 6)
     raise ConfigError(
-      f"{name} is a group of fields; set one of {', '.join(inside)}"
+      f"{name} is a group of fields; set one of {first} (--help lists all)"
     )
   raise ConfigError(f'unknown config field "{name}"' + suggest(name, known))
 

@@ -141,7 +141,7 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
   step, done = run_step(state), np.asarray(state.done)
   while step < settings.steps and not done.all() and not stop.wanted():
     active = int((~done).sum())
-    state, metrics = experiment.train_call(state, experiment.data)
+    state, metrics = experiment.train_call(state, experiment.data_at(step))
     step += settings.steps_per_call
     if waits := several or settings.stop.name != "never":
       done = np.asarray(state.done)

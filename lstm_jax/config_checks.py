@@ -11,7 +11,8 @@ from lstm_jax.training.optimizers import Schedule
 # Noise that is drawn for the units of a whole layer.
 _WHOLE = ("cell_input", "weight", "zoneout_h", "zoneout_c")
 # Those of the softmax that are computed from all hidden units.
-_HEADS = "project", "sum_layers", "experts", "activation_l2", "slowness_l2"
+_HEADS = ("project", "sum_layers", "experts", "activation_l2", "slowness_l2")
+_HEADS += ("cutoffs",)
 
 
 def check_together(config: Any):

@@ -36,6 +36,16 @@ class Experiment(NamedTuple):
   )
   data: Any  # what train_call reads
   mesh: Mesh | None  # devices that share the rows of a batch, or the trials
+  steps_per_call: int = 1
+
+  def data_at(self, step: int) -> Any:
+    """What the call of updates from this step on reads: `data`, but for tasks
+    that read from disk."""
+    read = getattr(self.task, "data_at", None)
+    data = read(step, self.steps_per_call) if read else None
+    if data is None:
+      return self.data
+    return place(data, self.mesh, COPIES)
 
   def to_file(self, state: TrainState) -> TrainState:
     """A state of these devices as checkpoints have it."""
@@ -139,7 +149,10 @@ def build(
     state = train_state.reorder(state, mesh, model_parallel.to_memory)
     data = place(data, mesh, COPIES)
     call = jax.jit(call, donate_argnums=0)
-  return Experiment(task, structure, plateau, call, data, mesh), state
+  experiment = Experiment(
+    task, structure, plateau, call, data, mesh, settings.steps_per_call
+  )
+  return experiment, state
 
 
 def _stack_trials(config, task, params, init) -> TrainState:

@@ -86,7 +86,7 @@ def test_a_projection_is_a_product(numbers):
 @pytest.mark.parametrize(
   "head",
   [
-    Head(tied=True, project=True),
+    pytest.param(Head(tied=True, project=True), marks=pytest.mark.slow),
     Head(tied=True, experts=3, latent_dropout=0.5),
     Head(experts=2, activation_l2=1.0, slowness_l2=1.0),
   ],

@@ -43,7 +43,7 @@ def test_two_windows_equal_one_sequence(x64, cell):
   assert_close(last, final, 1e-14)
 
 
-@each_new_cell
+@pytest.mark.parametrize("cell", slow_but(NEW, [NEW[0], XLSTM[1]]), ids=str)
 def test_a_masked_row_is_the_shorter_sequence(x64, cell):
   params, x, state = problem(cell)
   y, final = unroll(cell, params, x, state, mask=MASK)

@@ -8,9 +8,10 @@ import zlib
 from typing import NamedTuple
 
 from lstm_jax.data import stdlib
+from lstm_jax.data.known_corpora import SPLITS
+from lstm_jax.data.prepared import PREFIX, open_prepared
 from lstm_jax.errors import DataError
 
-SPLITS = ("train", "valid", "test")
 _LARGEST = 2**30  # bytes of a zip file's texts
 
 
@@ -29,7 +30,8 @@ def read_corpus(
   """Reads a corpus.
 
   Args:
-    corpus: "stdlib"; or a UTF-8 text file, cut into train, valid and test in
+    corpus: "stdlib"; "tfds:NAME", what scripts.prepare_data has prepared; or a
+      UTF-8 text file, cut into train, valid and test in
       this order; or a folder or zip file with train.txt, valid.txt and
       test.txt, or files whose names end so, as ptb.train.txt.
     percent: of one file, for train, valid and test.
@@ -38,6 +40,8 @@ def read_corpus(
   Raises:
     DataError: a file is missing, empty, unreadable or not UTF-8.
   """
+  if corpus.startswith(PREFIX):
+    return _read_prepared(corpus, as_bytes)
   if corpus == "stdlib":
     texts = stdlib.read()
     if as_bytes:
@@ -66,6 +70,15 @@ def read_corpus(
     digest.update(f"{split} {len(data)}\n".encode())
     digest.update(data)
   return Corpus(texts, digest.hexdigest(), source)
+
+
+def _read_prepared(corpus, as_bytes):
+  prepared = open_prepared(corpus)
+  texts = {}
+  for split in SPLITS:
+    data = b"".join(prepared.pieces(split))
+    texts[split] = _decode(corpus, data, as_bytes)
+  return Corpus(texts, prepared.digest, corpus)
 
 
 def _is_folder(path: str) -> bool:

@@ -1,6 +1,7 @@
 """Characters, bytes and words as numbers."""
 
 import collections
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,17 @@ class CharVocabulary:
     self._codes = codes
 
   @classmethod
-  def from_text(cls, text: str) -> "CharVocabulary":
-    codes = np.unique(np.frombuffer(text.encode("utf-32-le"), np.uint32))
+  def from_text(cls, *texts: str) -> "CharVocabulary":
+    return cls.from_pieces(texts)
+
+  @classmethod
+  def from_pieces(cls, texts: Iterable[str]) -> "CharVocabulary":
+    """That of a text which comes piece by piece."""
+    codes = set()
+    for text in texts:
+      found = np.unique(np.frombuffer(text.encode("utf-32-le"), np.uint32))
+      codes.update(found.tolist())
+    codes = np.array(sorted(codes), np.uint32)
     return cls(codes.tobytes().decode("utf-32-le"))
 
   @property
@@ -76,8 +86,16 @@ class ByteVocabulary:
     self._numbers[list(values)] = np.arange(1, len(values) + 1)
 
   @classmethod
-  def from_text(cls, text: str | bytes) -> "ByteVocabulary":
-    return cls(bytes(np.flatnonzero(np.bincount(_bytes(text))).tolist()))
+  def from_text(cls, *texts: str | bytes) -> "ByteVocabulary":
+    return cls.from_pieces(texts)
+
+  @classmethod
+  def from_pieces(cls, texts: Iterable[str | bytes]) -> "ByteVocabulary":
+    """That of a text which comes piece by piece."""
+    found = np.zeros(256, np.int64)
+    for text in texts:
+      found += np.bincount(_bytes(text), minlength=256)
+    return cls(bytes(np.flatnonzero(found).tolist()))
 
   @property
   def symbols(self) -> dict[str, list[int]]:
@@ -138,8 +156,15 @@ class WordVocabulary:
     self.unknown_symbol = self._numbers[self.UNKNOWN]
 
   @classmethod
-  def from_text(cls, text: str) -> "WordVocabulary":
-    counts = collections.Counter(cls.split(text))
+  def from_text(cls, *texts: str) -> "WordVocabulary":
+    return cls.from_pieces(texts)
+
+  @classmethod
+  def from_pieces(cls, texts: Iterable[str]) -> "WordVocabulary":
+    """That of a text which comes piece by piece, cut between words."""
+    counts = collections.Counter()
+    for text in texts:
+      counts.update(cls.split(text))
     counts.setdefault(cls.UNKNOWN, 0)
     return cls(sorted(counts, key=lambda word: (-counts[word], word)))
 

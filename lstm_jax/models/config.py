@@ -184,6 +184,7 @@ class LanguageModelConfig(RecurrentConfig):
     "embedding_size": (0, 10**6),
     "init_scale": (0, 100),
     "experts": (0, 10**4),
+    "cutoffs": (1, 10**9),
     "latent_dropout": (0, 0.99),
     "activation_l2": (0, 10**6),
     "slowness_l2": (0, 10**6),
@@ -202,6 +203,9 @@ class LanguageModelConfig(RecurrentConfig):
   # dropout of these (Yang et al. 2018); 0 is one plain softmax
   experts: int = 0
   latent_dropout: float = 0.0
+  # adaptive softmax, for large vocabularies: the words, by frequency, at which
+  # its clusters begin, as 20000,60000 (Grave et al. 2017); none is a plain one
+  cutoffs: tuple[int, ...] = ()
   # penalties on the squares of the last layer's outputs, dropped, and of their
   # changes from step to step (AR and TAR, Merity et al. 2018)
   activation_l2: float = 0.0
@@ -241,6 +245,12 @@ class LanguageModelConfig(RecurrentConfig):
         raise ConfigError(
           f"model.{name}: there is no embedding; set model.embedding_size"
         )
+    if self.cutoffs:
+      if list(self.cutoffs) != sorted(set(self.cutoffs)):
+        raise ConfigError("model.cutoffs: must rise, as 20000,60000")
+      for name in ("tied", "project", "experts"):
+        if getattr(self, name):
+          raise ConfigError(f"model.{name}: does not go with model.cutoffs")
     sizes = {cell.output_size for cell in self.cells()}
     if self.sum_layers and len(sizes) > 1:
       raise ConfigError("model.sum_layers: the layers must be of one width")
@@ -258,6 +268,10 @@ class LanguageModelConfig(RecurrentConfig):
       )
 
   def build(self, sizes: Sizes, rngs: nnx.Rngs) -> LanguageModel:
+    if self.cutoffs and self.cutoffs[-1] >= sizes.outputs:
+      raise ConfigError(
+        f"model.cutoffs: must be below the vocabulary's {sizes.outputs} words"
+      )
     return LanguageModel(
       self.cells(),
       vocabulary_size=sizes.outputs,
@@ -267,6 +281,7 @@ class LanguageModelConfig(RecurrentConfig):
         project=self.project,
         experts=self.experts,
         latent_dropout=self.latent_dropout,
+        cutoffs=self.cutoffs,
         activation_l2=self.activation_l2,
         slowness_l2=self.slowness_l2,
       ),

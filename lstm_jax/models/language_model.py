@@ -17,7 +17,8 @@ from lstm_jax import initializers
 from lstm_jax.array_types import Array, Bool, Float, Int, State
 from lstm_jax.cells.base import Cell
 from lstm_jax.cells.split_lstm import SplitLSTM, gather
-from lstm_jax.layers import embedding, softmax
+from lstm_jax.layers import adaptive_softmax, embedding, softmax
+from lstm_jax.layers.adaptive_softmax import AdaptiveSoftmax
 from lstm_jax.layers.dropout import (
   Dropout,
   NoiseKeys,
@@ -58,6 +59,7 @@ class Head:
   experts: softmaxes that are mixed (Yang et al. 2018), 0 for a plain one. Each
     has features of the embedding's width.
   latent_dropout: of those features, one mask a window.
+  cutoffs: of an adaptive softmax (Grave et al. 2017); none is a plain one.
   activation_l2, slowness_l2: penalties on the last layer's outputs and on their
     changes (AR's alpha and TAR's beta, Merity et al. 2018).
   """
@@ -66,6 +68,7 @@ class Head:
   project: bool = False
   experts: int = 0
   latent_dropout: float = 0.0
+  cutoffs: tuple[int, ...] = ()
   activation_l2: float = 0.0
   slowness_l2: float = 0.0
 
@@ -124,7 +127,16 @@ class LanguageModel(nnx.Module):
       self.embedding = nnx.Param(
         initializers.uniform(rngs.params(), (v, e), 0.1)
       )
-    if not head.tied:
+    if head.cutoffs:
+      self.adaptive = nnx.Dict(
+        {
+          name: nnx.Param(value)
+          for name, value in adaptive_softmax.init(
+            rngs.params(), h, v, head.cutoffs
+          ).items()
+        }
+      )
+    elif not head.tied:
       self.softmax_w = nnx.Param(
         initializers.lecun_uniform(rngs.params(), (width, v))
       )
@@ -138,7 +150,8 @@ class LanguageModel(nnx.Module):
         for size in (head.experts, head.experts * e)
       )
       self.latent_b = nnx.Param(jnp.zeros(head.experts * e))
-    self.softmax_b = nnx.Param(jnp.zeros(v))
+    if not head.cutoffs:
+      self.softmax_b = nnx.Param(jnp.zeros(v))
     if init_scale:
       self._draw_all(rngs.params(), init_scale)
 
@@ -206,6 +219,9 @@ class LanguageModel(nnx.Module):
     return Output(features, state, head, penalty)
 
   def _make_head(self, keys, fused):
+    if self.head.cutoffs:
+      params = {name: p[...] for name, p in self.adaptive.items()}
+      return AdaptiveSoftmax(params, self.head.cutoffs, fused)
     w = self.embedding[...].T if self.head.tied else self.softmax_w[...]
     b = self.softmax_b[...]
     if not self.head.experts:

@@ -11,10 +11,12 @@ import json
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
-import numpy as np
 
 from lstm_jax import metrics
 from lstm_jax.array_types import Array, Int, Key
+from lstm_jax.data.corpus_tokens import load_corpus, map_corpus
+from lstm_jax.data.known_corpora import SPLITS
+from lstm_jax.data.prepared import PREFIX
 from lstm_jax.data.streams import (
   ROUNDS,
   RandomWindows,
@@ -26,7 +28,7 @@ from lstm_jax.data.streams import (
   training_streams,
   window_batch,
 )
-from lstm_jax.data.text import SPLITS, Corpus, read_corpus
+from lstm_jax.data.token_files import DiskStreams, DiskWindows, count
 from lstm_jax.data.vocabulary import (
   ByteVocabulary,
   CharVocabulary,
@@ -52,9 +54,12 @@ class TextLMConfig(TaskConfig):
   }
 
   name: str = ""
-  # "stdlib", a UTF-8 text file, or a folder or zip file with train.txt,
-  # valid.txt and test.txt, whatever stands before these names
+  # "stdlib", a UTF-8 text file; a folder or zip file with train.txt, valid.txt
+  # and test.txt, whatever stands before
+  # these names; or "tfds:NAME", prepared by scripts.prepare_data
   corpus: str = "stdlib"
+  # read the training split of a prepared corpus from disk, window by window
+  stream: bool = False
   # of one file: how much of it is for train, valid and test, in this order
   percent: tuple[int, ...] = (90, 5, 5)
   # tokens of truncated backpropagation through time
@@ -75,6 +80,14 @@ class TextLMConfig(TaskConfig):
       raise ConfigError(
         "task.percent: must be three numbers that give 100, as 90,5,5; the"
         " last alone may be 0"
+      )
+    if self.stream and not self.corpus.startswith(PREFIX):
+      raise ConfigError(
+        'task.stream: give a prepared corpus, --config.task.corpus="tfds:NAME"'
+      )
+    if self.stream and (self.window_spread or self.limit):
+      raise ConfigError(
+        "task.stream: takes no task.window_spread and no task.limit"
       )
 
   def load(
@@ -149,59 +162,73 @@ class TextLM:
   ):
     self.headline, self.token = config.headline, config.token
     self.scores = config.scores
-    corpus = read_corpus(
-      config.corpus, config.percent, as_bytes=config.as_bytes
-    )
-    self._source = corpus.source
-    if config.limit:
-      corpus = Corpus(
-        {k: text[: config.limit] for k, text in corpus.texts.items()},
-        corpus.digest,
-        corpus.source,
+    self._config = config
+    if config.stream:
+      corpus = map_corpus(
+        config.corpus, config.vocabulary, vocabulary, config.as_bytes
       )
+    else:
+      corpus = load_corpus(
+        config.corpus,
+        config.vocabulary,
+        vocabulary,
+        config.as_bytes,
+        config.percent,
+        config.limit,
+      )
+    self._tokens, self._source = corpus.tokens, corpus.source
+    self.vocabulary = vocabulary = corpus.vocabulary
     self.window = config.window
-    if vocabulary is None:
-      vocabulary = config.vocabulary.from_text(corpus.texts["train"])
-    self.vocabulary = vocabulary
-    dtype = np.min_scalar_type(len(self.vocabulary) - 1)
-    self._tokens = {
-      split: self.vocabulary.encode(corpus.texts[split]).astype(dtype)
-      for split in SPLITS
-    }
-    cut = training_streams
-    if config.window_spread:
-      cut = functools.partial(random_windows, spread=config.window_spread)
+    self._disk = None
     try:
-      self.train = cut(self._tokens["train"], batch_size, config.window)
+      self.train = self._cut_training(batch_size)
     except ValueError as error:
       raise DataError(
-        f"{corpus.source}: the training split is too short: {error}; lower"
+        f"{self._source}: the training split is too short: {error}; lower"
         " train.batch_size or task.window, or give more text"
       ) from None
     for split in SPLITS[1 : 2 + (config.percent[2] > 0)]:
       self._check_split(split)
     v = len(self.vocabulary)
     self.sizes = Sizes(inputs=v, outputs=v, symbols=True)
-    mean_length = config.window
-    self.steps_per_epoch = self.train.inputs.shape[1] // config.window
-    if config.window_spread:
+    self.tokens_per_step = batch_size * config.window
+    if self._disk:
+      self.steps_per_epoch = self._disk.steps_per_epoch
+    elif config.window_spread:
+      lengths = self.train.lengths
       self.longest = longest_window(config.window, config.window_spread)
-      mean_length = float(self.train.lengths.mean())
-      self.steps_per_epoch = max(len(self.train.lengths) // ROUNDS, 1)
-    self.tokens_per_step = round(batch_size * mean_length)
+      self.steps_per_epoch = max(len(lengths) // ROUNDS, 1)
+      self.tokens_per_step = round(batch_size * float(lengths.mean()))
+    else:
+      self.steps_per_epoch = self.train.inputs.shape[1] // config.window
     self.record = {
-      "corpus": corpus.source,
+      "corpus": self._source,
       "corpus_sha256": corpus.digest,
       f"{self.token}s": {k: len(t) for k, t in self._tokens.items()},
       f"unknown_{self.token}s": {
-        k: int((t == vocabulary.unknown_symbol).sum())
-        for k, t in self._tokens.items()
+        k: count(t, vocabulary.unknown_symbol) for k, t in self._tokens.items()
       },
       "vocabulary_size": len(self.vocabulary),
       "vocabulary_sha256": hashlib.sha256(
         _digested(vocabulary.symbols)
       ).hexdigest(),
     }
+
+  def _cut_training(self, batch_size):
+    """Raises ValueError where there are too few tokens."""
+    config, tokens = self._config, self._tokens["train"]
+    if config.stream:
+      self._disk = DiskStreams(tokens, batch_size, config.window)
+      return self._disk.read(0, 1)
+    if config.window_spread:
+      return random_windows(
+        tokens, batch_size, config.window, config.window_spread
+      )
+    return training_streams(tokens, batch_size, config.window)
+
+  def data_at(self, step: int, steps: int):
+    """What `batch` reads for so many steps from one on; None is `train`."""
+    return self._disk and self._disk.read(step, steps)
 
   def _check_split(self, split):
     if len(self._tokens[split]) < 2:
@@ -212,12 +239,17 @@ class TextLM:
 
   def batch(
     self,
-    data: Streams | RandomWindows,
+    data: Streams | RandomWindows | DiskWindows,
     step: Int[Array, ""],
     key: Key[Array, ""],
   ) -> Batch:
     if isinstance(data, RandomWindows):
       return self._random_batch(data, step)
+    if isinstance(data, DiskWindows):
+      cut = window_batch(
+        Streams(*data[1:], None), step - data.first, self.window
+      )
+      return Batch(*cut, restart=step % self.steps_per_epoch == 0)
     index = step % (data.inputs.shape[1] // self.window)
     return _batch(data, index, self.window)
 
