@@ -15,7 +15,8 @@ Read as: the softmax sees the sum of all layers; Adam without momentum stands
 for their RMSprop. Their loss is a sum over the steps of a window and ours a
 mean: clipping norm and l2 are divided by it. Their states restart now and then
 (one in a hundred windows), which ours do at each epoch alone. The rate of the
-recurrent dropout of :10m is a choice.
+recurrent dropout of :10m, the plateau of the learning rate and the number of
+epochs are our choices.
 """
 
 from configs._recipes_lm import check_variant, shrink

@@ -83,6 +83,24 @@ def parse_flags(
   Raises:
     ConfigError: an unknown or missing flag, a wrong value, a stray word.
   """
+  if stray := parse_words(values, argv, help_text):
+    raise ConfigError(
+      f'unexpected word "{stray[0]}"; flags look like --name=value'
+    )
+  for name in required:
+    if not values[name].present or values[name].value in (None, ""):
+      raise ConfigError(f"--{name} is missing; --help lists the flags")
+  return values
+
+
+def parse_words(
+  values: flags.FlagValues, argv: list[str], help_text: str
+) -> list[str]:
+  """As `parse_flags`, of a command that takes other words too; returns them.
+
+  Raises:
+    ConfigError: an unknown flag or a wrong value.
+  """
   if _asks_for_help(argv):
     print(help_text.strip() + "\n\nflags:")
     print(values.get_help())
@@ -91,14 +109,7 @@ def parse_flags(
     rest = values(argv)
   except flags.Error as error:
     raise ConfigError(_one_line(error) + "; --help lists the flags") from None
-  if rest[1:]:
-    raise ConfigError(
-      f'unexpected word "{rest[1]}"; flags look like --name=value'
-    )
-  for name in required:
-    if not values[name].present or values[name].value in (None, ""):
-      raise ConfigError(f"--{name} is missing; --help lists the flags")
-  return values
+  return rest[1:]
 
 
 def parse_config(
@@ -115,7 +126,7 @@ def parse_config(
     ConfigError: one line that names the file, field or flag and what is wrong.
   """
   values = new_flags() if values is None else values
-  file, argv = _take_config_flag(argv)
+  file, argv = take_config_flag(argv)
   if file is None and _asks_for_help(argv):
     parse_flags(values, argv, help_text)
   config = load_config_file(file)
@@ -150,7 +161,7 @@ def _asks_for_help(argv) -> bool:
   return any(w in ("--help", "-h", "-help", "--helpfull") for w in argv[1:])
 
 
-def _take_config_flag(argv) -> tuple[str | None, list[str]]:
+def take_config_flag(argv) -> tuple[str | None, list[str]]:
   """The value of --config and the other words."""
   file, rest, words = None, [], iter(argv)
   for word in words:

@@ -1,6 +1,11 @@
-"""Draws the learning curve of a run from its metrics.jsonl.
+"""Draws the learning curve of a run, or sweeps and several runs together.
 
-python -m experiments.plot --workdir=runs/char_lm
+  python -m experiments.plot --workdir=runs/char_lm
+  python -m experiments.plot runs/adding_rates
+  python -m experiments.plot runs/one runs/two --output=runs/compared
+
+Several runs give hyper_parameters.png and learning_curves.png, in the directory
+if it is the only one, or else in --output.
 """
 
 import pathlib
@@ -8,8 +13,8 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from experiments.command_line import new_flags, parse_flags, run_command
-from lstm_jax.errors import RunError
+from experiments.command_line import new_flags, parse_words, run_command
+from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run_directory import read_config
 from lstm_jax.training.metric_writer import read_metrics
 
@@ -68,12 +73,47 @@ def plot_run(workdir: str | pathlib.Path) -> pathlib.Path:
   return path
 
 
+def plot_together(directories: list[pathlib.Path], output: pathlib.Path):
+  """Draws several runs, and prints the files and the summary.
+
+  Raises:
+    RunError: there is no run in a directory, or nothing to plot yet.
+  """
+  from experiments.sweep_plots import plot_results
+  from experiments.sweep_summary import find_results, summarise
+
+  results = find_results(directories)
+  output.mkdir(parents=True, exist_ok=True)
+  paths = plot_results(results, output)
+  if not paths:
+    raise RunError(f"{directories[0]}: no metrics to plot yet")
+  print(summarise(results))
+  for path in paths:
+    print(path)
+
+
 def main(argv: list[str]):
   values = new_flags()
   flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
-  parse_flags(values, argv, __doc__, required=("workdir",))
-  read_config(values.workdir)
-  print(plot_run(values.workdir))
+  flags.DEFINE_string("output", None, "folder for pictures", flag_values=values)
+  words = parse_words(values, argv, __doc__)
+  if values.workdir and words:
+    raise ConfigError(f'unexpected word "{words[0]}" beside --workdir')
+  if not values.workdir and not words:
+    raise ConfigError("--workdir is missing; or give directories of runs")
+  directories = [pathlib.Path(w).expanduser() for w in words]
+  if len(words) == 1 and (directories[0] / "config.json").exists():
+    values.workdir = words[0]
+  if values.workdir:
+    if values.output:
+      raise ConfigError("--output: is for several runs")
+    read_config(values.workdir)
+    print(plot_run(values.workdir))
+    return
+  if len(words) > 1 and not values.output:
+    raise ConfigError("--output is missing; give a folder for the pictures")
+  output = pathlib.Path(values.output or words[0]).expanduser()
+  plot_together(directories, output)
 
 
 if __name__ == "__main__":

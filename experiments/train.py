@@ -114,6 +114,7 @@ def train(
           return command_line.EXIT_SAVED_ON_SIGTERM
         checkpointer.wait()
         finish(config, experiment, state, checkpointer, report, path, stop)
+        run_directory.write_end(path, step)
   return 0
 
 

@@ -116,6 +116,16 @@ def _lock(path: pathlib.Path) -> int:
     os.close(lock)
 
 
+def read_lock(path: pathlib.Path) -> tuple[str, int]:
+  """Host and number of the process that trains here, or did last."""
+  try:
+    text = (path / _LOCK).read_text("utf-8", errors="replace")
+    process, host = text.removeprefix("process ").split(" on ", 1)
+    return host, int(process)
+  except (OSError, ValueError):
+    return "", 0
+
+
 def _remove_empty(paths):
   with contextlib.suppress(OSError):
     for path in paths:  # deepest first
@@ -292,6 +302,19 @@ def write_start(
     for name in ("python", "versions", "platform", "device", "devices")
     if last.get(name) != start[name]
   ]
+
+
+def write_end(path: pathlib.Path, step: int):
+  """Notes in run.json that the run has reached its end.
+
+  Raises:
+    RunError: it cannot be written.
+  """
+  record = read_record(path)
+  when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+  record["starts"][-1]["end"] = {"step": step, "time": when}
+  with _writing(path):
+    write_atomically(path / "run.json", json.dumps(record, indent=2) + "\n")
 
 
 @contextlib.contextmanager

@@ -24,7 +24,8 @@ LAYERS = [
     *("training.averaging", "training.optimizers", "training.stopping"),
   },
   {"config", "config_checks"},
-  {"training", "evaluation", "sampling", "run_directory"},
+  {"training", "evaluation", "sampling", "run_directory", "sweeps"},
+  {"run_status"},
   {"trained_run"},
   {"experiment"},
 ]
@@ -98,7 +99,12 @@ def test_importing_everything_starts_no_backend():
     # a peer's file needs that peer
     and (path.parent.name != "peers" or path.name in ("ours.py", "problem.py"))
   ]
-  configs = [n for n in names if n.startswith("configs.") and "._" not in n]
+  configs = [
+    name
+    for name in names
+    if name.startswith("configs.")
+    and not name.startswith(("configs._", "configs.sweeps."))
+  ]
   program = f"""
 import importlib
 for name in {names!r}:

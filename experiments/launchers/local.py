@@ -1,0 +1,116 @@
+"""Jobs on this machine: one process a core, or an accelerator.
+
+Two small runs on two cores take no longer than one, as each process keeps to
+its own core and starts one thread. Compiled programs are shared on disk.
+"""
+
+import importlib.util
+import os
+import pathlib
+import time
+
+from experiments.launchers.child import Child, Job, Place, is_saved
+from experiments.signals import StopSignal
+from experiments.sweep_table import SweepTable
+from lstm_jax import runtime
+from lstm_jax.config import Config
+from lstm_jax.errors import RunError
+from lstm_jax.run_status import read_status
+
+_SECONDS = 0.2  # between looks at the processes
+
+
+def run_jobs(jobs: list[Job], places: list[Place]) -> int | None:
+  """Runs the jobs, as many at once as there are places.
+
+  A directory where another process trains is waited for.
+
+  Returns:
+    The signal that stopped it, else None.
+  """
+  waiting, running = list(jobs), {}
+  with StopSignal() as stop, SweepTable(jobs) as table:
+    while running or (waiting and stop.number is None):
+      for place in places:
+        if place in running or stop.number is not None:
+          continue
+        job = next((j for j in waiting if not _is_taken(j)), None)
+        if job:
+          waiting.remove(job)
+          running[place] = Child(job, place)
+          table.started(job)
+      time.sleep(_SECONDS)
+      for place, child in list(running.items()):
+        code = child.poll()
+        if code is not None:
+          del running[place]
+          if stop.number is None and is_saved(code):
+            waiting.append(child.job)  # stopped from outside: goes on
+          else:
+            table.ended(child.job, code)
+        elif stop.number is not None:
+          child.stop()
+      table.draw()
+    return stop.number
+
+
+def choose_places(config: Config, workers: int) -> list[Place]:
+  """An accelerator each where JAX has any, else cores.
+
+  workers: how many; 0 is one an accelerator, or one a core. Fewer workers than
+    cores get several cores each, and more share them.
+  """
+  chips = [] if config.run.platform == "cpu" else accelerators()
+  if chips:
+    return [
+      Place(k, None, chips[k % len(chips)])
+      for k in range(workers or len(chips))
+    ]
+  try:
+    cores = sorted(os.sched_getaffinity(0))
+  except AttributeError:  # macOS cannot pin
+    return [Place(k) for k in range(workers or runtime.cores())]
+  count = workers or len(cores)
+  share = max(len(cores) // count, 1)
+  return [
+    Place(
+      k, frozenset(cores[(k * share + i) % len(cores)] for i in range(share))
+    )
+    for k in range(count)
+  ]
+
+
+def accelerators() -> list[tuple[tuple[str, str], ...]]:
+  """Environments that show a process one accelerator each.
+
+  Found without JAX, which would take their memory.
+  """
+  devices = pathlib.Path("/dev")
+  if importlib.util.find_spec("libtpu"):
+    found = sorted(devices.glob("accel[0-9]*")) or sorted(
+      devices.glob("vfio/[0-9]*")
+    )
+    one = ("TPU_CHIPS_PER_PROCESS_BOUNDS", "1,1,1")
+    bounds = one, ("TPU_PROCESS_BOUNDS", "1,1,1")
+    return [
+      (("TPU_VISIBLE_CHIPS", str(number)), *bounds)
+      for number in range(len(found))
+    ]
+  if any(
+    importlib.util.find_spec(f"jax_cuda{version}_plugin")
+    for version in (12, 13)
+  ):
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+      found = range(len(list(devices.glob("nvidia[0-9]*"))))
+    else:
+      found = [name for name in visible.split(",") if name]
+    return [(("CUDA_VISIBLE_DEVICES", str(name)),) for name in found]
+  return []
+
+
+def _is_taken(job: Job) -> bool:
+  try:
+    return read_status(job.directory).state == "running"
+  except RunError:
+    return False

@@ -1,0 +1,215 @@
+"""Trains the points of a sweep; the same command again goes on.
+
+  python -m experiments.sweep --config=configs/adding.py \\
+      --sweep=configs/sweeps/adding_rates.py --workdir=runs/adding_rates
+
+A sweep file's get_sweep() returns points or a search space, see
+lstm_jax/sweeps.py. Each point has a run directory named by its overrides. Those
+that are finished are left alone, those that were stopped go on, those that
+failed are tried again. More overrides, --config.a.b=value, are every point's.
+"""
+
+import pathlib
+import runpy
+import shlex
+import signal
+import traceback
+
+from absl import flags
+
+from experiments import command_line, sweep_plots
+from experiments import sweep_summary as summary
+from experiments.launchers import local
+from experiments.launchers.child import Job
+from experiments.sweep_summary import Entry
+from lstm_jax import config as config_lib
+from lstm_jax import sweeps
+from lstm_jax.config import Config
+from lstm_jax.errors import ConfigError, RunError
+from lstm_jax.run_directory import read_config
+from lstm_jax.run_status import read_status
+from lstm_jax.sweeps import Point, SearchSpace
+
+LAUNCHERS = ("local",)
+
+
+def load_sweep(file: str) -> list[Point] | SearchSpace:
+  """What get_sweep() of a sweep file returns.
+
+  Raises:
+    ConfigError: no such file, or it fails, or returns something else.
+  """
+  if not pathlib.Path(file).is_file():
+    here = sorted(map(str, pathlib.Path("configs/sweeps").glob("[a-z]*.py")))
+    raise ConfigError(
+      f"--sweep={file}: no such file; there are {', '.join(here) or 'none'}"
+    )
+  try:
+    sweep = runpy.run_path(file)["get_sweep"]()
+  except ConfigError as error:
+    raise ConfigError(f"{file}: {error}") from error
+  except Exception as error:
+    line = traceback.extract_tb(error.__traceback__)[-1].lineno
+    raise ConfigError(
+      f"{file}: {type(error).__name__}: {error} (line {line})"
+    ) from error
+  if isinstance(sweep, SearchSpace):
+    return sweep
+  if not isinstance(sweep, list) or not all(isinstance(p, dict) for p in sweep):
+    raise ConfigError(
+      f"{file}: get_sweep must return a list of overrides or a SearchSpace"
+    )
+  if not sweep:
+    raise ConfigError(f"{file}: the sweep has no points")
+  return sweep
+
+
+def point_config(base: list[str], point: Point) -> Config:
+  """The config of a point, checked.
+
+  base: the words that all points share.
+
+  Raises:
+    ConfigError: the overrides make no sense.
+  """
+  try:
+    return command_line.parse_config(["sweep", *base, *sweeps.words(point)])
+  except ConfigError as error:
+    text = ", ".join(f"{k}={config_lib.show(v)}" for k, v in point.items())
+    raise ConfigError(f"point {text}: {error}") from None
+
+
+def base_words(file: str, config: Config) -> list[str]:
+  """The words that make `config` of a config file."""
+  before = config_lib.fields(command_line.load_config_file(file))
+  after = config_lib.fields(config)
+  changed = {k: v for k, v in after.items() if v != before.get(k)}
+  return [f"--config={file}", *sweeps.words(changed)]
+
+
+def plan(
+  workdir: pathlib.Path, base: list[str], config: Config, points: list[Point]
+) -> tuple[list[Entry], list[Job]]:
+  """A run for each point.
+
+  Raises:
+    ConfigError: a point makes no sense, or comes twice.
+  """
+  entries, jobs = [], []
+  for point in points:
+    point_config(base, point)
+    name = sweeps.name_point(point, config)
+    entries.append(Entry(name, name, None, point))
+    jobs.append(Job(workdir, name, (*base, *sweeps.words(point))))
+  names = [entry.name for entry in entries]
+  if twice := [name for name in names if names.count(name) > 1]:
+    raise ConfigError(f"the sweep has the point {twice[0]} more than once")
+  return entries, jobs
+
+
+def is_finished(job: Job) -> bool:
+  """There is nothing left to do. A directory of another config is not
+  finished: training will say what differs."""
+  try:
+    if read_status(job.directory).state != "finished":
+      return False
+    config = command_line.parse_config(["sweep", *job.words])
+    old = read_config(job.directory)
+    ignore = ("task.corpus",)
+    return not config_lib.differences(old, config, ignore)
+  except (RunError, KeyError):
+    return False
+
+
+def take_shard(jobs: list[Job], text: str | None) -> list[Job]:
+  """Every n-th job, from the k-th on, of --shard=k/n.
+
+  Raises:
+    ConfigError: it is not of that form.
+  """
+  if not text:
+    return jobs
+  number, slash, total = text.partition("/")
+  if not (slash and number.isdecimal() and total.isdecimal()) or not (
+    1 <= int(number) <= int(total)
+  ):
+    raise ConfigError(
+      f"--shard={text}: must be K/N with K from 1 to N, as 3/16"
+    )
+  return jobs[int(number) - 1 :: int(total)]
+
+
+def finish(workdir: pathlib.Path) -> int:
+  """Summary, CSV and pictures; the exit code."""
+  results = summary.find_results([workdir])
+  print(summary.summarise(results))
+  summary.write_csv(workdir / summary.TABLE, results)
+  for path in sweep_plots.plot_results(results, workdir):
+    print(path)
+  print(workdir / summary.TABLE)
+  failed = any(result.state == "failed" for result in results)
+  return command_line.EXIT_ERROR if failed else 0
+
+
+def define_flags() -> flags.FlagValues:
+  values = command_line.new_flags()
+  flags.DEFINE_string("sweep", None, "sweep file", flag_values=values)
+  flags.DEFINE_string(
+    "workdir", None, "directory of the runs", flag_values=values
+  )
+  flags.DEFINE_enum(
+    "launcher", "local", LAUNCHERS, "what runs the points", flag_values=values
+  )
+  flags.DEFINE_integer(
+    "workers",
+    0,
+    "processes at once; 0 is one a core or accelerator",
+    lower_bound=0,
+    upper_bound=10_000,
+    flag_values=values,
+  )
+  flags.DEFINE_bool(
+    "dry_run", False, "print the commands and do nothing", flag_values=values
+  )
+  flags.DEFINE_string(
+    "shard", None, "K/N: every N-th run from the K-th on", flag_values=values
+  )
+  return values
+
+
+def main(argv: list[str]) -> int:
+  values = define_flags()
+  config = command_line.parse_config(argv, values, __doc__)
+  for name in ("sweep", "workdir"):
+    if not values[name].value:
+      raise ConfigError(f"--{name} is missing; --help lists the flags")
+  base = base_words(command_line.take_config_flag(argv)[0], config)
+  workdir = pathlib.Path(values.workdir).expanduser()
+  if (workdir / "config.json").exists():
+    raise RunError(f"{workdir}: is a run; take another --workdir for the sweep")
+  sweep = load_sweep(values.sweep)
+  points = sweeps.sample(sweep) if isinstance(sweep, SearchSpace) else sweep
+  entries, jobs = plan(workdir, base, config, points)
+  jobs = take_shard(jobs, values.shard)
+  todo = [job for job in jobs if not is_finished(job)]
+  if values.dry_run:
+    for job in todo:
+      print(shlex.join(job.command()))
+    return 0
+  summary.write_index(workdir, entries)
+  if len(todo) < len(jobs):
+    print(f"{len(jobs) - len(todo)} of {len(jobs)} runs are finished already")
+  places = local.choose_places(config, values.workers)
+  stopped = local.run_jobs(todo, places)
+  if stopped is not None:
+    print("stopped; the same command goes on there")
+    return (
+      command_line.EXIT_SAVED_ON_SIGINT
+      if stopped == signal.SIGINT
+      else command_line.EXIT_SAVED_ON_SIGTERM
+    )
+  return finish(workdir)
+
+
+if __name__ == "__main__":
+  command_line.run_command(main)

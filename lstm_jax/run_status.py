@@ -1,0 +1,86 @@
+"""How far a run has come, read from its directory while it trains or after."""
+
+import math
+import os
+import pathlib
+import platform
+import time
+from typing import Any, NamedTuple
+
+from lstm_jax.errors import RunError
+from lstm_jax.run_directory import read_config, read_lock, read_record
+from lstm_jax.training.metric_writer import NAME, read_metrics
+
+
+class Status(NamedTuple):
+  state: str  # finished, running, stopped, or on HOST: another one may run it
+  step: int  # the last in metrics.jsonl
+  steps: int
+  metric: str  # the score that is watched, as "bits_per_char"; "" if unknown
+  best: float  # on validation, lower is better; nan before the first
+  best_step: int
+  age: float  # seconds since a metric was written, or the run began
+
+
+def read_status(
+  workdir: str | pathlib.Path, trial: int | None = None
+) -> Status:
+  """The status of a run, or of one of its trials.
+
+  Raises:
+    RunError: there is no run, or a file of it cannot be read.
+  """
+  path = pathlib.Path(workdir).expanduser()
+  config, starts = read_config(path), read_record(path)["starts"]
+  rows = read_metrics(path)
+  metric = find_metric(rows)
+  curve = validation_curve(rows, metric, trial)
+  best_step, best = min(curve, key=lambda p: p[1], default=(0, math.nan))
+  step = max((row["step"] for row in rows), default=0)
+  state = "stopped"
+  host, process = read_lock(path)
+  if starts and "end" in starts[-1]:
+    state = "finished"
+  elif host == platform.node():
+    state = "running" if _alive(process) else "stopped"
+  elif host:
+    state = f"on {host}"
+  written = path / NAME
+  if not written.exists():
+    written = path / "config.json"
+  try:
+    age = max(time.time() - written.stat().st_mtime, 0.0)
+  except OSError as error:
+    raise RunError(f"{path}: cannot be read: {error.strerror}") from None
+  return Status(state, step, config.train.steps, metric, best, best_step, age)
+
+
+def find_metric(rows: list[dict[str, Any]]) -> str:
+  """The score that training is watched by; "" where there is none yet."""
+  for row in rows:
+    for name in row:
+      if name.startswith("train/"):
+        return name.removeprefix("train/")
+  return ""
+
+
+def validation_curve(
+  rows: list[dict[str, Any]], metric: str, trial: int | None = None
+) -> list[tuple[int, float]]:
+  """(step, score) of every validation, those that are not finite left out."""
+  name = f"valid/{metric}"
+  return [
+    (row["step"], row[name])
+    for row in rows
+    if row.get("trial") == trial and row.get(name) is not None
+  ]
+
+
+def _alive(process: int) -> bool:
+  try:
+    os.kill(process, 0)
+  except ProcessLookupError:
+    return False
+  except PermissionError:  # somebody else's
+    return True
+  return True

@@ -1,0 +1,190 @@
+"""Sweeps: lists of points, each of them overrides of a config.
+
+  grid({"optimizer.learning_rate": [1e-3, 1e-2], "train.seed": range(3)})
+
+are six points, and `grid(sample(space, 20), {"train.seed": range(3)})` are 20
+random ones with three seeds each. A seed is an axis like any other.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import math
+import random
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lstm_jax.config import Config, fields, show
+from lstm_jax.errors import ConfigError
+
+SEED = "train.seed"
+
+Point = dict[str, Any]  # {"train.seed": 3}
+Axes = Mapping[str, Iterable[Any]]
+
+_LONGEST_NAME = 120  # of 255 bytes that a file system takes
+
+
+@dataclasses.dataclass(frozen=True)
+class Uniform:
+  """Numbers from low to high; with `log`, their logarithms are uniform."""
+
+  low: float
+  high: float
+  log: bool = False
+
+  def __post_init__(self):
+    _check_ends(self)
+
+  def draw(self, random_: random.Random) -> float:
+    if self.log:
+      low, high = math.log(self.low), math.log(self.high)
+      value = math.exp(random_.uniform(low, high))
+    else:
+      value = random_.uniform(self.low, self.high)
+    return float(f"{value:.4g}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Integers:
+  """Integers from low to high, both included; `log` as in `Uniform`."""
+
+  low: int
+  high: int
+  log: bool = False
+
+  def __post_init__(self):
+    _check_ends(self)
+
+  def draw(self, random_: random.Random) -> int:
+    if not self.log:
+      return random_.randint(self.low, self.high)
+    low, high = math.log(self.low), math.log(self.high + 1)
+    return min(int(math.exp(random_.uniform(low, high))), self.high)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+  """One of some values, of whatever kind the field has."""
+
+  values: tuple[Any, ...]
+
+  def __post_init__(self):
+    if not self.values:
+      raise ConfigError("a Choice has no values")
+
+  def draw(self, random_: random.Random) -> Any:
+    return random_.choice(self.values)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSpace:
+  """Where to look, and how many points of it.
+
+  Optuna and Ray choose the points; other launchers take them at random.
+  """
+
+  axes: dict[str, Uniform | Integers | Choice]
+  trials: int
+  seed: int = 0  # of the search, not of the runs
+
+
+def grid(*parts: Axes | list[Point]) -> list[Point]:
+  """Every combination of the values; the last field varies fastest.
+
+  A part is values by field, or a list of points.
+  """
+  factors = []
+  for part in parts:
+    if isinstance(part, Mapping):
+      for name, values in part.items():
+        factors.append([{name: value} for value in values])
+    else:
+      factors.append(part)
+  return [_merge(points) for points in itertools.product(*factors)]
+
+
+def zip_(axes: Axes) -> list[Point]:
+  """The first value of every field, then the second, and so on.
+
+  Raises:
+    ConfigError: there are more values of one field than of another.
+  """
+  columns = {name: list(values) for name, values in axes.items()}
+  if len({len(values) for values in columns.values()}) > 1:
+    counts = ", ".join(f"{len(v)} of {name}" for name, v in columns.items())
+    raise ConfigError(f"zip_: as many values of each field, got {counts}")
+  rows = zip(*columns.values(), strict=True)
+  return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def chain(*sweeps: list[Point]) -> list[Point]:
+  """One sweep after the other; a point that comes again is left out."""
+  found = []
+  for point in itertools.chain(*sweeps):
+    if point not in found:
+      found.append(point)
+  return found
+
+
+def sample(space: SearchSpace, count: int = 0, seed: int = 0) -> list[Point]:
+  """Random points of a search space: the same ones for the same seed.
+
+  count: how many; 0 is as many as the space says, with its own seed.
+  """
+  random_ = random.Random(seed if count else space.seed)
+  return [
+    {name: axis.draw(random_) for name, axis in space.axes.items()}
+    for _ in range(count or space.trials)
+  ]
+
+
+def name_point(point: Point, config: Config) -> str:
+  """A directory's name: "learning_rate=0.001,seed=2".
+
+  A field is named by as much of its end as no other field of the config has, so
+  that a point keeps its name whatever other axes a sweep has.
+  """
+  if not point:
+    return "default"
+  known = fields(config)
+  parts = []
+  for name, value in point.items():
+    text = show(value).replace(",", "x")
+    parts.append(f"{_short_name(name, known)}={text}")
+  whole = ",".join(parts)
+  name = "".join(c if c.isalnum() or c in "=,.+-_" else "_" for c in whole)
+  if name == whole and len(name) <= _LONGEST_NAME:
+    return name
+  digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+  return f"{name[: _LONGEST_NAME - 9]}-{digest}"
+
+
+def words(point: Point) -> list[str]:
+  """The overrides as words of a command line."""
+  return [f"--config.{name}={show(value)}" for name, value in point.items()]
+
+
+def _short_name(name, known) -> str:
+  parts = name.split(".")
+  for count in range(1, len(parts)):
+    end = ".".join(parts[-count:])
+    if sum(other == end or other.endswith("." + end) for other in known) == 1:
+      return end
+  return name
+
+
+def _merge(points) -> Point:
+  merged = {}
+  for point in points:
+    for name in point:
+      if name in merged:
+        raise ConfigError(f"grid: two axes set {name}")
+    merged |= point
+  return merged
+
+
+def _check_ends(axis):
+  if not axis.low < axis.high or (axis.log and axis.low <= 0):
+    above = "above 0 and " * axis.log
+    raise ConfigError(f"{axis}: low must be {above}below high")
