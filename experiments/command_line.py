@@ -29,6 +29,7 @@ def run_command(main: Callable[[list[str]], int | None]):
   """Runs main(argv) as a process: a UserError is one line and exit code 2."""
   # Orbax logs the traceback of every error that it also raises.
   logging.getLogger("absl").setLevel(logging.CRITICAL)
+  sys.unraisablehook = _print_unraisable
   if sys.stdout is None:  # closed by the caller
     sys.stdout = open(os.devnull, "w")
   for stream in (sys.stdout, sys.stderr):
@@ -58,6 +59,13 @@ def run_command(main: Callable[[list[str]], int | None]):
   except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
     sys.exit(EXIT_SAVED_ON_SIGINT)
+
+
+def _print_unraisable(raised):
+  """Not what follows a failed save: TensorStore's other writes report to an
+  event loop that Orbax has closed."""
+  if str(raised.exc_value) != "Event loop is closed":
+    sys.__unraisablehook__(raised)
 
 
 def new_flags() -> flags.FlagValues:
@@ -228,8 +236,9 @@ def _check_field(name, known):
     return
   inside = [path for path in known if path.startswith(name + ".")]
   if inside:
+    first = ", ".join(inside[:6]) + ", ..." * (len(inside) > 6)
     raise ConfigError(
-      f"{name} is a group of fields; set one of {', '.join(inside)}"
+      f"{name} is a group of fields; set one of {first} (--help lists all)"
     )
   raise ConfigError(f'unknown config field "{name}"' + suggest(name, known))
 

@@ -17,10 +17,10 @@ class Meter:
   stops the run where a loss is no longer finite.
   """
 
-  def __init__(self, config, task, writer, report, checkpointer):
+  def __init__(self, config, task, writer, report, checkpointer, suspects):
     self._config, self._task = config, task
     self._writer, self._report = writer, report
-    self._checkpointer = checkpointer
+    self._checkpointer, self._suspects = checkpointer, suspects
     self._tokens = task.tokens_per_step
     self._waiting = None  # (step, metrics)
     self._compiling = True  # the first update's time is not training
@@ -49,7 +49,12 @@ class Meter:
     new = jax.tree.map(float, metrics.sums)
     for name, value in (("loss", new.nats), ("gradient norm", gradient_norm)):
       if not math.isfinite(value):
-        self.fail(step, f"the {name} is {value}")
+        self.fail(step, f"the {name} is {value}" + self._culprit(metrics))
+    if skipped := int(metrics.skipped):
+      updates = "an update is" if skipped == 1 else f"{skipped} updates are"
+      self._report.note(
+        f"step {step}: {updates} left out" + self._culprit(metrics)
+      )
     self._sums += new
     if self._compiling:
       self._compiling, self._start = False, time.monotonic()
@@ -82,6 +87,10 @@ class Meter:
         },
       )
       self._clear()
+
+  def _culprit(self, metrics) -> str:
+    number = int(metrics.culprit)
+    return f": {self._suspects[number]} is not finite" if number else ""
 
   def pause(self, seconds: float):
     """Takes time that was not spent on updates out of the speed."""

@@ -5,6 +5,7 @@ printed at every log interval. The run directory's train.log always has the
 plain ones.
 """
 
+import contextlib
 import math
 import pathlib
 import time
@@ -15,6 +16,8 @@ from rich.progress import (
   Progress,
   TextColumn,
 )
+
+from lstm_jax.errors import RunError
 
 
 class ProgressReport:
@@ -60,7 +63,8 @@ class ProgressReport:
   def __exit__(self, *error):
     if self._live:
       self._live.stop()
-    self._file.close()
+    with contextlib.suppress(OSError):  # every line was flushed before
+      self._file.close()
 
   def note(self, text: str):
     """Prints a line that stays."""
@@ -116,8 +120,13 @@ class ProgressReport:
 
   def _to_log(self, text):
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-    self._file.write(f"{stamp}  {text}\n")
-    self._file.flush()
+    try:
+      self._file.write(f"{stamp}  {text}\n")
+      self._file.flush()
+    except OSError as error:
+      raise RunError(
+        f"{self._file.name}: cannot be written: {error.strerror}"
+      ) from error
 
 
 def _duration(seconds: float) -> str:

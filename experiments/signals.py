@@ -1,22 +1,34 @@
-"""SIGTERM, SIGHUP and Ctrl-C as a flag that the training loop looks at."""
+"""SIGTERM, SIGHUP and Ctrl-C as something that the training loop asks for."""
 
+import os
 import signal
 import sys
+
+from jax.experimental.multihost_utils import reached_preemption_sync_point
+
+from lstm_jax import processes
 
 
 class StopSignal:
   """Remembers the first signal; a SIGINT after it interrupts at once.
 
   `number` is None until a signal arrives. Use as a context manager.
+
+  Of several processes all must stop at the same step. There SIGTERM belongs to
+  JAX, which tells the others and chooses the step; the other signals become it.
   """
 
   def __init__(self):
     self.number = None
+    self._asked = 0
+    self._several = processes.count() > 1
 
   def __enter__(self):
+    caught = [signal.SIGHUP, signal.SIGINT]
+    if not self._several:
+      caught.append(signal.SIGTERM)
     self._before = {
-      number: signal.signal(number, self._receive)
-      for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+      number: signal.signal(number, self._receive) for number in caught
     }
     return self
 
@@ -24,9 +36,18 @@ class StopSignal:
     for number, handler in self._before.items():
       signal.signal(number, handler)
 
+  def wanted(self) -> bool:
+    """Whether to stop now; asked once before every call of updates."""
+    self._asked += 1
+    if self._several:
+      return reached_preemption_sync_point(self._asked)
+    return self.number is not None
+
   def _receive(self, number, frame):
     if self.number is None:
       self.number = number
       print("\nstopping; Ctrl-C stops at once, without saving", file=sys.stderr)
+      if self._several:
+        os.kill(os.getpid(), signal.SIGTERM)
     elif number == signal.SIGINT:
       raise KeyboardInterrupt

@@ -7,48 +7,42 @@ checkpoint.
 
 --config=FILE --help lists the fields of a config. SIGTERM saves and exits with
 75, Ctrl-C saves and exits with 130.
+
+One run on several processes or hosts: the same command on each of them, with
+--coordinator=HOST:PORT --num_processes=N --process_id=K, or with
+--coordinator=auto under SLURM, Open MPI, Cloud TPU or Kubernetes.
 """
 
-import contextlib
-import itertools
 import math
+import os
 import pathlib
 import shlex
 import signal
 import time
 
-import jax
 import numpy as np
 from absl import flags
-from flax import nnx
 
 from experiments import command_line
+from experiments.finish import count, describe, finish, unit, whole_params
 from experiments.meter import Meter
-from experiments.plot import plot_run
 from experiments.process import start_process
 from experiments.progress import ProgressReport
-from experiments.scores import (
-  mean_scores,
-  score_trials,
-  summarise,
-  write_scores,
-)
+from experiments.scores import mean_scores, score_trials, write_scores
 from experiments.signals import StopSignal
 from lstm_jax import experiment as experiment_lib
-from lstm_jax import run_directory
-from lstm_jax.config import Config
-from lstm_jax.errors import ConfigError, RunError
+from lstm_jax import processes, run_directory
+from lstm_jax.config import Config, to_json
+from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.static import make_evaluation
-from lstm_jax.metrics import Sums
-from lstm_jax.models.language_model import parameter_count
-from lstm_jax.sampling import generate
 from lstm_jax.trained_run import digest
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.metric_writer import MetricWriter
+from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.train_state import (
   all_finite,
+  observe_validation,
   run_step,
-  update_plateau,
 )
 
 
@@ -61,7 +55,9 @@ def train(
     UserError: the config, the data, the directory or a checkpoint is wrong, or
       the loss is no longer finite.
   """
-  with StopSignal() as stop, run_directory.claim(workdir) as path:
+  first = processes.is_first()
+  claim = run_directory.claim if first else run_directory.join
+  with StopSignal() as stop, claim(workdir) as path:
     config = run_directory.check_config(path, config, extend_to)
     devices = start_process(config, run_directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
@@ -71,35 +67,44 @@ def train(
     experiment, state = experiment_lib.build(config, vocabulary, devices)
     task = experiment.task
     run_directory.check_data(path, task.record)
-    run_directory.write_config(path, config, task.vocabulary)
+    if processes.count() > 1:
+      _check_same(config, experiment, state)
+    if first:
+      run_directory.write_config(path, config, task.vocabulary)
+    processes.wait("config written")
+    if not first:
+      run_directory.read_config(path)  # all must see the same directory
     with Checkpointer(path, writing=True) as checkpointer:
       restored, notes = checkpointer.restore_latest(state)
       if restored is None and resuming:  # killed before its first checkpoint
         _, state = experiment_lib.build(config, None, devices)
-      state = restored or state
+      state = experiment.from_file(restored) if restored else state
       step = run_step(state)
-      notes += run_directory.write_start(
-        path, task.record, _count(config, state), step, command, devices
-      )
+      if first:
+        notes += run_directory.write_start(
+          path, task.record, count(config, state), step, command, devices
+        )
       with (
-        MetricWriter(path, step, config.run.tensorboard) as writer,
+        MetricWriter(
+          path if first else None, step, config.run.tensorboard
+        ) as writer,
         ProgressReport(
-          path / "train.log",
+          path / "train.log" if first else pathlib.Path(os.devnull),
           steps=config.train.steps,
           steps_per_epoch=task.steps_per_epoch,
-          unit=_unit(task),
+          unit=unit(task),
           token=task.token,
         ) as report,
       ):
         for note in notes:
           report.note(note)
-        report.note(_describe(config, experiment, state, path))
+        report.note(describe(config, experiment, state, path))
         state = loop(
           config, experiment, state, checkpointer, writer, report, stop
         )
         step = run_step(state)
-        if step < config.train.steps and not state.done.all():
-          checkpointer.save(state)
+        if step < config.train.steps and not np.all(state.done):
+          checkpointer.save(experiment.to_file(state))
           checkpointer.wait()
           report.note(
             f"stopped and saved at step {step}; the same command goes on there"
@@ -113,6 +118,14 @@ def train(
   return 0
 
 
+def _check_same(config, experiment, state):
+  """Raises RunError where processes of one run would do different things."""
+  processes.check_same("config", to_json(config))
+  processes.check_same("data", str(experiment.task.record))
+  params = whole_params(experiment, state.params)
+  processes.check_same("initial model", digest(params))
+
+
 def loop(config, experiment, state, checkpointer, writer, report, stop):
   """Updates until the last step or a signal; returns the state."""
   task, settings = experiment.task, config.train
@@ -124,11 +137,12 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     settings.validation_streams,
     None if several else experiment.mesh,
   )
-  meter = Meter(config, task, writer, report, checkpointer)
+  names = suspects(state.params)
+  meter = Meter(config, task, writer, report, checkpointer, names)
   step, done = run_step(state), np.asarray(state.done)
-  while step < settings.steps and stop.number is None and not done.all():
+  while step < settings.steps and not done.all() and not stop.wanted():
     active = int((~done).sum())
-    state, metrics = experiment.train_call(state, experiment.data)
+    state, metrics = experiment.train_call(state, experiment.data_at(step))
     step += settings.steps_per_call
     if waits := several or settings.stop.name != "never":
       done = np.asarray(state.done)
@@ -151,85 +165,25 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     if validating:
       started = time.monotonic()
       report.activity(f"step {step}: validating ...")
-      sums = score_trials(validate, state.params, several)
+      sums = score_trials(validate, state.evaluated, several)
       scores, nats = mean_scores(task, sums)
       if not math.isfinite(nats):
         meter.fail(step, f"the validation loss is {nats}")
-      if experiment.plateau:
-        state = update_plateau(state, experiment.plateau, nats)
+      state = observe_validation(state, experiment.plateau, nats)
       meter.pause(time.monotonic() - started)
-    checkpointer.save(state, nats)
+    checkpointer.save(experiment.to_file(state), nats)
     if validating:
       write_scores(writer, task, step, sums)
       report.note(
-        f"step {step}: validation {scores[task.headline]:.4f} {_unit(task)}"
+        f"step {step}: validation {scores[task.headline]:.4f} {unit(task)}"
       )
   meter.flush()
   return state
 
 
-def finish(config, experiment, state, checkpointer, report, path, stop):
-  """Digest, picture, best score and a sample, when the last step is done."""
-  task = experiment.task
-  report.note(f"parameters sha256 {digest(state.params)}")
-  if config.train.trials > 1 or state.stop is not None:
-    report.note(summarise(config, state, path))
-  params, step = checkpointer.load_params("best", state.params)
-  nats = checkpointer.validation_losses()[step]
-  if task.vocabulary:
-    best = task.scores(Sums(nats, 1.0))[task.headline]
-    report.note(f"best validation {best:.4f} {_unit(task)} at step {step}")
-  with contextlib.suppress(RunError):  # somebody took metrics.jsonl away
-    report.note(f"learning curve in {_short(plot_run(path))}")
-  if config.run.sample_length and task.vocabulary:
-    blocks = generate(
-      nnx.merge(experiment.structure, params),
-      task.vocabulary.encode("\n"),
-      config.run.sample_length,
-      forbidden=(task.vocabulary.unknown_symbol,),
-    )
-    blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
-    text = "".join(map(task.vocabulary.decode, blocks))
-    count = sum(map(len, blocks))
-    report.note(f"a sample of {count} {task.token}s:\n{text}")
-
-
-def _describe(config, experiment, state, path) -> str:
-  layers = ", ".join(map(str, config.model.hidden_sizes))
-  device = jax.devices()[0]
-  step = run_step(state)
-  task, record = experiment.task, experiment.task.record
-  unknown = ""
-  if config.train.init_from and config.task.text:
-    count = record[f"unknown_{task.token}s"]["train"]
-    unknown = f"; the vocabulary lacks {count:,} of its {task.token}s"
-    unknown *= bool(count)
-  return (
-    f"{_short(path)}: {config.model.cell} ({layers}),"
-    f" {_count(config, state):,} parameters,"
-    + f" {config.train.trials} trials,"
-    * (config.train.trials > 1)
-    + f" {record['corpus']}, {device.platform},"
-    f" {f'going on from step {step}' if step else 'a new run'}" + unknown
-  )
-
-
-def _count(config, state) -> int:
-  return parameter_count(state.params) // config.train.trials
-
-
 def _vocabulary(config, path):
   if config.task.text:
     return run_directory.read_vocabulary(path)
-
-
-def _unit(task) -> str:
-  return task.headline.replace("_per_", "/")
-
-
-def _short(path: pathlib.Path) -> str:
-  here = pathlib.Path.cwd()
-  return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def main(argv: list[str]) -> int:
@@ -242,13 +196,36 @@ def main(argv: list[str]) -> int:
     lower_bound=0,
     flag_values=values,
   )
+  flags.DEFINE_string(
+    "coordinator",
+    "",
+    "HOST:PORT of process 0, or auto; empty is a run of one process",
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "num_processes",
+    None,
+    "how many processes the run has",
+    lower_bound=1,
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "process_id",
+    None,
+    "number of this process, from 0 on",
+    lower_bound=0,
+    flag_values=values,
+  )
   config = command_line.parse_config(argv, values, __doc__)
   if not values.workdir:
     raise ConfigError("--workdir is missing; give a directory for the run")
   command = shlex.join(["python", "-m", "experiments.train", *argv[1:]])
-  return train(
-    config, values.workdir, extend_to=values.extend_to, command=command
-  )
+  with processes.joined(
+    values.coordinator, values.num_processes, values.process_id
+  ):
+    return train(
+      config, values.workdir, extend_to=values.extend_to, command=command
+    )
 
 
 if __name__ == "__main__":

@@ -18,13 +18,17 @@ from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.models.config import MODELS, RecurrentConfig
 from lstm_jax.tasks.base import TaskConfig
 from lstm_jax.tasks.registry import TASKS
+from lstm_jax.training.averaging import AveragingConfig
 from lstm_jax.training.optimizers import OptimizerConfig
 from lstm_jax.training.stopping import StopConfig
 
 
 @dataclasses.dataclass(slots=True)
 class TrainConfig:
-  CHOICES: ClassVar = {"update_every": ("sequence", "step")}
+  CHOICES: ClassVar = {
+    "update_every": ("sequence", "step"),
+    "on_non_finite": ("stop", "skip"),
+  }
   RANGES: ClassVar = {
     "seed": (0, 2**32 - 1),
     "steps": (1, 2**31 - 1),
@@ -61,6 +65,12 @@ class TrainConfig:
   # updates after which the recurrent layers, and the weights that read them,
   # begin to learn; until then the rest of the network does what it can
   recurrent_from: int = 0
+  # "stop" where a loss or gradient is not finite, or "skip" that update
+  on_non_finite: str = "stop"
+  # averages of the parameters over the updates
+  averaging: AveragingConfig = dataclasses.field(
+    default_factory=AveragingConfig
+  )
   # when a run, or a trial, ends before its last step
   stop: StopConfig = dataclasses.field(default_factory=StopConfig)
 
@@ -76,6 +86,7 @@ class RunConfig:
     "save_every": (0, 2**31 - 1),
     "sample_length": (0, 10**6),
     "devices": (0, 10**6),
+    "model_parallel": (1, 10**6),
     "threads": (0, 10**6),
   }
 
@@ -84,6 +95,9 @@ class RunConfig:
   # devices that share the rows of each batch; on CPU these are cores. 0 is one,
   # but as many as there are on a CPU where the layers are small
   devices: int = 0
+  # how many of the devices share the hidden units of each layer and the
+  # vocabulary, for layers of lstm too large for one
+  model_parallel: int = 1
   # threads of the CPU; 0 is one a core
   threads: int = 0
   # updates between lines of metrics.jsonl

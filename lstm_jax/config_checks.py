@@ -2,10 +2,17 @@
 
 from typing import Any
 
+from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.errors import ConfigError
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.training.optimizers import Schedule
+
+# Noise that is drawn for the units of a whole layer.
+_WHOLE = ("cell_input", "weight", "zoneout_h", "zoneout_c")
+# Those of the softmax that are computed from all hidden units.
+_HEADS = ("project", "sum_layers", "experts", "activation_l2", "slowness_l2")
+_HEADS += ("cutoffs",)
 
 
 def check_together(config: Any):
@@ -55,13 +62,72 @@ def _check_training(config):
       f"optimizer.warmup_steps: {warmup} leaves none of the {train.steps}"
       " train.steps"
     )
-  if run.devices and train.batch_size % run.devices and train.trials == 1:
+  if run.model_parallel > 1:
+    _check_model_parallel(config)
+  shares = run.devices // run.model_parallel
+  if shares and train.batch_size % shares and train.trials == 1:
     raise ConfigError(
       f"run.devices: train.batch_size {train.batch_size} cannot be split over"
-      f" {run.devices}"
+      f" {shares}"
+    )
+  if train.update_every == "step" and train.on_non_finite == "skip":
+    raise ConfigError(
+      'train.on_non_finite: "skip" needs train.update_every "sequence"'
+    )
+  if train.averaging.name != "never" and train.trials > 1:
+    raise ConfigError(
+      "train.averaging.name: it follows one validation loss, and there are"
+      ' several trials; set it to "never"'
+    )
+  if bool(config.optimizer.decay_epochs) != (
+    config.optimizer.schedule is Schedule.MILESTONES
+  ):
+    raise ConfigError(
+      'optimizer.decay_epochs: give some with the schedule "milestones", and'
+      " none with another"
     )
   if train.update_every == "step":
     _check_online(config)
+
+
+def _check_model_parallel(config):
+  """Raises ConfigError where the units of a model cannot be shared."""
+  model, train, run = config.model, config.train, config.run
+  count, problem = run.model_parallel, None
+  used = {name for name in _WHOLE if getattr(model.dropout, name)}
+  sizes = {
+    "model.hidden_sizes": model.hidden_sizes,
+    "model.embedding_size": (getattr(model, "embedding_size", 0),),
+  }
+  if model.name != "language_model":
+    problem = "is for a language_model"
+  elif any(type(cell) is not LSTM for cell in model.cells()):
+    problem = 'is for layers of the cell "lstm"'
+  elif run.devices % count or not run.devices:
+    problem = f"needs run.devices to be a multiple of {count}"
+  elif odd := [n for n, each in sizes.items() if any(s % count for s in each)]:
+    problem = f"needs {odd[0]} to be multiples of {count}"
+  elif model.tied:
+    problem = "needs model.tied=false"
+  elif not model.embedding_size:
+    problem = "needs a model.embedding_size"
+  elif other := [name for name in _HEADS if getattr(model, name)]:
+    problem = f"needs model.{other[0]}={type(getattr(model, other[0]))()}"
+  elif train.averaging.name != "never":
+    problem = 'needs train.averaging.name="never"'
+  elif model.engine == "cudnn":
+    problem = 'needs model.engine="scan"'
+  elif used:
+    problem = f"needs model.dropout.{min(used)}=0"
+  elif train.trials > 1:
+    problem = "is for one trial"
+  elif train.validation_streams % (run.devices // count):
+    problem = (
+      "needs train.validation_streams to be a multiple of"
+      f" {run.devices // count}, the devices that share rows"
+    )
+  if problem:
+    raise ConfigError(f"run.model_parallel: {count} {problem}")
 
 
 def _check_stop(config):
@@ -122,6 +188,8 @@ def _check_online(config):
     problem = "needs a task of sequences"
   elif model.dropout != Dropout():
     problem = "has no dropout"
+  elif train.averaging.name != "never":
+    problem = "has no averaging"
   elif optimizer.warmup_steps or not constant:
     problem = "needs a constant learning rate"
   if problem:

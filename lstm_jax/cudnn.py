@@ -27,6 +27,8 @@ def obstacle(
   """
   if not isinstance(cell, LSTM):
     return f"it has the plain LSTM only, not {type(cell).__name__}"
+  if cell.cap_input_gate:
+    return "it has no capped input gate"
   for name, asked in extras.items():
     if asked:
       return f"it has no {name}"

@@ -15,7 +15,13 @@ from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.tasks.base import Task
 from lstm_jax.trained_run import load_run
-from lstm_jax.training import online, optimizers, train_state, trials
+from lstm_jax.training import (
+  model_parallel,
+  online,
+  optimizers,
+  train_state,
+  trials,
+)
 from lstm_jax.training.data_parallel import COPIES, make_mesh, place
 from lstm_jax.training.optimizers import Schedule
 from lstm_jax.training.train_state import TrainState
@@ -30,6 +36,23 @@ class Experiment(NamedTuple):
   )
   data: Any  # what train_call reads
   mesh: Mesh | None  # devices that share the rows of a batch, or the trials
+  steps_per_call: int = 1
+
+  def data_at(self, step: int) -> Any:
+    """What the call of updates from this step on reads: `data`, but for tasks
+    that read from disk."""
+    read = getattr(self.task, "data_at", None)
+    data = read(step, self.steps_per_call) if read else None
+    if data is None:
+      return self.data
+    return place(data, self.mesh, COPIES)
+
+  def to_file(self, state: TrainState) -> TrainState:
+    """A state of these devices as checkpoints have it."""
+    return train_state.reorder(state, self.mesh, model_parallel.to_file)
+
+  def from_file(self, state: TrainState) -> TrainState:
+    return train_state.reorder(state, self.mesh, model_parallel.to_memory)
 
 
 def build(
@@ -57,10 +80,11 @@ def build(
       raise ConfigError(f"train.init_from: {error}") from None
     vocabulary = parent.vocabulary
   task = config.task.load(settings.batch_size, vocabulary)
-  if config.optimizer.schedule is Schedule.STEP and not task.steps_per_epoch:
+  by_epoch = (Schedule.STEP, Schedule.MILESTONES)
+  if config.optimizer.schedule in by_epoch and not task.steps_per_epoch:
     raise ConfigError(
-      'optimizer.schedule: "step" counts epochs, and the task'
-      f' "{config.task.name}" has none'
+      f'optimizer.schedule: "{config.optimizer.schedule.value}" counts epochs,'
+      f' and the task "{config.task.name}" has none'
     )
   structure, params = train_state.make_model(
     lambda rngs: config.model.build(task.sizes, rngs), settings.seed
@@ -82,10 +106,17 @@ def build(
 
   def init(params, seed, rate=1.0):
     return train_state.init_state(
-      params, carry, optimizer, plateau, seed, settings.stop, rate
+      params,
+      carry,
+      optimizer,
+      plateau,
+      seed,
+      settings.stop,
+      rate,
+      settings.averaging,
     )
 
-  mesh = make_mesh(devices)
+  mesh = make_mesh(devices, config.run.model_parallel)
   several = settings.trials > 1
   if settings.update_every == "step":
     update = online.make_online_step(
@@ -99,6 +130,7 @@ def build(
       schedule,
       None if several else mesh,
       settings.recurrent_from,
+      settings.on_non_finite == "skip",
     )
   call = trials.make_call(
     structure,
@@ -114,9 +146,13 @@ def build(
     call = trials.make_trials_call(call, mesh)
   else:
     state = train_state.place_state(init(params, settings.seed), mesh)
+    state = train_state.reorder(state, mesh, model_parallel.to_memory)
     data = place(data, mesh, COPIES)
     call = jax.jit(call, donate_argnums=0)
-  return Experiment(task, structure, plateau, call, data, mesh), state
+  experiment = Experiment(
+    task, structure, plateau, call, data, mesh, settings.steps_per_call
+  )
+  return experiment, state
 
 
 def _stack_trials(config, task, params, init) -> TrainState:

@@ -23,6 +23,7 @@ from typing import Any
 
 import jax
 
+from lstm_jax import processes
 from lstm_jax.config import Config, differences, from_json, to_json, validate
 from lstm_jax.data.vocabulary import Vocabulary, restore
 from lstm_jax.errors import ConfigError, RunError
@@ -77,6 +78,12 @@ def claim(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
         _remove_empty(missing)
   finally:
     os.close(lock)  # which unlocks it
+
+
+@contextlib.contextmanager
+def join(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
+  """`claim` for the other processes of a run, whose first one has the lock."""
+  yield pathlib.Path(workdir).expanduser().absolute()
 
 
 def _lock(path: pathlib.Path) -> int:
@@ -281,6 +288,7 @@ def write_start(
     "platform": device.platform,
     "device": device.device_kind,
     "devices": devices,
+    "processes": processes.count(),
     "cpu_cores": os.cpu_count(),
   }
   starts = read_record(path)["starts"]

@@ -10,6 +10,7 @@ import warnings
 import jax
 import jaxlib
 
+from lstm_jax import processes
 from lstm_jax.errors import ConfigError
 
 _CACHE_BYTES = 2**30
@@ -30,9 +31,9 @@ def setup(
     platform: "cpu", "gpu", "tpu", or "" for the best there is.
     tune_allocator: see `tune_glibc`.
     compilation_cache: see `use_compilation_cache`.
-    devices: of a CPU, each one thread, to split batches over. More than one
-      takes the threads from the single products, so that it is for layers too
-      small to use them. Accelerators are not concerned.
+    devices: of a CPU, to split batches over. More than one takes the threads
+      from the single products, so that it is for layers too small to use them.
+      Accelerators are not concerned.
     threads: of the CPU; 0 is one a core.
 
   Raises:
@@ -40,11 +41,10 @@ def setup(
   """
   if threads:
     os.environ["NPROC"] = str(threads)  # read by XLA's thread pools
+  if devices > 1 or processes.count() > 1:
+    _add_xla_flags(f"--xla_force_host_platform_device_count={max(devices, 1)}")
   if devices > 1:
-    _add_xla_flags(
-      f"--xla_force_host_platform_device_count={devices}",
-      "--xla_cpu_multi_thread_eigen=false",
-    )
+    _add_xla_flags("--xla_cpu_multi_thread_eigen=false")
   if tune_allocator:
     tune_glibc()
   if platform:

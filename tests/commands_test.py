@@ -57,6 +57,7 @@ def test_evaluate_every_trial(trials_run):
   assert test["squared_error"] != records[2]["squared_error"]
 
 
+@pytest.mark.slow
 def test_evaluate_a_changed_task(trials_run):
   scores = {
     change: evaluate.evaluate_trials(

@@ -76,11 +76,11 @@ def test_wrong_values_are_named(path, value, message):
 
 def test_dropout_needs_something_to_act_on():
   config = char_lm.get_config("tiny")
-  config.model.cell = "lstm,mogrifier"
+  config.model.cell = "lstm,min_lstm"
   config.model.hidden_sizes = (8, 8)
   config.model.dropout.recurrent = 0.5
   with pytest.raises(
-    ConfigError, match='model.dropout.recurrent: the cell "mog'
+    ConfigError, match='model.dropout.recurrent: the cell "min'
   ):
     validate(config)
 

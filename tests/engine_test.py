@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import slow_but
 from jax.experimental import rnn
 from recurrence_test import B, H, T, assert_close, problem
 
@@ -130,8 +131,8 @@ def test_bfloat16_inputs_keep_states_and_gradients_in_float32():
     assert leaf.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("backward", ["fused", "autodiff"])
-@pytest.mark.parametrize("d", [2, 16])
+@pytest.mark.parametrize("backward", slow_but(["fused", "autodiff"], ["fused"]))
+@pytest.mark.parametrize("d", slow_but([2, 16], [16]))
 def test_bfloat16_errs_by_its_rounding(backward, d):
   params, x, state, _ = single(problem(b=4, t=20, d=d, h=16))
   cell = LSTM(16)

@@ -56,9 +56,10 @@ def draw_like(key, tree):
   [
     LSTM(4),
     LSTM1997(4, block_size=2, truncated=False),
-    GRU(4),
-    MinLSTM(4),
-    SLSTM(4),
+    *(
+      pytest.param(cell, marks=pytest.mark.slow)
+      for cell in (GRU(4), MinLSTM(4), SLSTM(4))
+    ),
   ],
   ids=lambda cell: type(cell).__name__,
 )

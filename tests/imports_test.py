@@ -12,12 +12,17 @@ PACKAGE = ROOT / "lstm_jax"
 
 # Each module may import those in its own layer's row and in the rows above.
 LAYERS = [
-  {"array_types", "errors", "files", "initializers", "runtime", "time_chunks"},
+  {"array_types", "errors", "files", "initializers", "time_chunks"},
+  {"processes"},
+  {"runtime"},
   {"cells", "metrics", "data"},
   {"recurrence", "recurrent_product", "weight_gradients", "scan", "cudnn"},
   {"gradient_flow"},
   {"layers"},
-  {"models", "tasks", "training.optimizers", "training.stopping"},
+  {
+    *("models", "tasks"),
+    *("training.averaging", "training.optimizers", "training.stopping"),
+  },
   {"config", "config_checks"},
   {"training", "evaluation", "sampling", "run_directory", "sweeps"},
   {"run_status"},

@@ -8,7 +8,11 @@ from flax import nnx
 
 from lstm_jax import LSTM
 from lstm_jax.layers.dropout import Dropout, noise_keys
-from lstm_jax.models.language_model import LanguageModel, parameter_count
+from lstm_jax.models.language_model import (
+  Head,
+  LanguageModel,
+  parameter_count,
+)
 
 V, E, H = 11, 4, 6
 
@@ -36,17 +40,20 @@ def test_parameter_count():
   free = V * E + 4 * 5 * (E + 5 + 1) + 4 * H * (5 + H + 1) + H * V + V
   assert parameter_count(nnx.state(make())) == free
   tied = V * H + 4 * 5 * (H + 5 + 1) + 4 * H * (5 + H + 1) + V
-  assert parameter_count(nnx.state(make(embedding_size=H, tied=True))) == tied
+  assert (
+    parameter_count(nnx.state(make(embedding_size=H, head=Head(tied=True))))
+    == tied
+  )
 
 
 def test_a_tied_softmax_is_the_embedding(tokens):
-  model = make(embedding_size=H, tied=True)
+  model = make(embedding_size=H, head=Head(tied=True))
   output = model(tokens)
   np.testing.assert_allclose(
     output.logits(), output.features @ model.embedding[...].T, atol=1e-6
   )
   with pytest.raises(ValueError, match="embedding_size 4 to equal"):
-    make(tied=True)
+    make(head=Head(tied=True))
 
 
 def test_state_goes_on_from_window_to_window(tokens):

@@ -73,7 +73,7 @@ def test_a_bidirectional_stack_with_lengths_and_documents():
   assert_close(again, y, 0.0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
   tokens=st.lists(st.integers(-2, 9), min_size=0, max_size=24),
   columns=st.sampled_from([1, 2, 3]),

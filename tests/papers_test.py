@@ -28,6 +28,7 @@ def trials_of(paper, row, **changes):
   scores = {"accuracy": 1.0, "sequence_accuracy": 1.0, "wrong": 0}
   scores |= {"wrong_sequences": 0.0, "nats_per_step": 0.01}
   scores |= {"nats_per_frame": 8.4, "squared_error": 0.001, "sequences": 9}
+  scores |= {"perplexity": 114.0}
   base = {"seed": 0, "updates": 100, "met_0": 100, "met_1": 100}
   base |= {"succeeded": True, "parameters": 9, "seconds": 5, "trials": 2}
   base |= {"hardware": "abacus", "jax": "1", "commit": "c" * 40}

@@ -110,7 +110,7 @@ def meter_of(recorder, log_every=2):
     tokens_per_step=100,
     scores=CharLMConfig.scores,
   )
-  return Meter(config, task, recorder, recorder, recorder)
+  return Meter(config, task, recorder, recorder, recorder, ["", "all"])
 
 
 def metrics(bits, gradient_norm=1.0):

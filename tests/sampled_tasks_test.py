@@ -9,12 +9,20 @@ from task_checks import Output
 from lstm_jax.tasks.registry import TASKS
 from lstm_jax.tasks.sequence_task import SequenceTaskConfig
 
-# Losses besides a task's own compile it again for the same sequences.
+# Each task has tests of its own besides; losses besides its own compile it
+# again for the same sequences.
+QUICK = (
+  "adding",
+  "continual_reber",
+  "list_ops",
+  "reverse_string",
+  "two_sequence",
+)
 CASES = [
   pytest.param(
     name,
     loss,
-    marks=[pytest.mark.slow] if loss != config().loss else [],
+    marks=[] if loss == config().loss and name in QUICK else [pytest.mark.slow],
   )
   for name, config in TASKS.items()
   if issubclass(config, SequenceTaskConfig) and hasattr(config, "sample")

@@ -17,6 +17,11 @@ from lstm_jax.tasks.registry import TASKS
 FOLDER = CONFIGS[0].parent
 TINY = [f"{file.name}:tiny" for file in CONFIGS if file.stem != "chomsky"]
 TINY += [f"chomsky.py:{name}-tiny" for name in NAMES]
+# a task on its own, of text, of files, with rows as trials, of pieces
+QUICK = [
+  f"{name}.py:tiny"
+  for name in ("adding", "char_lm", "digits", "hochreiter_1997", "piano_rolls")
+]
 
 
 def load(name, tmp_path):
@@ -38,10 +43,7 @@ def test_every_task_has_a_config():
   assert named == set(TASKS)
 
 
-@pytest.mark.parametrize(
-  "name",
-  slow_but(TINY, [n for n in TINY if "chomsky" not in n or "parity" in n]),
-)
+@pytest.mark.parametrize("name", slow_but(TINY, QUICK))
 def test_a_call_keeps_the_shapes_of_the_state(name, tmp_path):
   """The program of a call is traced, not compiled: that takes long."""
   config = load(name, tmp_path)

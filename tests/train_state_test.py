@@ -12,7 +12,7 @@ from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.experiment import build
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.training.optimizers import Optimizer, Schedule
-from lstm_jax.training.train_state import init_state, update_plateau
+from lstm_jax.training.train_state import init_state, observe_validation
 
 
 def deterministic(config: Config) -> Config:
@@ -77,10 +77,7 @@ def test_a_step_is_sgd_on_the_mean_loss(small_config):
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-  "change",
-  [{"chunk": 3}, {"chunk": 8}, {"backward": "autodiff"}],
-)
+@pytest.mark.parametrize("change", [{"chunk": 3}, {"backward": "autodiff"}])
 def test_how_it_is_computed_changes_nothing(small_config, change):
   config = deterministic(small_config)
   experiment, state = constant_state(config)
@@ -149,7 +146,7 @@ def test_plateau_scales_the_updates(small_config):
   full, metrics = experiment.train_call(jax.tree.map(jnp.copy, state), data)
   assert float(metrics.learning_rate) == np.float32(0.1)
   for nats in (2.0, 3.0):
-    state = update_plateau(state, experiment.plateau, nats)
+    state = observe_validation(state, experiment.plateau, nats)
   half, metrics = experiment.train_call(state, data)
   assert float(metrics.learning_rate) == np.float32(0.05)
   for p, a, b in zip(

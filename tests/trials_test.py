@@ -99,6 +99,7 @@ def test_widths(count, active, devices, width):
   assert trials.choose_width(count, active, devices) == width
 
 
+@pytest.mark.slow
 def test_a_run_outlives_a_trial_that_diverges(tmp_path):
   config = small(2)
   config.train.trial_learning_rates = (0.5, 1e38)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import slow_but
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recurrence_test import B, H, T, assert_close, problem
@@ -77,7 +78,7 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.parametrize("name", slow_but(ARGUMENTS, ["all"]))
 def test_every_way_of_computing_agrees(x64, name):
   expected = value_and_gradients(Options(), np.float64, **ARGUMENTS[name]())
   for options in WAYS[1:]:

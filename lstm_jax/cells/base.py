@@ -12,7 +12,7 @@ parameters are summed up step by step, so that large matrices belong into w_x
 and w_h where a cell has the choice.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 
@@ -63,11 +63,19 @@ class Cell(Protocol):
   # state before (`MinLSTM`, `MatrixLSTM`).
 
 
+class StateNoise(NamedTuple):
+  """`Noise.step` of cells that read h_{t-1} without a product by `w_h`."""
+
+  cell_input: Float[Array, "b h"] | None = None
+  state: Float[Array, "b h"] | None = None  # factor on h_{t-1}
+
+
 class BasicCell:
   """What most cells share: a state with a hidden state `h` that goes up and
   back, gate inputs that are one linear map, and one sum of them."""
 
   sums = True
+  takes_state_noise = False  # `noise` of `step` is a `StateNoise`
 
   @property
   def output_size(self) -> int:

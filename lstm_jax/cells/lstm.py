@@ -38,6 +38,8 @@ class LSTM(BasicCell):
   chrono: in its place biases for dependencies of up to so many steps (Tallec &
     Ollivier 2018); 0 is none.
 
+  cap_input_gate: i_t is at most 1 - f_t (Melis et al. 2018).
+
   Raises:
     ValueError: chrono is not above 2, or comes with a forget_bias.
   """
@@ -45,6 +47,7 @@ class LSTM(BasicCell):
   hidden_size: int
   forget_bias: float = 1.0
   chrono: float = 0.0
+  cap_input_gate: bool = False
 
   def __post_init__(self):
     initializers.check_chrono(self.chrono, self.forget_bias)
@@ -68,6 +71,8 @@ class LSTM(BasicCell):
   ) -> LSTMState:
     """noise: a factor on g, recurrent dropout (Semeniuta et al. 2016)."""
     i, f, g, o = jnp.split(_activate(z), 4, axis=-1)
+    if self.cap_input_gate:
+      i = jnp.minimum(i, 1 - f)
     if noise is not None:
       g = g * noise
     c = f * state.c + i * g

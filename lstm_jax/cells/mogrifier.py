@@ -16,18 +16,21 @@ import jax.numpy as jnp
 
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
-from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.cells.base import BasicCell, StateNoise, sigmoid
 from lstm_jax.cells.lstm import LSTM, LSTMState
 
 
 @dataclasses.dataclass(frozen=True)
 class MogrifierLSTM(BasicCell):
-  """rank: of Q and R; 0 is full rank. forget_bias: initial b_f."""
+  """rank: of Q and R; 0 is full rank. forget_bias: initial b_f.
+  cap_input_gate: i_t is at most 1 - f_t."""
 
   hidden_size: int
   rounds: int = 5
   rank: int = 0
   forget_bias: float = 1.0
+  cap_input_gate: bool = False
+  takes_state_noise = True
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     h, d = self.hidden_size, input_size
@@ -62,17 +65,21 @@ class MogrifierLSTM(BasicCell):
     params: Params,
     z: Float[Array, "b d"],
     state: LSTMState,
-    noise: Float[Array, "b h"] | None = None,
+    noise: StateNoise | None = None,
   ) -> LSTMState:
-    """z: the input x_t. noise: a factor on the cell input."""
+    """z: the input x_t. noise: factors on the cell input and on h_{t-1}."""
     x, h = z, state.h
+    factor, on_state = noise or StateNoise()
+    if on_state is not None:
+      h = h * on_state
     for r in range(1, self.rounds + 1):
       if r % 2:
         x = 2 * sigmoid(self._product(params, r, h)) * x
       else:
         h = 2 * sigmoid(self._product(params, r, x)) * h
     gates = x @ params["u_x"] + h @ params["u_h"] + params["u_b"]
-    return LSTM(self.hidden_size).step({}, gates, state, noise)
+    lstm = LSTM(self.hidden_size, cap_input_gate=self.cap_input_gate)
+    return lstm.step({}, gates, state, factor)
 
   def _product(self, params, r, a):
     if self.rank:

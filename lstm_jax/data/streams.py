@@ -5,6 +5,7 @@ of it. Window w holds steps [w t, (w + 1) t) of every stream, so that the state
 after window w is the state before window w + 1, row by row.
 """
 
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -20,6 +21,19 @@ class Streams(NamedTuple):
   inputs: Shaped[Array, "b n"]
   targets: Shaped[Array, "b n"]
   weights: Float[Array, "b n"] | None
+
+
+class RandomWindows(NamedTuple):
+  """Streams, and where windows of random lengths lie in them.
+
+  The windows of a round follow on each other from the start of the streams to
+  their end; the next round begins at the start again.
+  """
+
+  inputs: Shaped[Array, "b n"]
+  targets: Shaped[Array, "b n"]
+  starts: Int[Array, "w"]
+  lengths: Int[Array, "w"]
 
 
 def training_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
@@ -45,6 +59,60 @@ def training_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
   )
 
 
+ROUNDS = 16  # of random windows, before they repeat
+_SHORTEST = 5
+_HALVED = 0.05  # of the windows
+
+
+def longest_window(window: int, spread: float) -> int:
+  """Of random windows: three standard deviations above the mean."""
+  return window + math.ceil(3 * spread)
+
+
+def random_windows(
+  tokens: np.ndarray, batch: int, window: int, spread: float
+) -> RandomWindows:
+  """`batch` streams with windows as in Merity, Keskar & Socher 2018.
+
+  A length is drawn from a normal distribution with the mean `window`, or half
+  of it with a probability of 5 %, and the standard deviation `spread`; it is at
+  least 5, and at most `longest_window`, which every window can be cut with.
+  They are the same in every run.
+
+  Raises:
+    ValueError: the sequence is shorter than a token a stream.
+  """
+  length = (len(tokens) - 1) // batch
+  if length < 1:
+    raise ValueError(f"{len(tokens)} tokens are too few for {batch} streams")
+  longest = longest_window(window, spread)
+  inputs, targets = (
+    np.pad(
+      tokens[i : i + batch * length].reshape(batch, length),
+      ((0, 0), (0, longest)),
+    )
+    for i in (0, 1)
+  )
+  rng = np.random.default_rng(0)
+  shortest = min(_SHORTEST, window)
+  starts, lengths = [], []
+  for _ in range(ROUNDS):
+    enough = length // shortest + 1
+    mean = np.where(rng.random(enough) < _HALVED, window / 2, window)
+    drawn = rng.normal(mean, spread).astype(int).clip(shortest, longest)
+    ends = drawn.cumsum()
+    count = np.searchsorted(ends, length) + 1
+    start = np.append(0, ends[: count - 1])
+    starts.append(start)
+    lengths.append(np.minimum(ends[:count], length) - start)
+  return RandomWindows(
+    inputs,
+    targets,
+    np.concatenate(starts).astype(np.int32),
+    np.concatenate(lengths).astype(np.int32),
+  )
+
+
 def evaluation_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
   """`batch` streams that hold every token but the first as a target exactly
   once; padding has weight 0. One stream is the exact evaluation: the state runs
@@ -64,9 +132,14 @@ def evaluation_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
   return Streams(inputs, targets, weights)
 
 
+def cut_at(a, start, window: int):
+  """Steps [start, start + window) of streams [b n], inside jit."""
+  return lax.dynamic_slice_in_dim(a, start, window, axis=1)
+
+
 def cut_window(a, index, window: int):
   """Window `index` of streams [b n], inside jit."""
-  return lax.dynamic_slice_in_dim(a, index * window, window, axis=1)
+  return cut_at(a, index * window, window)
 
 
 def window_batch(

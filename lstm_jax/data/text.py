@@ -8,42 +8,56 @@ import zlib
 from typing import NamedTuple
 
 from lstm_jax.data import stdlib
+from lstm_jax.data.known_corpora import SPLITS
+from lstm_jax.data.prepared import PREFIX, open_prepared
 from lstm_jax.errors import DataError
 
-SPLITS = ("train", "valid", "test")
 _LARGEST = 2**30  # bytes of a zip file's texts
 
 
 class Corpus(NamedTuple):
-  texts: dict[str, str]  # one text a split
+  texts: dict[str, str] | dict[str, bytes]  # one text a split
   digest: str  # SHA-256 over the three
   source: str  # what it is, for the record
 
 
-def read_corpus(corpus: str) -> Corpus:
+def read_corpus(
+  corpus: str,
+  percent: tuple[int, ...] = (90, 5, 5),
+  *,
+  as_bytes: bool = False,
+) -> Corpus:
   """Reads a corpus.
 
   Args:
-    corpus: "stdlib"; or a UTF-8 text file, cut into 90 % train, 5 % valid and
-      5 % test in this order; or a folder or zip file with train.txt, valid.txt
-      and test.txt, or files whose names end so, as ptb.train.txt.
+    corpus: "stdlib"; "tfds:NAME", what scripts.prepare_data has prepared; or a
+      UTF-8 text file, cut into train, valid and test in
+      this order; or a folder or zip file with train.txt, valid.txt and
+      test.txt, or files whose names end so, as ptb.train.txt.
+    percent: of one file, for train, valid and test.
+    as_bytes: the texts as bytes, which may be anything.
 
   Raises:
     DataError: a file is missing, empty, unreadable or not UTF-8.
   """
+  if corpus.startswith(PREFIX):
+    return _read_prepared(corpus, as_bytes)
   if corpus == "stdlib":
     texts = stdlib.read()
+    if as_bytes:
+      texts = {split: text.encode() for split, text in texts.items()}
     source = f"standard library of Python {platform.python_version()}"
   elif _is_folder(corpus):
     path = pathlib.Path(corpus).expanduser()
     names = _split_names(corpus, [file.name for file in path.iterdir()])
-    texts = {split: read_text(path / names[split]) for split in SPLITS}
+    texts = {split: _read(path / names[split], as_bytes) for split in SPLITS}
     source = str(path)
   elif corpus.endswith(".zip"):
-    texts, source = _read_zip(corpus), corpus
+    texts, source = _read_zip(corpus, as_bytes), corpus
   else:
-    text = read_text(corpus)
-    train, valid = len(text) * 90 // 100, len(text) * 95 // 100
+    text = _read(corpus, as_bytes)
+    train = len(text) * percent[0] // 100
+    valid = len(text) * (percent[0] + percent[1]) // 100
     texts = {
       "train": text[:train],
       "valid": text[train:valid],
@@ -52,10 +66,19 @@ def read_corpus(corpus: str) -> Corpus:
     source = corpus
   digest = hashlib.sha256()
   for split in SPLITS:
-    data = texts[split].encode()
+    data = texts[split] if as_bytes else texts[split].encode()
     digest.update(f"{split} {len(data)}\n".encode())
     digest.update(data)
   return Corpus(texts, digest.hexdigest(), source)
+
+
+def _read_prepared(corpus, as_bytes):
+  prepared = open_prepared(corpus)
+  texts = {}
+  for split in SPLITS:
+    data = b"".join(prepared.pieces(split))
+    texts[split] = _decode(corpus, data, as_bytes)
+  return Corpus(texts, prepared.digest, corpus)
 
 
 def _is_folder(path: str) -> bool:
@@ -86,7 +109,7 @@ def _split_names(source, names) -> dict[str, str]:
   return found
 
 
-def _read_zip(corpus: str) -> dict[str, str]:
+def _read_zip(corpus, as_bytes):
   """The three texts of a zip file; nothing is unpacked on disk."""
   try:
     with zipfile.ZipFile(pathlib.Path(corpus).expanduser()) as archive:
@@ -95,7 +118,7 @@ def _read_zip(corpus: str) -> dict[str, str]:
       if size > _LARGEST:
         raise DataError(f"{corpus}: {size:,} bytes unpacked; unpack it first")
       return {
-        split: _decode(f"{corpus}/{name}", archive.read(name))
+        split: _decode(f"{corpus}/{name}", archive.read(name), as_bytes)
         for split, name in names.items()
       }
   except FileNotFoundError:
@@ -125,6 +148,10 @@ def read_text(path: str | pathlib.Path) -> str:
   Raises:
     DataError: the file is missing, empty, unreadable or not UTF-8.
   """
+  return _read(path, as_bytes=False)
+
+
+def _read(path, as_bytes):
   try:
     data = pathlib.Path(path).expanduser().read_bytes()
   except FileNotFoundError:
@@ -132,12 +159,14 @@ def read_text(path: str | pathlib.Path) -> str:
   except (OSError, ValueError, RuntimeError) as error:
     reason = getattr(error, "strerror", None) or error
     raise DataError(f"{path}: cannot be read: {reason}") from None
-  return _decode(path, data)
+  return _decode(path, data, as_bytes)
 
 
-def _decode(path, data: bytes) -> str:
+def _decode(path, data: bytes, as_bytes: bool) -> str | bytes:
   if not data:
     raise DataError(f"{path}: the file is empty")
+  if as_bytes:
+    return data
   try:
     return data.decode("utf-8")
   except UnicodeDecodeError as error:

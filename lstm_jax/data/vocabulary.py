@@ -1,6 +1,7 @@
-"""Characters and words as numbers."""
+"""Characters, bytes and words as numbers."""
 
 import collections
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,17 @@ class CharVocabulary:
     self._codes = codes
 
   @classmethod
-  def from_text(cls, text: str) -> "CharVocabulary":
-    codes = np.unique(np.frombuffer(text.encode("utf-32-le"), np.uint32))
+  def from_text(cls, *texts: str) -> "CharVocabulary":
+    return cls.from_pieces(texts)
+
+  @classmethod
+  def from_pieces(cls, texts: Iterable[str]) -> "CharVocabulary":
+    """That of a text which comes piece by piece."""
+    codes = set()
+    for text in texts:
+      found = np.unique(np.frombuffer(text.encode("utf-32-le"), np.uint32))
+      codes.update(found.tolist())
+    codes = np.array(sorted(codes), np.uint32)
     return cls(codes.tobytes().decode("utf-32-le"))
 
   @property
@@ -60,6 +70,73 @@ class CharVocabulary:
     return sorted(set(text) - set(self.characters))
 
 
+class ByteVocabulary:
+  """The bytes of the training split in ascending order; text is UTF-8.
+
+  Number 0 is the unknown symbol: every byte that training never saw.
+  """
+
+  unknown_symbol = 0
+
+  def __init__(self, values: bytes):
+    if list(values) != sorted(set(values)):
+      raise ValueError("bytes must be distinct and ascending")
+    self.values = values
+    self._numbers = np.zeros(256, np.int32)
+    self._numbers[list(values)] = np.arange(1, len(values) + 1)
+
+  @classmethod
+  def from_text(cls, *texts: str | bytes) -> "ByteVocabulary":
+    return cls.from_pieces(texts)
+
+  @classmethod
+  def from_pieces(cls, texts: Iterable[str | bytes]) -> "ByteVocabulary":
+    """That of a text which comes piece by piece."""
+    found = np.zeros(256, np.int64)
+    for text in texts:
+      found += np.bincount(_bytes(text), minlength=256)
+    return cls(bytes(np.flatnonzero(found).tolist()))
+
+  @property
+  def symbols(self) -> dict[str, list[int]]:
+    """What `restore` makes it of again."""
+    return {"bytes": list(self.values)}
+
+  def __len__(self) -> int:
+    """Number of symbols, the unknown one included."""
+    return len(self.values) + 1
+
+  @staticmethod
+  def split(text: str) -> list[str]:
+    """The tokens of a text, those that are not ASCII as \\x and two digits."""
+    return [chr(b) if b < 128 else f"\\x{b:02x}" for b in _bytes(text).tolist()]
+
+  def encode(self, text: str | bytes) -> np.ndarray:
+    """Symbol numbers [t] int32, one a byte."""
+    return self._numbers[_bytes(text)]
+
+  def decode(self, symbols) -> str:
+    """The text; what is no UTF-8, and the unknown symbol, reads as U+FFFD."""
+    values = b"\xff" + self.values
+    return bytes(values[int(s)] for s in symbols).decode("utf-8", "replace")
+
+  def unknown(self, text: str) -> list[str]:
+    """The distinct bytes of a text that are not in the vocabulary."""
+    known = set(self.values)
+    return sorted(
+      {
+        token
+        for token, value in zip(self.split(text), _bytes(text), strict=True)
+        if int(value) not in known
+      }
+    )
+
+
+def _bytes(text):
+  data = text.encode() if isinstance(text, str) else text
+  return np.frombuffer(data, np.uint8)
+
+
 class WordVocabulary:
   """The words of the training split, the most frequent first.
 
@@ -79,8 +156,15 @@ class WordVocabulary:
     self.unknown_symbol = self._numbers[self.UNKNOWN]
 
   @classmethod
-  def from_text(cls, text: str) -> "WordVocabulary":
-    counts = collections.Counter(cls.split(text))
+  def from_text(cls, *texts: str) -> "WordVocabulary":
+    return cls.from_pieces(texts)
+
+  @classmethod
+  def from_pieces(cls, texts: Iterable[str]) -> "WordVocabulary":
+    """That of a text which comes piece by piece, cut between words."""
+    counts = collections.Counter()
+    for text in texts:
+      counts.update(cls.split(text))
     counts.setdefault(cls.UNKNOWN, 0)
     return cls(sorted(counts, key=lambda word: (-counts[word], word)))
 
@@ -108,17 +192,22 @@ class WordVocabulary:
     return sorted(set(self.split(text)) - self._numbers.keys())
 
 
-Vocabulary = CharVocabulary | WordVocabulary
+Vocabulary = CharVocabulary | ByteVocabulary | WordVocabulary
 
 
 def restore(symbols: Any) -> Vocabulary:
-  """The vocabulary that has these `symbols`, a text or a list of words.
+  """The vocabulary that has these `symbols`.
 
   Raises:
     ValueError: no vocabulary does.
   """
   if isinstance(symbols, str):
     return CharVocabulary(symbols)
+  if isinstance(symbols, dict) and isinstance(symbols.get("bytes"), list):
+    try:
+      return ByteVocabulary(bytes(symbols["bytes"]))
+    except TypeError as error:
+      raise ValueError(f"bytes: {error}") from None
   if not isinstance(symbols, list) or not all(
     isinstance(word, str) for word in symbols
   ):

@@ -51,7 +51,8 @@ def gradient_rms(
     batch = task.batch(data, step, jax.random.key(0))
 
     def loss(params):
-      output = nnx.merge(structure, params)(batch.inputs, carry)
+      model = nnx.merge(structure, params)
+      output = model(batch.inputs, carry, mask=batch.mask)
       sums = task.loss(output, batch)
       return sums.nats / sums.weight, output.state
 
@@ -62,8 +63,9 @@ def gradient_rms(
   windows = min(windows, task.steps_per_epoch)
   total = jax.tree.map(jnp.zeros_like, params)
   carry = nnx.merge(structure, params).initial_state(rows)
+  read = getattr(task, "data_at", lambda step, steps: None)
   for step in range(windows):
-    total, carry = add(data, total, carry, jnp.int32(step))
+    total, carry = add(read(step, 1) or data, total, carry, jnp.int32(step))
     watch(step + 1, windows)
   return jax.tree.map(lambda t: jnp.sqrt(t / windows), total)
 

@@ -9,7 +9,8 @@ from jax.sharding import Mesh
 from lstm_jax.array_types import Params
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
-from lstm_jax.training.data_parallel import COPIES, ROWS, place
+from lstm_jax.training.data_parallel import COPIES, place
+from lstm_jax.training.model_parallel import carry_spec
 from lstm_jax.training.train_state import make_eval_step
 
 
@@ -24,7 +25,7 @@ def make_evaluation(
 
   mesh: devices that share the streams, if their number divides.
   """
-  if mesh and streams % mesh.size:
+  if mesh and streams % mesh.shape["batch"]:
     mesh = None
   window, data, windows = task.evaluation(split, streams)
   data = place(jax.device_put(data), mesh, COPIES)
@@ -34,7 +35,7 @@ def make_evaluation(
     params: Params, watch: Callable[[int, int], None] = lambda done, all: None
   ) -> Sums:
     carry = nnx.merge(structure, params).initial_state(streams)
-    carry = place(carry, mesh, ROWS)
+    carry = place(carry, mesh, carry_spec(mesh))
     total, late = Sums(0.0, 0.0), None
     for index in range(windows):
       carry, sums = eval_step(params, carry, data, index)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Float, Params, State
-from lstm_jax.cells.base import Cell
+from lstm_jax.cells.base import Cell, StateNoise
 from lstm_jax.layers.dropout import Dropout, NoiseKeys, keep_rows
 from lstm_jax.scan import Noise
 
@@ -26,15 +26,19 @@ def draw(
     noise = noise._replace(hold=zoneout(rates, state, time, keys))
   if keys is None:
     return params, noise
+  factor = on_state = None
   if rates.weight:
     params = weight_drop(params, rates.weight, keys)
   if rates.recurrent:
     size = cell.recurrent_input(params, state).shape[-1]
-    mask = variational(size, rates.recurrent, keys)
-    noise = noise._replace(recurrent=mask)
+    on_state = variational(size, rates.recurrent, keys)
+    if not cell.takes_state_noise:
+      noise = noise._replace(recurrent=on_state)
   if rates.cell_input:
-    mask = recurrent(time, cell.hidden_size, rates.cell_input, keys)
-    noise = noise._replace(step=mask)
+    factor = recurrent(time, cell.hidden_size, rates.cell_input, keys)
+    noise = noise._replace(step=factor)
+  if cell.takes_state_noise and (rates.recurrent or rates.cell_input):
+    noise = noise._replace(step=StateNoise(factor, on_state))
   return params, noise
 
 
@@ -44,7 +48,7 @@ def misplaced(rates: Dropout, cell: Cell) -> str | None:
     lambda: (cell.init(jax.random.key(0), 1), cell.initial_state(1))
   )
   for name, place in (
-    ("recurrent", "w_h" in params),
+    ("recurrent", "w_h" in params or cell.takes_state_noise),
     ("weight", "w_h" in params),
     ("zoneout_c", len(state) > 1),
   ):

@@ -5,6 +5,7 @@ from flax import nnx
 
 from lstm_jax.array_types import Array, Bool, Float, Int, State
 from lstm_jax.cells.base import Cell
+from lstm_jax.cells.split_lstm import SplitLSTM, gather
 from lstm_jax.layers import recurrent_dropout
 from lstm_jax.layers.dropout import Dropout, NoiseKeys, dropout
 from lstm_jax.recurrence import Options, bidirectional, unroll
@@ -15,6 +16,8 @@ class Stack(nnx.Module):
 
   residual: a layer's input is added to its output wherever the two are of one
     width (He et al. 2016; Wu et al. 2016).
+  sum_layers: the output is the sum of all layers' outputs, which must be of one
+    width (Melis et al. 2018).
   bidirectional: each layer is two of its cell, one of which runs backwards
     inside every length and document (Schuster & Paliwal 1997). Its outputs lie
     side by side, so that a layer of h units gives 2h features.
@@ -26,6 +29,7 @@ class Stack(nnx.Module):
     input_size: int,
     *,
     residual: bool = False,
+    sum_layers: bool = False,
     bidirectional: bool = False,
     rates: Dropout = Dropout(),
     options: Options = Options(),
@@ -33,6 +37,7 @@ class Stack(nnx.Module):
   ):
     self.cells = tuple(cells)
     self.residual = residual
+    self.sum_layers = sum_layers
     self.bidirectional = bidirectional
     self.rates = rates
     self.options = options
@@ -68,6 +73,27 @@ class Stack(nnx.Module):
     reset: Bool[Array, "b t"] | None = None,
     keys: NoiseKeys | None = None,
   ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
+    """Outputs of the last layer, dropped, and the final state of every layer.
+
+    As `layer_outputs` and `drop_outputs`."""
+    x, state = self.layer_outputs(x, state, mask=mask, reset=reset, keys=keys)
+    return self.drop_outputs(x, keys), state
+
+  def drop_outputs(
+    self, x: Float[Array, "b t h"], keys: NoiseKeys | None
+  ) -> Float[Array, "b t h"]:
+    last = keys and keys.fold_in(len(self.cells))
+    return dropout(x, self.rates.output, last, self.rates.locked)
+
+  def layer_outputs(
+    self,
+    x: Float[Array, "b t d"] | Int[Array, "b t"],
+    state: tuple[State, ...] | None = None,
+    *,
+    mask: Bool[Array, "b t"] | None = None,
+    reset: Bool[Array, "b t"] | None = None,
+    keys: NoiseKeys | None = None,
+  ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
     """Outputs of the last layer and the final state of every layer.
 
     x: numbers, or symbols for the first layer as one-hot vectors.
@@ -76,7 +102,7 @@ class Stack(nnx.Module):
     """
     if state is None:
       state = self.initial_state(x.shape[0])
-    rates, final = self.rates, []
+    rates, final, total = self.rates, [], 0.0
     for number, (cell, layer, before) in enumerate(
       zip(self.cells, self.layers, state, strict=True)
     ):
@@ -85,10 +111,12 @@ class Stack(nnx.Module):
       if rate:
         x = dropout(x, rate, here, rates.locked)
       y, after = self._run(cell, layer, x, before, here, mask=mask, reset=reset)
+      if isinstance(cell, SplitLSTM):
+        y = gather(y, cell.axis)
       x = x + y if self.residual and x.shape == y.shape else y
       final.append(after)
-    last = keys and keys.fold_in(len(self.cells))
-    return dropout(x, rates.output, last, rates.locked), tuple(final)
+      total = total + x if self.sum_layers else x
+    return total, tuple(final)
 
   def _run(self, cell, layer, x, state, keys, **arguments):
     arguments["options"] = self.options

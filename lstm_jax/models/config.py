@@ -6,77 +6,15 @@ from typing import Any, ClassVar
 from flax import nnx
 
 from lstm_jax.cells.base import Cell
-from lstm_jax.cells.greff import VARIANTS
-from lstm_jax.cells.lstm_1997 import BIASES
 from lstm_jax.cells.registry import CELLS
-from lstm_jax.cells.rnn import NONLINEARITIES
-from lstm_jax.cells.slstm import FORGET_GATES
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.layers.recurrent_dropout import misplaced
-from lstm_jax.models.language_model import LanguageModel
+from lstm_jax.models.cell_options import CellOptions, options_taken
+from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
 from lstm_jax.recurrence import Options
 from lstm_jax.tasks.base import Sizes, TaskConfig
-
-
-@dataclasses.dataclass(slots=True)
-class CellOptions:
-  """Every option of every cell; a cell takes those it has a field for."""
-
-  CHOICES: ClassVar = {
-    "variant": VARIANTS,
-    "nonlinearity": tuple(NONLINEARITIES),
-    "biases": BIASES,
-    "forget": FORGET_GATES,
-  }
-  RANGES: ClassVar = {
-    "forget_bias": (-100, 100),
-    "chrono": (0, 10**9),
-    "projection_size": (1, 10**6),
-    "rounds": (0, 100),
-    "rank": (0, 10**6),
-    "heads": (1, 10**6),
-    "block_size": (1, 10**6),
-    "init_scale": (0, 100),
-    "input_gate_biases": (-100, 100),
-    "output_gate_biases": (-100, 100),
-  }
-
-  # lstm and its variants: initial bias of the forget gate
-  forget_bias: float = 1.0
-  # lstm, peephole: biases of input and forget gate for dependencies of up to so
-  # many steps, in place of forget_bias (Tallec & Ollivier 2018); 0 is none
-  chrono: float = 0.0
-  # greff: which of the eight variants, or V
-  variant: str = "V"
-  # projection: width of what goes up and back
-  projection_size: int = 128
-  # mogrifier: rounds of mutual gating, and the rank of their matrices (0: full)
-  rounds: int = 5
-  rank: int = 0
-  # rnn: "tanh" or "relu"; start as the identity (IRNN)
-  nonlinearity: str = "tanh"
-  identity: bool = False
-  # slstm, matrix_lstm: groups of hidden units that do not see each other
-  heads: int = 1
-  # slstm: forget gate, "sigmoid" or "exp"
-  forget: str = "sigmoid"
-  # lstm_1997: cells a memory block; ranges of 1 and 2 in place of 2 and 1 for g
-  # and the output squashing; output gates; recurrence beside the carousel; no
-  # gradient through it
-  block_size: int = 1
-  wide_output: bool = False
-  output_gate: bool = True
-  recurrent: bool = True
-  truncated: bool = True
-  # lstm_1997: which units have a bias, "none", "gates" or "all"
-  biases: str = "all"
-  # lstm_1997: weights start as U(-init_scale, init_scale); so do the biases,
-  # but for gates whose initial biases stand here, a number a block
-  init_scale: float = 0.1
-  input_gate_biases: tuple[float, ...] = ()
-  output_gate_biases: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(slots=True)
@@ -133,7 +71,7 @@ class RecurrentConfig:
         f"model.cell: {len(names)} names for {len(self.hidden_sizes)}"
         " model.hidden_sizes; give one, or one for each layer"
       )
-    taken = set().union(*map(_options_taken, names))
+    taken = set().union(*map(options_taken, names))
     for name, value in dataclasses.asdict(self.options).items():
       if name not in taken and value != getattr(CellOptions(), name):
         raise ConfigError(
@@ -157,7 +95,7 @@ class RecurrentConfig:
   def cells(self) -> list[Cell]:
     values = dataclasses.asdict(self.options)
     return [
-      CELLS[name](hidden_size=h, **{k: values[k] for k in _options_taken(name)})
+      CELLS[name](hidden_size=h, **{k: values[k] for k in options_taken(name)})
       for name, h in zip(self._names(), self.hidden_sizes, strict=True)
     ]
 
@@ -179,14 +117,35 @@ class RecurrentConfig:
 @dataclasses.dataclass(slots=True)
 class LanguageModelConfig(RecurrentConfig):
   RANGES: ClassVar = RecurrentConfig.RANGES | {
-    "embedding_size": (1, 10**6),
+    "embedding_size": (0, 10**6),
     "init_scale": (0, 100),
+    "experts": (0, 10**4),
+    "cutoffs": (1, 10**9),
+    "latent_dropout": (0, 0.99),
+    "activation_l2": (0, 10**6),
+    "slowness_l2": (0, 10**6),
   }
 
   name: str = "language_model"
+  # 0 is none: one-hot vectors
   embedding_size: int = 64
   # share the embedding with the softmax
   tied: bool = False
+  # a linear map from the last layer to the embedding's width, below the softmax
+  project: bool = False
+  # the softmax reads the sum of all layers' outputs, which are of one width
+  sum_layers: bool = False
+  # softmaxes that are mixed, each on features of the embedding's width, and the
+  # dropout of these (Yang et al. 2018); 0 is one plain softmax
+  experts: int = 0
+  latent_dropout: float = 0.0
+  # adaptive softmax, for large vocabularies: the words, by frequency, at which
+  # its clusters begin, as 20000,60000 (Grave et al. 2017); none is a plain one
+  cutoffs: tuple[int, ...] = ()
+  # penalties on the squares of the last layer's outputs, dropped, and of their
+  # changes from step to step (AR and TAR, Merity et al. 2018)
+  activation_l2: float = 0.0
+  slowness_l2: float = 0.0
   # every parameter starts as U(-init_scale, init_scale); 0 leaves each layer
   # its own way
   init_scale: float = 0.0
@@ -201,11 +160,42 @@ class LanguageModelConfig(RecurrentConfig):
         "model.options.forget_bias: model.init_scale draws every bias; set it"
         " to 0 to choose this one"
       )
-    if self.tied and self.embedding_size != last:
+    if self.project and self.experts:
+      raise ConfigError(
+        "model.project: model.experts have a projection of their own; set it to"
+        " false"
+      )
+    if self.latent_dropout and not self.experts:
+      raise ConfigError(
+        "model.latent_dropout: there are no model.experts; set it to 0"
+      )
+    if not self.embedding_size:
+      uses = {
+        "tied": self.tied,
+        "project": self.project,
+        "experts": self.experts,
+        "dropout.input": self.dropout.input,
+        "dropout.embedding": self.dropout.embedding,
+      }
+      if name := next((name for name, used in uses.items() if used), None):
+        raise ConfigError(
+          f"model.{name}: there is no embedding; set model.embedding_size"
+        )
+    if self.cutoffs:
+      if list(self.cutoffs) != sorted(set(self.cutoffs)):
+        raise ConfigError("model.cutoffs: must rise, as 20000,60000")
+      for name in ("tied", "project", "experts"):
+        if getattr(self, name):
+          raise ConfigError(f"model.{name}: does not go with model.cutoffs")
+    sizes = {cell.output_size for cell in self.cells()}
+    if self.sum_layers and len(sizes) > 1:
+      raise ConfigError("model.sum_layers: the layers must be of one width")
+    changed = self.project or self.experts
+    if self.tied and self.embedding_size != last and not changed:
       raise ConfigError(
         f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
         f" the last layer's output ({last}); set"
-        f" --config.model.embedding_size={last}"
+        f" --config.model.embedding_size={last} or --config.model.project=true"
       )
     if not task.text:
       raise ConfigError(
@@ -214,11 +204,24 @@ class LanguageModelConfig(RecurrentConfig):
       )
 
   def build(self, sizes: Sizes, rngs: nnx.Rngs) -> LanguageModel:
+    if self.cutoffs and self.cutoffs[-1] >= sizes.outputs:
+      raise ConfigError(
+        f"model.cutoffs: must be below the vocabulary's {sizes.outputs} words"
+      )
     return LanguageModel(
       self.cells(),
       vocabulary_size=sizes.outputs,
       embedding_size=self.embedding_size,
-      tied=self.tied,
+      head=Head(
+        tied=self.tied,
+        project=self.project,
+        experts=self.experts,
+        latent_dropout=self.latent_dropout,
+        cutoffs=self.cutoffs,
+        activation_l2=self.activation_l2,
+        slowness_l2=self.slowness_l2,
+      ),
+      sum_layers=self.sum_layers,
       init_scale=self.init_scale,
       **self._shared(),
       rngs=rngs,
@@ -268,12 +271,6 @@ class SequenceModelConfig(RecurrentConfig):
       **self._shared(),
       rngs=rngs,
     )
-
-
-def _options_taken(name: str) -> set[str]:
-  """The options of `CellOptions` that a cell has a field for."""
-  fields = {field.name for field in dataclasses.fields(CELLS[name])}
-  return fields & {field.name for field in dataclasses.fields(CellOptions)}
 
 
 MODELS = {

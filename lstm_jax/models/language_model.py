@@ -2,10 +2,12 @@
 
 Mikolov et al. 2010, "Recurrent neural network based language model", with the
 stack and dropout of Zaremba et al. 2014; sharing the embedding with the softmax
-is from Press & Wolf 2017 and Inan et al. 2017.
+is from Press & Wolf 2017 and Inan et al. 2017. `layers/heads.py` and
+`layers/penalties.py` have what later papers added.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +16,17 @@ from flax import nnx
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Bool, Float, Int, State
 from lstm_jax.cells.base import Cell
-from lstm_jax.layers import embedding, softmax
-from lstm_jax.layers.dropout import Dropout, NoiseKeys, embedding_dropout
+from lstm_jax.cells.split_lstm import SplitLSTM, gather
+from lstm_jax.layers import adaptive_softmax, embedding, softmax
+from lstm_jax.layers.adaptive_softmax import AdaptiveSoftmax
+from lstm_jax.layers.dropout import (
+  Dropout,
+  NoiseKeys,
+  embedding_dropout,
+  keep_rows,
+)
+from lstm_jax.layers.heads import MixtureOfSoftmaxes, Softmax
+from lstm_jax.layers.penalties import activation_penalty
 from lstm_jax.layers.stack import Stack
 from lstm_jax.recurrence import Options
 
@@ -26,29 +37,52 @@ class Output:
 
   features: Float[Array, "b t h"]  # outputs of the last layer
   state: tuple[State, ...]  # to continue the sequence with
-  softmax_w: Float[Array, "h v"]
-  softmax_b: Float[Array, "v"]
-  fused: bool = True
+  head: Any  # one of layers/heads.py
+  # added to each position's loss in training; None is nothing
+  penalty: Float[Array, "b t"] | None = None
 
   def logits(self) -> Float[Array, "b t v"]:
     """Unnormalised log-probabilities of the next token."""
-    return softmax.logits(self.features, self.softmax_w, self.softmax_b)
+    return self.head.logits(self.features)
 
   def nll(self, targets: Int[Array, "b t"]) -> Float[Array, "b t"]:
     """Negative log-likelihood of the targets in nats."""
-    loss = softmax.cross_entropy if self.fused else softmax.plain_cross_entropy
-    return loss(self.features, self.softmax_w, self.softmax_b, targets)
+    return self.head.nll(self.features, targets)
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+  """The way from the last layer to the softmax.
+
+  tied: the softmax weights are the embedding, transposed.
+  project: a linear map first, from the last layer to the embedding's width.
+  experts: softmaxes that are mixed (Yang et al. 2018), 0 for a plain one. Each
+    has features of the embedding's width.
+  latent_dropout: of those features, one mask a window.
+  cutoffs: of an adaptive softmax (Grave et al. 2017); none is a plain one.
+  activation_l2, slowness_l2: penalties on the last layer's outputs and on their
+    changes (AR's alpha and TAR's beta, Merity et al. 2018).
+  """
+
+  tied: bool = False
+  project: bool = False
+  experts: int = 0
+  latent_dropout: float = 0.0
+  cutoffs: tuple[int, ...] = ()
+  activation_l2: float = 0.0
+  slowness_l2: float = 0.0
 
 
 class LanguageModel(nnx.Module):
   """p(token_{t+1} | token_1 ... token_t) for token numbers below v.
 
-  embedding_size: width of the input embedding; with `tied` it must equal the
-    hidden size of the last layer.
-  tied: the softmax weights are the embedding, transposed.
+  embedding_size: width of the input embedding, 0 for one-hot vectors; with
+    `head.tied` it must equal the hidden size of the last layer, unless the head
+    changes it.
   init_scale: every parameter starts as U(±init_scale), as in Zaremba
     et al. 2014; 0 leaves each layer its own way.
   residual: add each layer's input to its output, where they are of one width.
+  sum_layers: the softmax reads the sum of all layers' outputs.
   dtype: the type that products are computed in; parameters, sums and states
     are float32.
   options: `backward="autodiff"` is for the whole model.
@@ -60,9 +94,10 @@ class LanguageModel(nnx.Module):
     *,
     vocabulary_size: int,
     embedding_size: int,
-    tied: bool = False,
+    head: Head = Head(),
     init_scale: float = 0.0,
     residual: bool = False,
+    sum_layers: bool = False,
     rates: Dropout = Dropout(),
     dtype: str = "float32",
     options: Options = Options(),
@@ -70,29 +105,53 @@ class LanguageModel(nnx.Module):
   ):
     self.stack = Stack(
       cells,
-      embedding_size,
+      embedding_size or vocabulary_size,
       residual=residual,
+      sum_layers=sum_layers,
       rates=rates,
       options=options,
       rngs=rngs,
     )
     self.vocabulary_size = vocabulary_size
-    self.tied = tied
+    self.head = head
     self.dtype = dtype
-    h, v = cells[-1].output_size, vocabulary_size
-    if tied and embedding_size != h:
+    self.axis = None
+    h, v, e = self.stack.output_size, vocabulary_size, embedding_size
+    width = e if head.project or head.experts else h
+    if head.tied and e != width:
       raise ValueError(
-        f"a tied softmax needs embedding_size {embedding_size} to equal the"
-        f" last hidden size {h}"
+        f"a tied softmax needs embedding_size {e} to equal the last hidden"
+        f" size {h}"
       )
-    self.embedding = nnx.Param(
-      initializers.uniform(rngs.params(), (v, embedding_size), 0.1)
-    )
-    if not tied:
+    if e:
+      self.embedding = nnx.Param(
+        initializers.uniform(rngs.params(), (v, e), 0.1)
+      )
+    if head.cutoffs:
+      self.adaptive = nnx.Dict(
+        {
+          name: nnx.Param(value)
+          for name, value in adaptive_softmax.init(
+            rngs.params(), h, v, head.cutoffs
+          ).items()
+        }
+      )
+    elif not head.tied:
       self.softmax_w = nnx.Param(
-        initializers.lecun_uniform(rngs.params(), (h, v))
+        initializers.lecun_uniform(rngs.params(), (width, v))
       )
-    self.softmax_b = nnx.Param(jnp.zeros(v))
+    if head.project:
+      self.projection = nnx.Param(
+        initializers.lecun_uniform(rngs.params(), (h, e))
+      )
+    if head.experts:
+      self.prior, self.latent_w = (
+        nnx.Param(initializers.lecun_uniform(rngs.params(), (h, size)))
+        for size in (head.experts, head.experts * e)
+      )
+      self.latent_b = nnx.Param(jnp.zeros(head.experts * e))
+    if not head.cutoffs:
+      self.softmax_b = nnx.Param(jnp.zeros(v))
     if init_scale:
       self._draw_all(rngs.params(), init_scale)
 
@@ -104,6 +163,21 @@ class LanguageModel(nnx.Module):
       for number, leaf in enumerate(leaves)
     ]
     nnx.update(self, jax.tree.unflatten(structure, leaves))
+
+  def take_part(self, count: int, axis: str):
+    """From now on computes what one of `count` devices computes, inside
+    `jax.shard_map`, with that device's part of the parameters.
+
+    Its state has the hidden units of this device, its outputs their likelihood
+    alone. For layers of `LSTM` whose sizes the count divides.
+
+    axis: of the mesh; its devices have the other parts.
+    """
+    self.axis = axis
+    self.stack.cells = tuple(
+      SplitLSTM(cell.hidden_size // count, axis=axis)
+      for cell in self.stack.cells
+    )
 
   def initial_state(self, batch: int) -> tuple[State, ...]:
     return self.stack.initial_state(batch)
@@ -123,16 +197,50 @@ class LanguageModel(nnx.Module):
     keys: draw the noise; None turns it off.
     """
     fused = self.stack.options.backward == "fused"
-    table = self.embedding[...]
-    here = keys and keys.fold_in(0)
-    dropped = embedding_dropout(table, self.stack.rates.embedding, here)
-    lookup = embedding.lookup if fused else embedding.plain_lookup
-    x = lookup(dropped, inputs).astype(self.dtype)
-    features, state = self.stack(
-      x, state, mask=mask, reset=reset, keys=keys and keys.fold_in(1)
+    x = inputs
+    if hasattr(self, "embedding"):
+      here = keys and keys.fold_in(0)
+      rate = self.stack.rates.embedding
+      table = embedding_dropout(self.embedding[...], rate, here)
+      lookup = embedding.lookup if fused else embedding.plain_lookup
+      x = lookup(table, inputs).astype(self.dtype)
+    if self.axis:
+      x = gather(x, self.axis)
+    inside = keys and keys.fold_in(1)
+    raw, state = self.stack.layer_outputs(
+      x, state, mask=mask, reset=reset, keys=inside
     )
-    w = table.T if self.tied else self.softmax_w[...]
-    return Output(features, state, w, self.softmax_b[...], fused)
+    features = self.stack.drop_outputs(raw, inside)
+    sizes = self.head.activation_l2, self.head.slowness_l2
+    penalty = None
+    if keys is not None and any(sizes):
+      penalty = activation_penalty(features, raw, *sizes, mask)
+    head = self._make_head(keys and keys.fold_in(2), fused)
+    return Output(features, state, head, penalty)
+
+  def _make_head(self, keys, fused):
+    if self.head.cutoffs:
+      params = {name: p[...] for name, p in self.adaptive.items()}
+      return AdaptiveSoftmax(params, self.head.cutoffs, fused)
+    w = self.embedding[...].T if self.head.tied else self.softmax_w[...]
+    b = self.softmax_b[...]
+    if not self.head.experts:
+      projection = self.projection[...] if self.head.project else None
+      if self.axis:
+        w, b = softmax.own_columns(w, b, self.axis, self.vocabulary_size)
+      return Softmax(w, b, fused, projection, self.axis)
+    factors, rate = None, self.head.latent_dropout
+    if keys is not None and rate:
+      factors = keep_rows(keys.rows, rate, (1, self.latent_b.shape[0]))
+    return MixtureOfSoftmaxes(
+      w,
+      b,
+      self.prior[...],
+      self.latent_w[...],
+      self.latent_b[...],
+      fused,
+      factors,
+    )
 
 
 def parameter_count(params) -> int:

@@ -36,11 +36,12 @@ from lstm_jax.tasks.multiplication import MultiplicationConfig
 from lstm_jax.tasks.piano_rolls import PianoRollsConfig
 from lstm_jax.tasks.selective_copying import SelectiveCopyingConfig
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
-from lstm_jax.tasks.text_lm import CharLMConfig, WordLMConfig
+from lstm_jax.tasks.text_lm import ByteLMConfig, CharLMConfig, WordLMConfig
 from lstm_jax.tasks.two_sequence import TwoSequenceConfig
 
 TASKS = {
   "char_lm": CharLMConfig,
+  "byte_lm": ByteLMConfig,
   "word_lm": WordLMConfig,
   # Hochreiter & Schmidhuber 1997 and after
   "adding": AddingConfig,

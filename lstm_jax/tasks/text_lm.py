@@ -8,21 +8,34 @@ import dataclasses
 import functools
 import hashlib
 import json
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
+import jax.numpy as jnp
 
 from lstm_jax import metrics
 from lstm_jax.array_types import Array, Int, Key
+from lstm_jax.data.corpus_tokens import load_corpus, map_corpus
+from lstm_jax.data.known_corpora import SPLITS
+from lstm_jax.data.prepared import PREFIX
 from lstm_jax.data.streams import (
+  ROUNDS,
+  RandomWindows,
   Streams,
+  cut_at,
   evaluation_streams,
+  longest_window,
+  random_windows,
   training_streams,
   window_batch,
 )
-from lstm_jax.data.text import SPLITS, Corpus, read_corpus
-from lstm_jax.data.vocabulary import CharVocabulary, Vocabulary, WordVocabulary
-from lstm_jax.errors import DataError
+from lstm_jax.data.token_files import DiskStreams, DiskWindows, count
+from lstm_jax.data.vocabulary import (
+  ByteVocabulary,
+  CharVocabulary,
+  Vocabulary,
+  WordVocabulary,
+)
+from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
 
@@ -32,16 +45,50 @@ class TextLMConfig(TaskConfig):
   """What both units share."""
 
   text: ClassVar = True
-  RANGES: ClassVar = {"window": (1, 10**6), "limit": (0, 10**12)}
+  as_bytes: ClassVar = False
+  RANGES: ClassVar = {
+    "window": (1, 10**6),
+    "percent": (0, 100),
+    "window_spread": (0, 10**6),
+    "limit": (0, 10**12),
+  }
 
   name: str = ""
-  # "stdlib", a UTF-8 text file (cut 90/5/5), or a folder or zip file with
-  # train.txt, valid.txt and test.txt, whatever stands before these names
+  # "stdlib", a UTF-8 text file; a folder or zip file with train.txt, valid.txt
+  # and test.txt, whatever stands before
+  # these names; or "tfds:NAME", prepared by scripts.prepare_data
   corpus: str = "stdlib"
+  # read the training split of a prepared corpus from disk, window by window
+  stream: bool = False
+  # of one file: how much of it is for train, valid and test, in this order
+  percent: tuple[int, ...] = (90, 5, 5)
   # tokens of truncated backpropagation through time
   window: int = 128
+  # standard deviation of random window lengths with the mean `window` in
+  # training, where the learning rate is scaled by length / window (Merity et
+  # al. 2018); 0 is windows all of one length
+  window_spread: float = 0.0
   # characters of the corpus to use from the start of each split; 0 is all
   limit: int = 0
+
+  def check(self):
+    if (
+      len(self.percent) != 3
+      or sum(self.percent) != 100
+      or (0 in self.percent[:2])
+    ):
+      raise ConfigError(
+        "task.percent: must be three numbers that give 100, as 90,5,5; the"
+        " last alone may be 0"
+      )
+    if self.stream and not self.corpus.startswith(PREFIX):
+      raise ConfigError(
+        'task.stream: give a prepared corpus, --config.task.corpus="tfds:NAME"'
+      )
+    if self.stream and (self.window_spread or self.limit):
+      raise ConfigError(
+        "task.stream: takes no task.window_spread and no task.limit"
+      )
 
   def load(
     self, batch_size: int, vocabulary: Vocabulary | None = None
@@ -66,6 +113,16 @@ class CharLMConfig(TextLMConfig):
       "nats_per_char": metrics.nats_per_token(sums),
       "perplexity": metrics.perplexity(sums),
     }
+
+
+@dataclasses.dataclass(slots=True)
+class ByteLMConfig(CharLMConfig):
+  """Characters that are bytes, as enwik8's are taken."""
+
+  as_bytes: ClassVar = True
+  vocabulary: ClassVar = ByteVocabulary
+
+  name: str = "byte_lm"
 
 
 @dataclasses.dataclass(slots=True)
@@ -105,48 +162,51 @@ class TextLM:
   ):
     self.headline, self.token = config.headline, config.token
     self.scores = config.scores
-    corpus = read_corpus(config.corpus)
-    if config.limit:
-      corpus = Corpus(
-        {k: text[: config.limit] for k, text in corpus.texts.items()},
-        corpus.digest,
-        corpus.source,
+    self._config = config
+    if config.stream:
+      corpus = map_corpus(
+        config.corpus, config.vocabulary, vocabulary, config.as_bytes
       )
+    else:
+      corpus = load_corpus(
+        config.corpus,
+        config.vocabulary,
+        vocabulary,
+        config.as_bytes,
+        config.percent,
+        config.limit,
+      )
+    self._tokens, self._source = corpus.tokens, corpus.source
+    self.vocabulary = vocabulary = corpus.vocabulary
     self.window = config.window
-    if vocabulary is None:
-      vocabulary = config.vocabulary.from_text(corpus.texts["train"])
-    self.vocabulary = vocabulary
-    dtype = np.min_scalar_type(len(self.vocabulary) - 1)
-    self._tokens = {
-      split: self.vocabulary.encode(corpus.texts[split]).astype(dtype)
-      for split in SPLITS
-    }
+    self._disk = None
     try:
-      self.train = training_streams(
-        self._tokens["train"], batch_size, config.window
-      )
+      self.train = self._cut_training(batch_size)
     except ValueError as error:
       raise DataError(
-        f"{corpus.source}: the training split is too short: {error}; lower"
+        f"{self._source}: the training split is too short: {error}; lower"
         " train.batch_size or task.window, or give more text"
       ) from None
-    for split in SPLITS[1:]:
-      if len(self._tokens[split]) < 2:
-        raise DataError(
-          f"{corpus.source}: the {split} split has fewer than 2 {self.token}s;"
-          " give more text"
-        )
-    self.tokens_per_step = batch_size * config.window
+    for split in SPLITS[1 : 2 + (config.percent[2] > 0)]:
+      self._check_split(split)
     v = len(self.vocabulary)
     self.sizes = Sizes(inputs=v, outputs=v, symbols=True)
-    self.steps_per_epoch = self.train.inputs.shape[1] // config.window
+    self.tokens_per_step = batch_size * config.window
+    if self._disk:
+      self.steps_per_epoch = self._disk.steps_per_epoch
+    elif config.window_spread:
+      lengths = self.train.lengths
+      self.longest = longest_window(config.window, config.window_spread)
+      self.steps_per_epoch = max(len(lengths) // ROUNDS, 1)
+      self.tokens_per_step = round(batch_size * float(lengths.mean()))
+    else:
+      self.steps_per_epoch = self.train.inputs.shape[1] // config.window
     self.record = {
-      "corpus": corpus.source,
+      "corpus": self._source,
       "corpus_sha256": corpus.digest,
       f"{self.token}s": {k: len(t) for k, t in self._tokens.items()},
       f"unknown_{self.token}s": {
-        k: int((t == vocabulary.unknown_symbol).sum())
-        for k, t in self._tokens.items()
+        k: count(t, vocabulary.unknown_symbol) for k, t in self._tokens.items()
       },
       "vocabulary_size": len(self.vocabulary),
       "vocabulary_sha256": hashlib.sha256(
@@ -154,14 +214,66 @@ class TextLM:
       ).hexdigest(),
     }
 
+  def _cut_training(self, batch_size):
+    """Raises ValueError where there are too few tokens."""
+    config, tokens = self._config, self._tokens["train"]
+    if config.stream:
+      self._disk = DiskStreams(tokens, batch_size, config.window)
+      return self._disk.read(0, 1)
+    if config.window_spread:
+      return random_windows(
+        tokens, batch_size, config.window, config.window_spread
+      )
+    return training_streams(tokens, batch_size, config.window)
+
+  def data_at(self, step: int, steps: int):
+    """What `batch` reads for so many steps from one on; None is `train`."""
+    return self._disk and self._disk.read(step, steps)
+
+  def _check_split(self, split):
+    if len(self._tokens[split]) < 2:
+      raise DataError(
+        f"{self._source}: the {split} split has fewer than 2 {self.token}s;"
+        " give more text"
+      )
+
   def batch(
-    self, data: Streams, step: Int[Array, ""], key: Key[Array, ""]
+    self,
+    data: Streams | RandomWindows | DiskWindows,
+    step: Int[Array, ""],
+    key: Key[Array, ""],
   ) -> Batch:
+    if isinstance(data, RandomWindows):
+      return self._random_batch(data, step)
+    if isinstance(data, DiskWindows):
+      cut = window_batch(
+        Streams(*data[1:], None), step - data.first, self.window
+      )
+      return Batch(*cut, restart=step % self.steps_per_epoch == 0)
     index = step % (data.inputs.shape[1] // self.window)
     return _batch(data, index, self.window)
 
+  def _random_batch(self, data, step):
+    """A window padded to the longest, so that nothing recompiles."""
+    number = step % len(data.starts)
+    start, length = data.starts[number], data.lengths[number]
+    inputs, targets = (
+      cut_at(a, start, self.longest).astype(jnp.int32)
+      for a in (data.inputs, data.targets)
+    )
+    mask = jnp.broadcast_to(jnp.arange(self.longest) < length, inputs.shape)
+    return Batch(
+      inputs,
+      targets,
+      mask.astype(jnp.float32),
+      restart=start == 0,
+      mask=mask,
+      lr_scale=length / self.window,
+    )
+
   def evaluation(self, split: str, streams: int, window: int = 0):
     """window: tokens of one; 0 is the task's."""
+    self._check_split(split)
     window = window or self.window
     data = evaluation_streams(self._tokens[split], streams, window)
     cut = functools.partial(_batch, window=window)
@@ -176,5 +288,5 @@ def _batch(data, index, window):
   return Batch(*window_batch(data, index, window), restart=index == 0)
 
 
-def _digested(symbols: str | list[str]) -> bytes:
+def _digested(symbols: Any) -> bytes:
   return (symbols if isinstance(symbols, str) else json.dumps(symbols)).encode()

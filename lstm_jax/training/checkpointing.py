@@ -9,19 +9,19 @@ import contextlib
 import dataclasses
 import functools
 import math
-import os
 import pathlib
-import shutil
 import time
 from typing import Any
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from lstm_jax import processes
 from lstm_jax.array_types import Params
 from lstm_jax.errors import CheckpointError
+from lstm_jax.training.averaging import Averages
+from lstm_jax.training.checkpoint_cleanup import clean_up, steps_in
 from lstm_jax.training.manifest import (
-  UNFINISHED,
   find_damage,
   read_loss,
   write_manifest,
@@ -101,8 +101,7 @@ class Checkpointer:
 
   def steps(self) -> list[int]:
     """Steps of the checkpoints in the directory, sound or not."""
-    names = (path.name for path in self._directory.iterdir())
-    return sorted(int(name) for name in names if name.isdecimal())
+    return steps_in(self._directory)
 
   def _at(self, step: int) -> pathlib.Path:
     return self._directory / str(step)
@@ -141,7 +140,7 @@ class Checkpointer:
     with _as_checkpoint_error(self._workdir, step):
       response = self._orbax.save_checkpointables_async(
         step,
-        {"params": state.params, "training": _training(state)},
+        {"params": state.evaluated, "training": _training(state)},
         metrics={"loss": loss},
         force=True,
         overwrite=True,
@@ -171,6 +170,8 @@ class Checkpointer:
     with _as_checkpoint_error(self._workdir, step):
       response.result()
     self._finish_hashing()
+    if not processes.is_first():
+      return
     writing = self._worker.submit(write_manifest, self._at(step), loss)
     self._hashing = step, writing
 
@@ -185,8 +186,8 @@ class Checkpointer:
   ) -> tuple[TrainState | None, list[str]]:
     """The newest sound checkpoint, with the shapes and devices of `state`.
 
-    All checkpoints are checked. What is damaged moves to damaged/ in the run
-    directory; what a kill left unfinished is removed.
+    All checkpoints are checked, by the first process of a run; see
+    `checkpoint_cleanup`.
 
     Returns:
       The restored state, None where there is nothing to restore, and a line for
@@ -195,46 +196,19 @@ class Checkpointer:
     Raises:
       CheckpointError: all are damaged, or a sound one does not fit `state`.
     """
-    steps = self.steps()
-    unsound = {
-      step: problem
-      for step in steps
-      if (problem := find_damage(self._at(step)))
-    }
-    if unsound.get(steps[-1] if steps else None) == UNFINISHED:
-      unfinished = steps[-1]  # only the last save can have been interrupted
-    else:
-      unfinished = None
-    sound = [step for step in steps if step not in unsound]
-    if not sound and set(unsound) - {unfinished}:
-      step = max(unsound.keys() - {unfinished})
-      raise CheckpointError(
-        f"{self._workdir}: no sound checkpoint is left: checkpoint {step}"
-        f" {unsound[step]}; start again in another --workdir"
-      )
-    notes = [
-      self._put_away(step, problem, remove=step == unfinished)
-      for step, problem in unsound.items()
-    ]
-    self._last_saved = self.latest_step()
-    restored = None
-    if sound:
-      like = {"params": state.params, "training": _training(state)}
-      loaded = self._load(sound[-1], like)
-      restored = state.replace(params=loaded["params"], **loaded["training"])
-    return restored, notes
+    notes = []
 
-  def _put_away(self, step: int, problem: str, *, remove: bool) -> str:
-    directory = self._at(step)
-    if remove:
-      shutil.rmtree(directory)
-    else:
-      aside = self._workdir / "damaged" / str(step)
-      aside.parent.mkdir(exist_ok=True)
-      shutil.rmtree(aside, ignore_errors=True)
-      os.rename(directory, aside)
-    where = "removed" if remove else f"moved to damaged/{step}"
-    return f"checkpoint {step} {problem}; {where}"
+    def find() -> str:
+      nonlocal notes
+      step, notes = clean_up(self._workdir, self._directory)
+      return str(step)
+
+    found = processes.share("step to go on from", find)
+    self._last_saved = None if found == "None" else int(found)
+    if self._last_saved is None:
+      return None, notes
+    like = {"params": state.evaluated, "training": _training(state)}
+    return _restored(state, **self._load(self._last_saved, like)), notes
 
   def load_params(self, checkpoint: str, like: Params) -> tuple[Params, int]:
     """Parameters of one checkpoint and its step; never another's.
@@ -246,11 +220,19 @@ class Checkpointer:
     Raises:
       CheckpointError: it does not exist, is damaged, or does not fit.
     """
+    step = int(
+      processes.share(
+        f"step of {checkpoint}", lambda: str(self._find_sound(checkpoint))
+      )
+    )
+    return self._load(step, {"params": like})["params"], step
+
+  def _find_sound(self, checkpoint: str) -> int:
     for attempt in range(3):
       step = self._resolve(checkpoint)
       problem = find_damage(self._at(step))
       if not problem:
-        return self._load(step, {"params": like})["params"], step
+        return step
       if attempt < 2:
         time.sleep(0.5)  # a run under way may have replaced or be writing it
     raise CheckpointError(
@@ -290,9 +272,21 @@ class Checkpointer:
 
 
 def _training(state: TrainState) -> dict[str, Any]:
-  """Everything but the parameters, which evaluation loads on their own."""
-  names = {field.name for field in dataclasses.fields(state)} - {"params"}
-  return {name: getattr(state, name) for name in sorted(names)}
+  """Everything but the parameters that evaluation loads on their own. Where
+  those are averages, the others are among these."""
+  names = {field.name for field in dataclasses.fields(state)}
+  if state.averages is None:
+    names -= {"params", "averages"}
+    return {name: getattr(state, name) for name in sorted(names)}
+  rest = {name: getattr(state, name) for name in sorted(names)}
+  return rest | {"averages": state.averages._replace(mean=None)}
+
+
+def _restored(state: TrainState, params: Params, training) -> TrainState:
+  if state.averages is None:
+    return state.replace(params=params, **training)
+  averages = Averages(*training["averages"])._replace(mean=params)
+  return state.replace(**training | {"averages": averages})
 
 
 def _abstract(tree):

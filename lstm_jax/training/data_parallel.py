@@ -3,7 +3,7 @@
 Each device computes the loss and the gradient of its rows; one sum over devices
 makes them those of the batch. Parameters and optimiser state are copied to
 every device, the carried state stays where its rows are. On CPU the devices are
-cores, see `runtime.setup`.
+cores, see `runtime.setup`; of several processes each gives as many.
 """
 
 from collections.abc import Callable
@@ -34,14 +34,26 @@ def choose_devices(
   return next(n for n in range(most, 0, -1) if batch % n == 0)
 
 
-def make_mesh(devices: int) -> Mesh | None:
-  """A mesh of the first devices; None for one."""
+def make_mesh(devices: int, model_parallel: int = 1) -> Mesh | None:
+  """A mesh of the first devices of every process; None for one device.
+
+  model_parallel: how many of them share one copy of the model, along a second
+    axis; see `model_parallel`.
+  """
   if devices == 1:
     return None
   kinds = (jax.sharding.AxisType.Auto,)
-  return jax.make_mesh(
-    (devices,), ("batch",), kinds, devices=jax.devices()[:devices]
-  )
+  count = jax.process_count()
+  chosen = [
+    device
+    for process in range(count)
+    for device in jax.local_devices(process)[: devices // count]
+  ]
+  shape, names = (devices,), ("batch",)
+  if model_parallel > 1:
+    shape = (devices // model_parallel, model_parallel)
+    names = ("batch", "model")
+  return jax.make_mesh(shape, names, kinds * len(names), devices=chosen)
 
 
 def split_rows(
@@ -51,7 +63,8 @@ def split_rows(
 
   Args:
     function: takes and returns tuples of trees.
-    arguments, results: for each of them ROWS, which are split, or COPIES.
+    arguments, results: for each of them ROWS, which are split, COPIES, or a
+      tree of such specs.
   """
   if mesh is None:
     return function
@@ -65,6 +78,20 @@ def sum_over_devices(tree: Any, mesh: Mesh | None) -> Any:
   return jax.lax.psum(tree, "batch") if mesh else tree
 
 
-def place(tree: Any, mesh: Mesh | None, spec: PartitionSpec) -> Any:
-  """Puts arrays where a split function expects them."""
-  return jax.device_put(tree, NamedSharding(mesh, spec)) if mesh else tree
+def place(tree: Any, mesh: Mesh | None, spec: Any) -> Any:
+  """Puts arrays where a split function expects them.
+
+  spec: of all of them, or a tree with one for each.
+  Of several processes each has the whole arrays and keeps its part of them.
+  """
+  if mesh is None:
+    return tree
+  sharding = jax.tree.map(lambda each: NamedSharding(mesh, each), spec)
+  traced = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves(tree))
+  if traced or jax.process_count() == 1:
+    return jax.device_put(tree, sharding)
+  return jax.jit(_identity, out_shardings=sharding)(tree)
+
+
+def _identity(tree):
+  return tree

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import pathlib
 from typing import Any
 
@@ -35,18 +36,25 @@ def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
 class MetricWriter:
   """Appends one flat JSON object a line, and the same numbers to TensorBoard.
 
+  workdir: None writes nothing, for processes of a run but the first.
   first_step: number of updates done at the start. Later lines, written before
     a kill and about to be written again, are dropped.
   """
 
   def __init__(
-    self, workdir: str | pathlib.Path, first_step: int, tensorboard: bool
+    self,
+    workdir: str | pathlib.Path | None,
+    first_step: int,
+    tensorboard: bool,
   ):
+    self._tensorboard = None
+    if workdir is None:
+      self._file = open(os.devnull, "w")
+      return
     path = pathlib.Path(workdir) / NAME
     kept = [r for r in read_metrics(workdir) if r["step"] <= first_step]
     write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
     self._file = path.open("a", encoding="utf-8")
-    self._tensorboard = None
     if tensorboard:
       self._tensorboard = SummaryWriter(
         str(pathlib.Path(workdir) / "tensorboard"), purge_step=first_step + 1
@@ -56,7 +64,8 @@ class MetricWriter:
     return self
 
   def __exit__(self, *error):
-    self._file.close()
+    with contextlib.suppress(OSError):  # every line was flushed before
+      self._file.close()
     if self._tensorboard:
       self._tensorboard.close()
 

@@ -105,7 +105,8 @@ def make_online_step(
     state = state.replace(
       step=state.step + 1, params=params, opt_state=opt_state
     )
-    return state, StepMetrics(_sum_steps(sums), norms.max(), rate)
+    zero = jnp.zeros((), jnp.int32)
+    return state, StepMetrics(_sum_steps(sums), norms.max(), rate, zero, zero)
 
   return update
 

@@ -20,6 +20,7 @@ class Schedule(enum.Enum):
   CONSTANT = "constant"
   COSINE = "cosine"  # down to final_fraction of the rate at the last step
   STEP = "step"  # times `decay` at every epoch from decay_from_epoch on
+  MILESTONES = "milestones"  # times `decay` at each of decay_epochs
   PLATEAU = "plateau"  # times `decay` when validation stops improving
 
 
@@ -31,8 +32,11 @@ class OptimizerConfig:
     "final_fraction": (0, 1),
     "decay": (1e-6, 0.999999),
     "decay_from_epoch": (0, 2**31 - 1),
+    "decay_epochs": (1, 2**31 - 1),
     "patience": (1, 2**31 - 1),
     "clip_norm": (0, 10**9),
+    "clip_value": (0, 10**9),
+    "l2": (0, 10**6),
     "momentum": (0, 0.999999),
     "beta1": (0, 0.999999),
     "beta2": (0, 0.999999),
@@ -48,14 +52,20 @@ class OptimizerConfig:
   warmup_steps: int = 0
   # cosine: the last step's rate as a fraction of the first's
   final_fraction: float = 0.0
-  # step and plateau: what the rate is multiplied by
+  # step, milestones and plateau: what the rate is multiplied by
   decay: float = 0.5
   # step: the first epoch, counted from 0, with a lower rate
   decay_from_epoch: int = 4
+  # milestones: epochs, counted from 0, at whose start the rate goes down
+  decay_epochs: tuple[int, ...] = ()
   # plateau: validations without a better score before the rate goes down
   patience: int = 2
   # largest global norm of the gradient; 0 is no clipping
   clip_norm: float = 1.0
+  # largest size of each of its numbers, before that; 0 is no clipping
+  clip_value: float = 0.0
+  # so many times the parameters is added to the clipped gradient
+  l2: float = 0.0
   # momentum only
   momentum: float = 0.9
   # adam and adamw
@@ -90,6 +100,13 @@ def make_schedule(
       times = jnp.maximum(epoch - config.decay_from_epoch + 1, 0)
       return rate * config.decay**times
 
+  elif config.schedule is Schedule.MILESTONES:
+
+    def main(count):
+      epoch = (count + config.warmup_steps) // steps_per_epoch
+      times = (epoch >= jnp.array(config.decay_epochs, jnp.int32)).sum()
+      return rate * config.decay**times
+
   else:
     main = optax.constant_schedule(rate)
   if not config.warmup_steps:
@@ -101,7 +118,7 @@ def make_schedule(
 def make_optimizer(
   config: OptimizerConfig, schedule: optax.Schedule
 ) -> optax.GradientTransformation:
-  """Clipping by global norm, then the optimiser with its schedule."""
+  """Clipping, the pull of `l2`, then the optimiser with its schedule."""
   adam = {"b1": config.beta1, "b2": config.beta2, "eps": config.epsilon}
   match config.name:
     case Optimizer.SGD:
@@ -118,9 +135,14 @@ def make_optimizer(
       optimizer = optax.rmsprop(
         schedule, decay=config.rms_decay, eps=config.epsilon
       )
-  if not config.clip_norm:
-    return optimizer
-  return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
+  before = []
+  if config.clip_value:
+    before.append(optax.clip(config.clip_value))
+  if config.clip_norm:
+    before.append(optax.clip_by_global_norm(config.clip_norm))
+  if config.l2:
+    before.append(optax.add_decayed_weights(config.l2))
+  return optax.chain(*before, optimizer) if before else optimizer
 
 
 def make_plateau(

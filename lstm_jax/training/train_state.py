@@ -1,11 +1,14 @@
 """The train state and the pure functions that change it."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import Mesh
@@ -14,7 +17,8 @@ from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
-from lstm_jax.training import stopping
+from lstm_jax.training import averaging, model_parallel, non_finite, stopping
+from lstm_jax.training.averaging import Averages, AveragingConfig
 from lstm_jax.training.data_parallel import (
   COPIES,
   ROWS,
@@ -43,17 +47,25 @@ class TrainState:
   stop: StopState | None  # memory of the stopping rule
   done: Bool[Array, "*n"]  # the rule is met, or the trial has failed
   rate: Float[Array, "*n"]  # factor on the learning rate; trials may differ
+  averages: Averages | None = None  # of the parameters
+
+  @property
+  def evaluated(self) -> Params:
+    """The parameters that validation, and whoever loads the run, takes."""
+    return self.params if self.averages is None else self.averages.mean
 
 
 class StepMetrics(NamedTuple):
   sums: Sums
   gradient_norm: Float[Array, "*n"]  # before clipping
   learning_rate: Float[Array, "*n"]
+  culprit: Int[Array, "*n"] = 0  # of non_finite.suspects; 0 is none
+  skipped: Int[Array, "*n"] = 0  # updates that were left out
 
 
 def run_step(state: TrainState) -> int:
   """Updates done; of several trials, by the one that has gone furthest."""
-  return int(state.step.max())
+  return int(np.max(state.step))
 
 
 def make_model(build: Callable[[nnx.Rngs], nnx.Module], seed: int):
@@ -93,6 +105,7 @@ def init_state(
   seed: int,
   stop: StopConfig = StopConfig(),
   rate: float = 1.0,
+  averages: AveragingConfig = AveragingConfig(),
 ) -> TrainState:
   return TrainState(
     step=jnp.zeros((), jnp.int32),
@@ -104,14 +117,30 @@ def init_state(
     stop=stopping.init_stop(stop),
     done=jnp.zeros((), bool),
     rate=jnp.float32(rate),
+    averages=averaging.init(averages, params),
   )
 
 
 def place_state(state: TrainState, mesh: Mesh | None) -> TrainState:
-  """Copies the state to every device; the carried state is split by rows."""
-  return place(state, mesh, COPIES).replace(
-    carry=place(state.carry, mesh, ROWS)
+  """Puts a state on the devices: the carried state split by rows, parameters
+  copied or in parts, see `model_parallel`."""
+  parts = {
+    field.name: getattr(state, field.name)
+    for field in dataclasses.fields(state)
+  }
+  layout = model_parallel.specs(parts, mesh)
+  layout["carry"] = jax.tree.map(
+    lambda _: model_parallel.carry_spec(mesh), state.carry
   )
+  return state.replace(**place(parts, mesh, layout))
+
+
+def reorder(
+  state: TrainState, mesh: Mesh | None, change: Callable
+) -> TrainState:
+  """The state with `model_parallel.to_file` or `to_memory` done to it."""
+  params, opt_state = change((state.params, state.opt_state), mesh)
+  return state.replace(params=params, opt_state=opt_state)
 
 
 def make_train_step(
@@ -121,33 +150,32 @@ def make_train_step(
   schedule: optax.Schedule,
   mesh: Mesh | None = None,
   recurrent_from: int = 0,
+  skip_non_finite: bool = False,
 ):
   """One update: (state, data) -> (state, metrics).
 
   mesh: devices that share the rows of each batch.
   recurrent_from: the step from which recurrent layers learn.
+  skip_non_finite: leave out an update whose loss or gradient is not finite.
   """
 
-  def gradient_of_rows(params, batch, carry, key, rows):
+  def gradient_of_rows(layout, params, batch, carry, key, rows):
     keys = noise_keys(key, rows)
 
     def loss(params):
       model = nnx.merge(structure, params)
+      model = model_parallel.part_of(model, mesh)
       output = model(batch.inputs, carry, mask=batch.mask, keys=keys)
       sums = task.loss(output, batch)
       weight = sum_over_devices(sums.weight, mesh)
-      return sums.nats / weight, (sums, output.state)
+      nats = sums.nats
+      if (penalty := getattr(output, "penalty", None)) is not None:
+        nats += (penalty * batch.weights).sum()
+      return nats / weight, (sums, output.state)
 
     gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
-    gradient, sums = sum_over_devices((gradient, sums), mesh)
-    return gradient, sums, carry
-
-  gradient_of_batch = split_rows(
-    gradient_of_rows,
-    mesh,
-    arguments=(COPIES, ROWS, ROWS, COPIES, ROWS),
-    results=(COPIES, COPIES, ROWS),
-  )
+    gradient = model_parallel.sum_gradients(gradient, layout, mesh)
+    return gradient, sum_over_devices(sums, mesh), carry
 
   def train_step(state: TrainState, data) -> tuple[TrainState, StepMetrics]:
     data_key = jax.random.fold_in(state.key, DATA)
@@ -157,9 +185,17 @@ def make_train_step(
     carry = jax.tree.map(
       lambda new, old: jnp.where(batch.restart, new, old), initial, state.carry
     )
+    layout = model_parallel.specs(state.params, mesh)
+    carry_spec = model_parallel.carry_spec(mesh)
+    gradient_of_batch = split_rows(
+      functools.partial(gradient_of_rows, layout),
+      mesh,
+      arguments=(layout, ROWS, carry_spec, COPIES, ROWS),
+      results=(layout, COPIES, carry_spec),
+    )
     gradient, sums, carry = gradient_of_batch(
       state.params,
-      batch._replace(restart=None),
+      batch._replace(restart=None, lr_scale=None),
       carry,
       jax.random.fold_in(state.key, state.step),
       jnp.arange(size),
@@ -170,17 +206,29 @@ def make_train_step(
     scale = state.rate
     if state.plateau is not None:
       scale *= state.plateau.scale
+    if batch.lr_scale is not None:
+      scale *= batch.lr_scale
     learning_rate = jnp.asarray(schedule(state.step)) * scale
     updates = jax.tree.map(lambda u: u * scale, updates)
     updates = hold_recurrent(updates, state.step, recurrent_from)
-    state = state.replace(
+    norm, culprit = non_finite.inspect(gradient, batch)
+    new = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
       opt_state=opt_state,
       carry=carry,
     )
-    state = place_state(state, mesh)
-    return state, StepMetrics(sums, optax.tree.norm(gradient), learning_rate)
+    if new.averages is not None:
+      averages = averaging.add(new.averages, new.params)
+      new = new.replace(averages=averages)
+    skipped = jnp.zeros((), jnp.int32)
+    if skip_non_finite:
+      sound = jnp.isfinite(sums.nats + norm)
+      new = non_finite.skip(sound, state, new)
+      skipped = 1 - sound.astype(jnp.int32)
+      sums, norm = jax.tree.map(lambda a: jnp.where(sound, a, 0), (sums, norm))
+    metrics = StepMetrics(sums, norm, learning_rate, culprit, skipped)
+    return place_state(new, mesh), metrics
 
   return train_step
 
@@ -209,14 +257,10 @@ def make_eval_step(
   """
 
   def score_rows(params, carry, batch):
-    model = nnx.merge(structure, params)
+    model = model_parallel.part_of(nnx.merge(structure, params), mesh)
     output = model(batch.inputs, carry, mask=batch.mask)
     sums = task.loss(output, batch)
     return output.state, sum_over_devices(sums, mesh)
-
-  score_batch = split_rows(
-    score_rows, mesh, arguments=(COPIES, ROWS, ROWS), results=(ROWS, COPIES)
-  )
 
   @jax.jit
   def eval_step(params, carry, data, index):
@@ -225,6 +269,13 @@ def make_eval_step(
     initial = nnx.merge(structure, params).initial_state(size)
     carry = jax.tree.map(
       lambda new, old: jnp.where(batch.restart, new, old), initial, carry
+    )
+    spec = model_parallel.carry_spec(mesh)
+    score_batch = split_rows(
+      score_rows,
+      mesh,
+      arguments=(model_parallel.specs(params, mesh), spec, ROWS),
+      results=(spec, COPIES),
     )
     return score_batch(params, carry, batch._replace(restart=None))
 
@@ -238,9 +289,16 @@ def all_finite(tree) -> Bool[Array, ""]:
   return jnp.stack(leaves).all()
 
 
-def update_plateau(
-  state: TrainState, plateau: optax.GradientTransformationExtraArgs, nats: float
+def observe_validation(
+  state: TrainState,
+  plateau: optax.GradientTransformationExtraArgs | None,
+  nats: float,
 ) -> TrainState:
-  """Tells the plateau schedule a validation loss."""
-  _, new = plateau.update({}, state.plateau, value=nats)
-  return state.replace(plateau=new)
+  """Tells the plateau schedule and the averages a validation loss."""
+  if plateau is not None:
+    _, new = plateau.update({}, state.plateau, value=nats)
+    state = state.replace(plateau=new)
+  if state.averages is not None:
+    averages = averaging.observe(state.averages, nats)
+    state = state.replace(averages=averages)
+  return state

@@ -74,7 +74,9 @@ def make_call(
       memory, done = judge(state)
       memory = stopping.freeze(state.done, state.stop, memory)
       state = state.replace(stop=memory, done=state.done | done)
-    return state, last._replace(sums=sums)
+    return state, last._replace(
+      sums=sums, culprit=metrics.culprit.max(0), skipped=metrics.skipped.sum(0)
+    )
 
   return call
 
@@ -162,4 +164,6 @@ def merge_metrics(metrics: StepMetrics) -> StepMetrics:
     Sums(*jax.tree.map(lambda a: np.sum(a), tuple(metrics.sums))),
     np.max(metrics.gradient_norm),
     np.max(metrics.learning_rate),
+    np.max(metrics.culprit),
+    np.sum(metrics.skipped),
   )

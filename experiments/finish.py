@@ -1,0 +1,90 @@
+"""What is said of a run: at its start, and when its last step is done."""
+
+import contextlib
+import itertools
+import pathlib
+
+import jax
+import numpy as np
+from flax import nnx
+
+from experiments.plot import plot_run
+from experiments.scores import summarise
+from lstm_jax import processes
+from lstm_jax.errors import RunError
+from lstm_jax.metrics import Sums
+from lstm_jax.models.language_model import parameter_count
+from lstm_jax.sampling import generate
+from lstm_jax.trained_run import digest
+from lstm_jax.training.data_parallel import COPIES, place
+from lstm_jax.training.train_state import run_step
+
+
+def finish(config, experiment, state, checkpointer, report, path, stop):
+  """Digest, picture, best score and a sample, when the last step is done."""
+  task = experiment.task
+  params = whole_params(experiment, experiment.to_file(state).evaluated)
+  report.note(f"parameters sha256 {digest(params)}")
+  if config.train.trials > 1 or state.stop is not None:
+    report.note(summarise(config, state, path))
+  params, step = checkpointer.load_params("best", state.params)
+  params = whole_params(experiment, params)
+  if not processes.is_first():
+    return
+  nats = checkpointer.validation_losses()[step]
+  if task.vocabulary:
+    best = task.scores(Sums(nats, 1.0))[task.headline]
+    report.note(f"best validation {best:.4f} {unit(task)} at step {step}")
+  with contextlib.suppress(RunError):  # somebody took metrics.jsonl away
+    report.note(f"learning curve in {_short(plot_run(path))}")
+  if config.run.sample_length and task.vocabulary:
+    blocks = generate(
+      nnx.merge(experiment.structure, params),
+      task.vocabulary.encode("\n"),
+      config.run.sample_length,
+      forbidden=(task.vocabulary.unknown_symbol,),
+    )
+    blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
+    text = "".join(map(task.vocabulary.decode, blocks))
+    length = sum(map(len, blocks))
+    report.note(f"a sample of {length} {task.token}s:\n{text}")
+
+
+def whole_params(experiment, params):
+  """Parameters from all devices of all processes, in this process's memory."""
+  if processes.count() > 1:
+    params = place(params, experiment.mesh, COPIES)
+  return jax.tree.map(np.asarray, params)
+
+
+def describe(config, experiment, state, path) -> str:
+  layers = ", ".join(map(str, config.model.hidden_sizes))
+  device = jax.devices()[0]
+  step = run_step(state)
+  task, record = experiment.task, experiment.task.record
+  unknown = ""
+  if config.train.init_from and config.task.text:
+    lacking = record[f"unknown_{task.token}s"]["train"]
+    unknown = f"; the vocabulary lacks {lacking:,} of its {task.token}s"
+    unknown *= bool(lacking)
+  return (
+    f"{_short(path)}: {config.model.cell} ({layers}),"
+    f" {count(config, state):,} parameters,"
+    + f" {config.train.trials} trials," * (config.train.trials > 1)
+    + f" {processes.count()} processes," * (processes.count() > 1)
+    + f" {record['corpus']}, {device.platform},"
+    f" {f'going on from step {step}' if step else 'a new run'}" + unknown
+  )
+
+
+def count(config, state) -> int:
+  return parameter_count(state.params) // config.train.trials
+
+
+def unit(task) -> str:
+  return task.headline.replace("_per_", "/")
+
+
+def _short(path: pathlib.Path) -> str:
+  here = pathlib.Path.cwd()
+  return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,71 @@
+"""A corpus as token numbers, in memory or mapped from disk."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lstm_jax.array_types import Array, Shaped
+from lstm_jax.data.known_corpora import SPLITS
+from lstm_jax.data.prepared import open_prepared
+from lstm_jax.data.text import read_corpus
+from lstm_jax.data.token_files import map_tokens, texts
+from lstm_jax.data.vocabulary import Vocabulary
+
+
+class CorpusTokens(NamedTuple):
+  tokens: dict[str, Shaped[Array, "n"]]  # of each split
+  vocabulary: Vocabulary
+  digest: str  # SHA-256 of the text
+  source: str  # what it is, for the record
+
+
+def load_corpus(
+  corpus: str,
+  kind: type[Vocabulary],
+  vocabulary: Vocabulary | None,
+  as_bytes: bool,
+  percent: tuple[int, ...],
+  limit: int,
+) -> CorpusTokens:
+  """Reads a corpus into memory.
+
+  Args:
+    corpus, percent, as_bytes: as in `read_corpus`.
+    kind: of the vocabulary, which is made of the training split unless one is
+      given.
+    limit: characters to use from the start of each split; 0 is all.
+
+  Raises:
+    DataError: it cannot be read.
+  """
+  read = read_corpus(corpus, percent, as_bytes=as_bytes)
+  parts = {
+    split: text[:limit] if limit else text for split, text in read.texts.items()
+  }
+  if vocabulary is None:
+    vocabulary = kind.from_text(parts["train"])
+  dtype = np.min_scalar_type(len(vocabulary) - 1)
+  tokens = {
+    split: vocabulary.encode(parts[split]).astype(dtype) for split in SPLITS
+  }
+  return CorpusTokens(tokens, vocabulary, read.digest, read.source)
+
+
+def map_corpus(
+  corpus: str,
+  kind: type[Vocabulary],
+  vocabulary: Vocabulary | None,
+  as_bytes: bool,
+) -> CorpusTokens:
+  """The same of a prepared corpus, with its tokens mapped from disk.
+
+  Raises:
+    DataError: it has not been prepared, or cannot be read or written to.
+  """
+  prepared = open_prepared(corpus)
+  if vocabulary is None:
+    vocabulary = kind.from_pieces(texts(prepared, "train", as_bytes))
+  tokens = {
+    split: map_tokens(prepared, split, vocabulary, as_bytes) for split in SPLITS
+  }
+  return CorpusTokens(tokens, vocabulary, prepared.digest, corpus)

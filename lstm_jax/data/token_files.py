@@ -1,0 +1,123 @@
+"""Token numbers of a prepared corpus in files that are mapped, not read.
+
+A file is made once for a vocabulary, beside the corpus, piece by piece; then a
+training run costs the memory of the windows that it is looking at.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from lstm_jax.array_types import Array, Int, Shaped
+from lstm_jax.data.prepared import Prepared
+from lstm_jax.data.vocabulary import Vocabulary
+from lstm_jax.errors import DataError
+
+
+def texts(prepared: Prepared, split: str, as_bytes: bool):
+  """The pieces of a split as the vocabulary takes them.
+
+  Raises:
+    DataError: they are not UTF-8.
+  """
+  for piece in prepared.pieces(split):
+    try:
+      yield piece if as_bytes else piece.decode("utf-8")
+    except UnicodeDecodeError as error:
+      raise DataError(
+        f"{prepared.path}: not UTF-8: {error.reason}; read it as bytes, with"
+        " the task byte_lm"
+      ) from None
+
+
+def map_tokens(
+  prepared: Prepared, split: str, vocabulary: Vocabulary, as_bytes: bool
+) -> Shaped[Array, "n"]:
+  """The token numbers of a split, mapped into memory.
+
+  Raises:
+    DataError: the file cannot be written or read.
+  """
+  symbols = json.dumps([type(vocabulary).__name__, vocabulary.symbols])
+  digest = hashlib.sha256(symbols.encode()).hexdigest()[:16]
+  dtype = np.min_scalar_type(len(vocabulary) - 1)
+  path = prepared.path / "tokens" / f"{split}-{digest}.{dtype.name}"
+  try:
+    if not path.exists():
+      _write(path, prepared, split, vocabulary, as_bytes, dtype)
+    if not path.stat().st_size:
+      return np.zeros(0, dtype)
+    return np.memmap(path, dtype, mode="r")
+  except (OSError, ValueError) as error:
+    reason = getattr(error, "strerror", None) or error
+    raise DataError(f"{path}: cannot be used: {reason}") from None
+
+
+def _write(path: pathlib.Path, prepared, split, vocabulary, as_bytes, dtype):
+  path.parent.mkdir(exist_ok=True)
+  draft = path.with_name(f".{path.name}.{os.getpid()}")
+  try:
+    with draft.open("wb") as file:
+      for text in texts(prepared, split, as_bytes):
+        file.write(vocabulary.encode(text).astype(dtype).tobytes())
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(draft, path)
+  finally:
+    draft.unlink(missing_ok=True)
+
+
+def count(tokens: Shaped[Array, "n"], symbol: int) -> int:
+  """How often a number occurs, without a copy of all."""
+  step = 2**22
+  return sum(
+    int((tokens[at : at + step] == symbol).sum())
+    for at in range(0, len(tokens), step)
+  )
+
+
+class DiskWindows(NamedTuple):
+  """The windows of some steps, side by side."""
+
+  first: Int[Array, ""]  # the step of the first of them
+  inputs: Shaped[Array, "b n"]
+  targets: Shaped[Array, "b n"]
+
+
+class DiskStreams:
+  """The same windows as `streams.training_streams` cuts, read when asked for.
+
+  Raises:
+    ValueError: the sequence is shorter than one batch of windows.
+  """
+
+  def __init__(self, tokens: Shaped[Array, "n"], batch: int, window: int):
+    self._tokens, self._window = tokens, window
+    self._length = (len(tokens) - 1) // batch
+    self._batch = batch
+    self.steps_per_epoch = self._length // window
+    if self.steps_per_epoch < 1:
+      raise ValueError(
+        f"{len(tokens)} tokens are fewer than one batch of windows"
+        f" ({batch} x {window} + 1)"
+      )
+
+  def read(self, step: int, steps: int) -> DiskWindows:
+    """The windows of the steps [step, step + steps)."""
+    window = self._window
+    rows = np.empty((self._batch, steps, window + 1), self._tokens.dtype)
+    for number in range(steps):
+      at = (step + number) % self.steps_per_epoch * window
+      for row in range(self._batch):
+        start = row * self._length + at
+        rows[row, number] = self._tokens[start : start + window + 1]
+    inputs, targets = (
+      np.ascontiguousarray(part).reshape(self._batch, -1)
+      for part in (rows[:, :, :-1], rows[:, :, 1:])
+    )
+    return DiskWindows(jnp.int32(step), inputs, targets)

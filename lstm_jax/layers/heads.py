@@ -1,0 +1,95 @@
+"""What turns the features of the last layer into probabilities of tokens.
+
+Each has `logits(features)`, unnormalised log-probabilities [b t v], and
+`nll(features, targets)`, nats [b t].
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.array_types import Array, Float, Int
+from lstm_jax.layers import softmax
+
+
+def _cross_entropy(fused):
+  return softmax.cross_entropy if fused else softmax.plain_cross_entropy
+
+
+@dataclasses.dataclass(frozen=True)
+class Softmax:
+  """fused: the hand-written gradient, else JAX's.
+  projection: a linear map before it, from the features' width to that of w.
+  axis: of the mesh, whose devices share the vocabulary; for `nll` alone.
+  """
+
+  w: Float[Array, "e v"]
+  b: Float[Array, "v"]
+  fused: bool = True
+  projection: Float[Array, "h e"] | None = None
+  axis: str | None = None
+
+  def _features(self, features):
+    if self.projection is None:
+      return features
+    return features @ self.projection.astype(features.dtype)
+
+  def logits(self, features: Float[Array, "b t h"]) -> Float[Array, "b t v"]:
+    return softmax.logits(self._features(features), self.w, self.b)
+
+  def nll(
+    self, features: Float[Array, "b t h"], targets: Int[Array, "b t"]
+  ) -> Float[Array, "b t"]:
+    if self.axis:
+      return softmax.split_cross_entropy(
+        self._features(features), self.w, self.b, targets, self.axis
+      )
+    loss = _cross_entropy(self.fused)
+    return loss(self._features(features), self.w, self.b, targets)
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureOfSoftmaxes:
+  """K softmaxes that share their weights, mixed by weights of the context.
+
+  Yang, Dai, Salakhutdinov & Cohen 2018, "Breaking the softmax bottleneck: a
+  high-rank RNN language model", ICLR:
+
+      p(v) = sum_k pi_k softmax(tanh(W_k h + b_k) w + b)_v,   pi = softmax(P h)
+
+  factors: of dropout, on what tanh gives.
+  """
+
+  w: Float[Array, "e v"]
+  b: Float[Array, "v"]
+  prior: Float[Array, "h k"]
+  latent_w: Float[Array, "h ke"]
+  latent_b: Float[Array, "ke"]
+  fused: bool = True
+  factors: Float[Array, "b 1 ke"] | None = None
+
+  def _parts(self, features):
+    """log pi [b t k] and the features of each softmax [b t k e]."""
+    kind = features.dtype
+    prior = (features @ self.prior.astype(kind)).astype(self.b.dtype)
+    latent = features @ self.latent_w.astype(kind) + self.latent_b.astype(kind)
+    latent = jnp.tanh(latent)
+    if self.factors is not None:
+      latent = latent * self.factors.astype(kind)
+    latent = latent.reshape(*prior.shape, self.w.shape[0])
+    return jax.nn.log_softmax(prior), latent
+
+  def logits(self, features: Float[Array, "b t h"]) -> Float[Array, "b t v"]:
+    """These are log-probabilities."""
+    log_pi, latent = self._parts(features)
+    log_p = jax.nn.log_softmax(softmax.logits(latent, self.w, self.b))
+    return jax.nn.logsumexp(log_pi[..., None] + log_p, axis=-2)
+
+  def nll(
+    self, features: Float[Array, "b t h"], targets: Int[Array, "b t"]
+  ) -> Float[Array, "b t"]:
+    log_pi, latent = self._parts(features)
+    each = jnp.broadcast_to(targets[..., None], log_pi.shape)
+    nll = _cross_entropy(self.fused)(latent, self.w, self.b, each)
+    return -jax.nn.logsumexp(log_pi - nll, axis=-1)

@@ -1,0 +1,193 @@
+"""Makes data sets of TFDS out of corpora that you have, without TensorFlow.
+
+  python -m scripts.prepare_data ptb --source=simple-examples.tgz
+  python -m scripts.prepare_data enwik8 --source=enwik8.zip
+  python -m scripts.prepare_data text --name=mine --source=FILE_OR_FOLDER
+
+The corpora are ptb, ptb_chars, wikitext2, wikitext103, text8, enwik8, and text,
+any of your own. The source is a folder, a zip or tar archive, or a file; sizes
+and digests of the known ones are checked. A text of one file is cut 90/5/5,
+else there must be train.txt, valid.txt and test.txt. Then train with
+
+  --config.task.corpus=tfds:NAME
+
+and, for what is larger than memory, --config.task.stream=true. Data sets are in
+--data_dir, $TFDS_DATA_DIR or ~/tensorflow_datasets.
+"""
+
+import functools
+import hashlib
+import itertools
+import pathlib
+import re
+import sys
+
+from absl import flags
+
+from experiments.command_line import new_flags, parse_flags, run_command
+from lstm_jax.data.known_corpora import KNOWN, SPLITS, Known, how_to_prepare
+from lstm_jax.data.prepared import data_folder, prepare
+from lstm_jax.data.source_files import (
+  SourceFile,
+  find,
+  open_source,
+  pieces,
+)
+from lstm_jax.data.vocabulary import WordVocabulary
+from lstm_jax.errors import ConfigError, DataError, suggest
+
+
+class Reader:
+  """Reads the splits of a corpus, shows how far, and counts what it reads."""
+
+  def __init__(self, name: str, known: Known, parts: dict):
+    self._name, self._known = name, known
+    self._parts = parts  # split: (file, first byte, bytes)
+    self._total = sum(size for _, _, size in parts.values())
+    self._done = 0
+    self.tokens = dict.fromkeys(SPLITS, 0)
+    self.digests = {}  # of each file
+
+  def read(self, split: str):
+    """The pieces of a split, as they are to be stored."""
+    file, start, size = self._parts[split]
+    digest = self.digests.setdefault(
+      file.name, hashlib.new(self._known.algorithm)
+    )
+    with file.open() as stream:
+      while start > 0 and (skipped := len(stream.read(min(start, 2**20)))):
+        start -= skipped
+      for piece in pieces(stream, size):
+        digest.update(piece)
+        self._done += len(piece)
+        if self._known.tokens:
+          text = piece.decode("utf-8", "replace")
+          self.tokens[split] += len(WordVocabulary.split(text))
+        self._show(split)
+        yield self._known.change(piece)
+    if not sys.stderr.isatty():
+      print(f"{self._name}: {split} read", file=sys.stderr, flush=True)
+
+  def _show(self, split):
+    if sys.stderr.isatty():
+      percent = 100 * self._done // max(self._total, 1)
+      end = "\r\x1b[K" if self._done == self._total else ""
+      text = f"\r{self._name}: {split} {percent} %{end}"
+      print(text, end="", file=sys.stderr, flush=True)
+
+  def check(self, record: dict):
+    """Raises DataError where it is another corpus."""
+    known, name = self._known, self._name
+    for split, wanted in zip(SPLITS, known.tokens, strict=False):
+      if self.tokens[split] != wanted:
+        raise DataError(
+          f"{name}: the {split} split has {self.tokens[split]:,} tokens, not"
+          f" {wanted:,}; {how_to_prepare(name)}, or prepare it as a text"
+        )
+    for (file, digest), wanted in zip(
+      self.digests.items(), known.digests, strict=False
+    ):
+      if digest.hexdigest() != wanted:
+        raise DataError(
+          f"{name}: {file} is not the file that the papers have"
+          f" ({known.algorithm} {digest.hexdigest()}); {how_to_prepare(name)},"
+          " or prepare it as a text"
+        )
+    for split in SPLITS:
+      if not record[split]["bytes"]:
+        raise DataError(f"{name}: the {split} split is empty")
+
+
+def prepare_corpus(kind: str, name: str, source: str, folder: pathlib.Path):
+  """Prepares one corpus and returns where it is.
+
+  Raises:
+    DataError: the source is not what it should be.
+  """
+  known = KNOWN.get(kind) or Known("", tuple(f"{s}.txt" for s in SPLITS))
+  with open_source(source) as files:
+    parts = _parts(kind, known, files, source)
+    reader = Reader(name, known, parts)
+    splits = {s: functools.partial(reader.read, s) for s in SPLITS}
+    return prepare(name, folder, splits, reader.check)
+
+
+def _parts(kind, known, files, source):
+  """Of each split its file, first byte and number of bytes."""
+  if len(known.files) == 3 and not (kind == "text" and len(files) == 1):
+    found = [find(files, name, source) for name in known.files]
+    return {
+      s: (file, 0, file.size) for s, file in zip(SPLITS, found, strict=True)
+    }
+  file = files[0]
+  if len(files) > 1:
+    file = find(files, known.files[0], source)
+  if known.size and file.size != known.size:
+    raise DataError(
+      f"{source}: {file.name} has {file.size:,} bytes, not {known.size:,};"
+      f" {how_to_prepare(kind)}"
+    )
+  cuts = [file.size * percent // 100 for percent in (0, 90, 95, 100)]
+  if kind == "text":
+    cuts[1:3] = [_between_characters(file, cut) for cut in cuts[1:3]]
+  return {
+    split: (file, start, stop - start)
+    for split, (start, stop) in zip(
+      SPLITS, itertools.pairwise(cuts), strict=True
+    )
+  }
+
+
+def _between_characters(file: SourceFile, place: int) -> int:
+  """The first place from here on that is not inside a character of UTF-8."""
+  left = place
+  with file.open() as stream:
+    while left > 0 and (skipped := len(stream.read(min(left, 2**20)))):
+      left -= skipped
+    for byte in stream.read(4):
+      if byte & 0xC0 != 0x80:
+        break
+      place += 1
+  return place
+
+
+def main(argv: list[str]):
+  values = new_flags()
+  for name, text in (
+    ("source", "a folder, a zip or tar archive, or a file"),
+    ("name", "of a text; by default that of its file or folder"),
+    ("data_dir", "where data sets are kept"),
+  ):
+    flags.DEFINE_string(name, "", text, flag_values=values)
+  words = [word for word in argv[1:] if not word.startswith("-")]
+  rest = [word for word in argv if word not in words]
+  parse_flags(values, rest, __doc__)
+  kinds = [*KNOWN, "text"]
+  if len(words) != 1 or words[0] not in kinds:
+    word = words[0] if words else ""
+    raise ConfigError(
+      f'which corpus? not "{word}"' + suggest(word, kinds)
+      if word
+      else f"which corpus? {', '.join(kinds)}; --help says more"
+    )
+  kind = words[0]
+  if values.name and kind != "text":
+    raise ConfigError("--name is for a text")
+  if not values.source:
+    raise DataError(f"--source is missing; {how_to_prepare(kind)}")
+  name = kind
+  if kind == "text":
+    name = values.name or pathlib.Path(values.source).stem
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+      raise ConfigError(
+        f'--name: "{name}" must be letters, digits, _ and -; give another'
+      )
+    if name in kinds:
+      raise ConfigError(f'--name: "{name}" is a known corpus; give another')
+  path = prepare_corpus(kind, name, values.source, data_folder(values.data_dir))
+  place = f"{values.data_dir.rstrip('/')}/" if values.data_dir else ""
+  print(f"{path}: train with --config.task.corpus=tfds:{place}{name}")
+
+
+if __name__ == "__main__":
+  run_command(main)

@@ -1,0 +1,189 @@
+"""Corpora prepared with TFDS, where it is installed."""
+
+import importlib.util
+import json
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import run_main, sha
+
+from configs import char_lm, zaremba_2014
+from experiments.train import train
+from lstm_jax.config import validate
+from lstm_jax.data import known_corpora, prepared
+from lstm_jax.data.known_corpora import Known
+from lstm_jax.data.text import read_corpus
+from lstm_jax.errors import ConfigError, DataError
+from lstm_jax.tasks.text_lm import ByteLMConfig, CharLMConfig, WordLMConfig
+from scripts import prepare_data
+
+NEEDED = ("tensorflow_datasets", "array_record")
+there = all(map(importlib.util.find_spec, NEEDED))
+needs_tfds = [
+  pytest.mark.skipif(not there, reason="the extra `data` is not installed"),
+  pytest.mark.filterwarnings("ignore"),
+]
+TEXT = "the cat saw the dog \n a dog sät \n" * 60
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
+  (tmp_path / "mine.txt").write_text(TEXT)
+  return tmp_path
+
+
+def marked(test):
+  for mark in needs_tfds:
+    test = mark(test)
+  return test
+
+
+def test_what_is_missing_is_said_in_a_line(home):
+  for name, message in (
+    ("ptb", "not prepared yet; get simple-examples.tgz of T. Mikolov .* ptb"),
+    ("enwik8", "M. Mahoney .*run: python -m scripts.prepare_data enwik8"),
+    ("other", "run: python -m scripts.prepare_data text --name=other"),
+  ):
+    with pytest.raises(DataError, match=message) as error:
+      read_corpus(f"tfds:{name}")
+    assert "\n" not in str(error.value)
+  command = ["prepare_data"]
+  with pytest.raises(ConfigError, match="which corpus"):
+    prepare_data.main(command)
+  with pytest.raises(ConfigError, match='did you mean "enwik8"'):
+    prepare_data.main([*command, "enwik"])
+  with pytest.raises(DataError, match="--source is missing; get text8.zip"):
+    prepare_data.main([*command, "text8"])
+  with pytest.raises(ConfigError, match="must be letters"):
+    prepare_data.main([*command, "text", "--source=x", "--name=a b"])
+  with pytest.raises(ConfigError, match="task.stream: give a prepared corpus"):
+    CharLMConfig(stream=True).check()
+
+
+def test_without_tfds(home, monkeypatch):
+  for name in NEEDED:
+    monkeypatch.setitem(sys.modules, name, None)
+  with pytest.raises(DataError, match="pip install tensorflow-datasets"):
+    prepare_data.main(["x", "text", f"--source={home / 'mine.txt'}"])
+  assert not (home / "data").exists()
+
+
+@marked
+def test_a_text_comes_back(home, capsys):
+  source = f"--source={home / 'mine.txt'}"
+  out = run_main(prepare_data, capsys, "text", source)
+  assert "--config.task.corpus=tfds:mine" in out
+  texts = read_corpus("tfds:mine").texts
+  assert "".join(texts.values()) == TEXT
+  plain = read_corpus(str(home / "mine.txt"), as_bytes=True).texts
+  for split in texts:
+    assert abs(len(texts[split].encode()) - len(plain[split])) <= 1
+  made = home / "data" / "lm_text" / "mine"
+  assert [path.name for path in (home / "data").iterdir()] == ["lm_text"]
+  assert [path.name for path in made.iterdir()] == ["1.0.0"]
+  other = f"tfds:{home / 'data'}/mine"
+  assert read_corpus(other).digest == read_corpus("tfds:mine").digest
+
+
+@marked
+@pytest.mark.parametrize("kind", [CharLMConfig, ByteLMConfig, WordLMConfig])
+def test_a_corpus_from_disk_is_that_of_memory(home, capsys, kind):
+  source = f"--source={home / 'mine.txt'}"
+  run_main(prepare_data, capsys, "text", source)
+  memory = kind(corpus="tfds:mine", window=6).load(3)
+  disk = kind(corpus="tfds:mine", window=6, stream=True).load(3)
+  assert disk.record == memory.record
+  assert disk.steps_per_epoch == memory.steps_per_epoch
+  assert disk.vocabulary.symbols == memory.vocabulary.symbols
+  for step in (0, 3, disk.steps_per_epoch):
+    data, step = disk.data_at(step, 1), jnp.int32(step)
+    found = disk.batch(data, step, jax.random.key(0))
+    expected = memory.batch(memory.train, step, jax.random.key(0))
+    assert bool(found.restart) == bool(expected.restart) == (step != 3)
+    np.testing.assert_array_equal(found.inputs, expected.inputs)
+    np.testing.assert_array_equal(found.targets, expected.targets)
+  again = kind(corpus="tfds:mine", window=6, stream=True).load(3)
+  assert again.record == memory.record
+
+
+@marked
+def test_a_streamed_run_is_the_same_and_resumes(home, capsys):
+  run_main(prepare_data, capsys, "text", f"--source={home / 'mine.txt'}")
+  config = char_lm.get_config("tiny")
+  config.task.corpus, config.task.limit = "tfds:mine", 0
+  config.task.window = 8
+  config.optimizer.schedule = type(config.optimizer.schedule)("constant")
+  config.train.steps = 12
+  config.train.validate_every = config.train.steps_per_call = 6
+  config.run.log_every = config.run.save_every = 6
+  config.run.sample_length = 0
+  assert train(validate(config), str(home / "memory")) == 0
+  config.task.stream = True
+  assert train(validate(config), str(home / "disk")) == 0
+  config.train.steps = 6
+  assert train(validate(config), str(home / "parts")) == 0
+  assert train(validate(config), str(home / "parts"), extend_to=12) == 0
+  assert sha(home / "disk") == sha(home / "memory") == sha(home / "parts")
+
+
+@marked
+def test_a_known_corpus_is_checked(home, capsys, monkeypatch):
+  folder = home / "source"
+  folder.mkdir()
+  for split in ("train", "valid", "test"):
+    (folder / f"ptb.{split}.txt").write_text(" a b \n c \n")
+  known = Known("it", known_corpora.KNOWN["ptb"].files, tokens=(5, 5, 5))
+  monkeypatch.setitem(known_corpora.KNOWN, "ptb", known)
+  source = f"--source={folder}"
+  run_main(prepare_data, capsys, "ptb", source)
+  assert read_corpus("tfds:ptb").texts["valid"] == " a b \n c \n"
+  (folder / "ptb.valid.txt").write_text(" a b \n")
+  with pytest.raises(DataError, match="valid split has 3 tokens, not 5"):
+    prepare_data.main(["x", "ptb", source])
+  assert read_corpus("tfds:ptb").texts["valid"] == " a b \n c \n"
+  assert [path.name for path in (home / "data").iterdir()] == ["lm_text"]
+  digests = Known("it", known.files, digests=("0" * 64,) * 3)
+  monkeypatch.setitem(known_corpora.KNOWN, "ptb", digests)
+  with pytest.raises(DataError, match="is not the file that the papers have"):
+    prepare_data.main(["x", "ptb", source])
+  monkeypatch.setitem(
+    known_corpora.KNOWN, "text8", Known("it", ("text8",), size=4)
+  )
+  with pytest.raises(DataError, match="has 2,040 bytes, not 4; get it"):
+    prepare_data.main(["x", "text8", f"--source={home / 'mine.txt'}"])
+
+
+@marked
+def test_lines_of_characters(home, capsys, monkeypatch):
+  folder = home / "source"
+  folder.mkdir()
+  for split in ("train", "valid", "test"):
+    (folder / f"ptb.{split}.txt").write_text(" a b \n c \n")
+  known = known_corpora.KNOWN["ptb_chars"]
+  monkeypatch.setitem(
+    known_corpora.KNOWN,
+    "ptb_chars",
+    Known("it", known.files, change=known.change),
+  )
+  run_main(prepare_data, capsys, "ptb_chars", f"--source={folder}")
+  assert read_corpus("tfds:ptb_chars").texts["train"] == "a b\nc\n"
+
+
+@marked
+def test_a_damaged_record(home, capsys):
+  run_main(prepare_data, capsys, "text", f"--source={home / 'mine.txt'}")
+  path = prepared.open_prepared("tfds:mine").path / "corpus.json"
+  path.write_text(json.dumps({"train": {}}))
+  with pytest.raises(DataError, match="cannot be read.*run: python"):
+    read_corpus("tfds:mine")
+
+
+def test_words_of_a_recipe_may_be_prepared():
+  config = zaremba_2014.get_config("tiny")
+  config.task.corpus, config.task.stream = "tfds:ptb", True
+  with pytest.raises(ConfigError, match="no task.limit"):
+    validate(config)

@@ -1,0 +1,104 @@
+"""Windows that are read from disk, and pieces of files."""
+
+import io
+import tarfile
+import zipfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lstm_jax.data.source_files import find, open_source, pieces
+from lstm_jax.data.streams import training_streams, window_batch
+from lstm_jax.data.token_files import DiskStreams, count
+from lstm_jax.data.vocabulary import CharVocabulary, WordVocabulary
+from lstm_jax.errors import DataError
+
+
+def test_the_windows_are_those_of_memory(tmp_path):
+  tokens = np.random.default_rng(0).integers(0, 99, 1003).astype(np.uint8)
+  tokens.tofile(tmp_path / "tokens")
+  mapped = np.memmap(tmp_path / "tokens", np.uint8, mode="r")
+  disk = DiskStreams(mapped, 4, 8)
+  memory = training_streams(tokens, 4, 8)
+  epoch = memory.inputs.shape[1] // 8
+  assert disk.steps_per_epoch == epoch
+  for step in (0, 1, epoch - 1, 3 * epoch + 2):  # the second last wraps
+    data = disk.read(step, 3)
+    assert data.first == step and data.inputs.shape == (4, 24)
+    for number in range(3):
+      inputs, targets, _ = window_batch(memory, (step + number) % epoch, 8)
+      part = slice(8 * number, 8 * number + 8)
+      np.testing.assert_array_equal(data.inputs[:, part], inputs)
+      np.testing.assert_array_equal(data.targets[:, part], targets)
+  assert count(mapped, 7) == (tokens == 7).sum()
+  with pytest.raises(ValueError, match="fewer than one batch"):
+    DiskStreams(mapped, 500, 8)
+
+
+def cut(data: bytes, size: int) -> list[str]:
+  return [p.decode() for p in pieces(io.BytesIO(data), len(data), size)]
+
+
+@given(st.text("aé\U0001f600", min_size=1), st.integers(1, 9))
+def test_pieces_can_be_decoded(text, size):
+  parts = cut(text.encode(), size)
+  assert "".join(parts) == text
+  assert CharVocabulary.from_pieces(parts).symbols == (
+    CharVocabulary.from_text(text).symbols
+  )
+
+
+WORDS = st.lists(st.sampled_from(["a ", "é\n", "\U0001f600b ", "\n", " "]))
+
+
+@given(WORDS, st.integers(8, 20))
+def test_no_word_lies_in_two_pieces(words, size):
+  text = "".join(words)
+  parts = cut(text.encode(), size)
+  assert "".join(parts) == text
+  split = WordVocabulary.split
+  assert [word for part in parts for word in split(part)] == split(text)
+
+
+def read(file) -> bytes:
+  with file.open() as stream:
+    return stream.read()
+
+
+def test_sources_of_every_kind(tmp_path):
+  folder = tmp_path / "folder"
+  (folder / "data").mkdir(parents=True)
+  (folder / "data" / "a.txt").write_text("some text")
+  (folder / "b.txt").write_text("other")
+  with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+    archive.write(folder / "data" / "a.txt", "data/a.txt")
+    archive.write(folder / "b.txt", "b.txt")
+  with tarfile.open(tmp_path / "x.tgz", "w:gz") as archive:
+    archive.add(folder, "folder")
+  for name in ("folder", "x.zip", "x.tgz"):
+    with open_source(str(tmp_path / name)) as files:
+      file = find(files, "a.txt", name)
+      assert file.size == 9 and read(file) == b"some text"
+      with pytest.raises(DataError, match="no c.txt in it"):
+        find(files, "c.txt", name)
+  with open_source(str(folder / "b.txt")) as (file,):
+    assert read(file) == b"other"
+  with pytest.raises(DataError, match="no such file"):
+    with open_source(str(tmp_path / "none")):
+      pass
+  (tmp_path / "x.tgz").write_bytes((tmp_path / "x.tgz").read_bytes()[:-30])
+  with pytest.raises(DataError, match="cannot be read"):
+    with open_source(str(tmp_path / "x.tgz")) as files:
+      list(map(read, files))
+
+
+def test_a_batch_inside_jit_finds_its_window():
+  tokens = np.arange(200, dtype=np.uint8)
+  disk = DiskStreams(tokens, 2, 5)
+  data = jax.device_put(disk.read(7, 4))
+  first = jax.jit(lambda data, step: data.inputs[0, (step - data.first) * 5])
+  assert [int(first(data, jnp.int32(s))) for s in (7, 8, 10)] == [35, 40, 50]
