@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.experiment import trial_seeds
 from lstm_jax.files import write_atomically
 from lstm_jax.metrics import Sums
 from lstm_jax.training.trials import trial
@@ -57,10 +58,10 @@ def summarise(config, state, path: pathlib.Path) -> str:
   rates = settings.trial_learning_rates or (config.optimizer.learning_rate,)
   steps, done = np.atleast_1d(state.step), np.atleast_1d(state.done)
   records: list[dict[str, Any]] = []
-  for number in range(settings.trials):
+  for number, seed in enumerate(trial_seeds(settings)):
     record = {
       "trial": number,
-      "seed": settings.seed + number,
+      "seed": seed,
       "learning_rate": rates[number % len(rates)],
       "updates": int(steps[number]),
     }

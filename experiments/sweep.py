@@ -7,6 +7,10 @@ A sweep file's get_sweep() returns points or a search space, see
 lstm_jax/sweeps.py. Each point has a run directory named by its overrides. Those
 that are finished are left alone, those that were stopped go on, those that
 failed are tried again. More overrides, --config.a.b=value, are every point's.
+
+--launcher=local is one process a core or accelerator; vmap is one program for
+all points that differ in seed and learning rate alone; optuna searches a space
+and stops points that lag behind.
 """
 
 import pathlib
@@ -19,7 +23,7 @@ from absl import flags
 
 from experiments import command_line, sweep_plots
 from experiments import sweep_summary as summary
-from experiments.launchers import local
+from experiments.launchers import local, optuna, vmap
 from experiments.launchers.child import Job
 from experiments.sweep_summary import Entry
 from lstm_jax import config as config_lib
@@ -30,7 +34,7 @@ from lstm_jax.run_directory import read_config
 from lstm_jax.run_status import read_status
 from lstm_jax.sweeps import Point, SearchSpace
 
-LAUNCHERS = ("local",)
+LAUNCHERS = ("local", "vmap", "optuna")
 
 
 def load_sweep(file: str) -> list[Point] | SearchSpace:
@@ -188,8 +192,12 @@ def main(argv: list[str]) -> int:
   if (workdir / "config.json").exists():
     raise RunError(f"{workdir}: is a run; take another --workdir for the sweep")
   sweep = load_sweep(values.sweep)
+  if values.launcher == "optuna":
+    return search(values, workdir, base, config, sweep)
   points = sweeps.sample(sweep) if isinstance(sweep, SearchSpace) else sweep
   entries, jobs = plan(workdir, base, config, points)
+  if values.launcher == "vmap":
+    entries, jobs = vmap.join(workdir, base, config, entries)
   jobs = take_shard(jobs, values.shard)
   todo = [job for job in jobs if not is_finished(job)]
   if values.dry_run:
@@ -201,14 +209,38 @@ def main(argv: list[str]) -> int:
     print(f"{len(jobs) - len(todo)} of {len(jobs)} runs are finished already")
   places = local.choose_places(config, values.workers)
   stopped = local.run_jobs(todo, places)
-  if stopped is not None:
-    print("stopped; the same command goes on there")
-    return (
-      command_line.EXIT_SAVED_ON_SIGINT
-      if stopped == signal.SIGINT
-      else command_line.EXIT_SAVED_ON_SIGTERM
+  return finish(workdir) if stopped is None else say_stopped(stopped)
+
+
+def search(values, workdir, base, config, space) -> int:
+  """Points that Optuna chooses, by what the others scored."""
+  if not isinstance(space, SearchSpace):
+    raise ConfigError(
+      f"{values.sweep}: --launcher=optuna needs a SearchSpace, not points"
     )
-  return finish(workdir)
+  for name in ("shard", "dry_run"):
+    if values[name].value:
+      raise ConfigError(
+        f"--{name}: the points are chosen as the search goes on"
+      )
+
+  def make_job(point: Point) -> Job:
+    point_config(base, point)
+    name = sweeps.name_point(point, config)
+    return Job(workdir, name, (*base, *sweeps.words(point)))
+
+  places = local.choose_places(config, values.workers)
+  stopped, tried = optuna.run_search(workdir, space, make_job, places)
+  entries = [Entry(job.name, job.name, None, point) for job, point in tried]
+  summary.write_index(workdir, entries)
+  return finish(workdir) if stopped is None else say_stopped(stopped)
+
+
+def say_stopped(number: int) -> int:
+  print("stopped; the same command goes on there")
+  if number == signal.SIGINT:
+    return command_line.EXIT_SAVED_ON_SIGINT
+  return command_line.EXIT_SAVED_ON_SIGTERM
 
 
 if __name__ == "__main__":

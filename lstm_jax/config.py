@@ -37,6 +37,7 @@ class TrainConfig:
     "validation_streams": (1, 10**6),
     "trials": (1, 10**4),
     "trial_learning_rates": (0, 10**6),
+    "trial_seeds": (0, 2**32 - 1),
     "steps_per_call": (1, 10**6),
     "recurrent_from": (0, 2**31 - 1),
   }
@@ -57,6 +58,8 @@ class TrainConfig:
   trials: int = 1
   # their learning rates in turn; none is that of the optimiser for all
   trial_learning_rates: tuple[float, ...] = ()
+  # and other seeds, one for each; none is seed, seed + 1, ...
+  trial_seeds: tuple[int, ...] = ()
   # updates in one program; more of them for small networks
   steps_per_call: int = 1
   # "sequence" or window, or "step": an update after every time step, for one

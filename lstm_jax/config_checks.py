@@ -158,6 +158,13 @@ def _check_trials(config):
     raise ConfigError(
       "train.trial_learning_rates: there is one trial; set train.trials"
     )
+  if train.trial_seeds and (
+    train.trials == 1 or len(train.trial_seeds) != train.trials
+  ):
+    raise ConfigError(
+      f"train.trial_seeds: {len(train.trial_seeds)} seeds for {train.trials}"
+      " train.trials; give one for each of several, or none"
+    )
   if 0 in train.trial_learning_rates:
     raise ConfigError("train.trial_learning_rates: must be above 0")
   if train.trials > 1 and not config.optimizer.learning_rate:

@@ -9,7 +9,7 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from lstm_jax.config import Config
+from lstm_jax.config import Config, TrainConfig
 from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
@@ -155,18 +155,24 @@ def build(
   return experiment, state
 
 
+def trial_seeds(settings: TrainConfig) -> tuple[int, ...]:
+  """The seed of each trial."""
+  several = range(settings.seed, settings.seed + settings.trials)
+  return settings.trial_seeds or tuple(several)
+
+
 def _stack_trials(config, task, params, init) -> TrainState:
-  """Trial k starts as a run with the seed `train.seed` + k would."""
+  """Each trial starts as a run with its seed would."""
   settings, states = config.train, []
   rates = settings.trial_learning_rates or (config.optimizer.learning_rate,)
-  for number in range(settings.trials):
-    seed = settings.seed + number
-    if number:
-      _, params = train_state.make_model(
+  for number, seed in enumerate(trial_seeds(settings)):
+    own = params
+    if seed != settings.seed:
+      _, own = train_state.make_model(
         lambda rngs: config.model.build(task.sizes, rngs), seed
       )
     rate = rates[number % len(rates)] / config.optimizer.learning_rate
-    states.append(init(params, seed, rate))
+    states.append(init(own, seed, rate))
   return trials.stack(states)
 
 

@@ -4,7 +4,8 @@
       --sweep=configs/sweeps/adding_search.py --workdir=runs/adding_search \\
       --launcher=optuna
 
---launcher=local takes 20 points of it at random.
+--launcher=local takes 20 points of it at random. Optuna is in the extra
+`sweep`: pip install optuna.
 """
 
 from lstm_jax.sweeps import Choice, Integers, SearchSpace, Uniform

@@ -1,0 +1,180 @@
+"""Points that Optuna chooses (TPE), and stops where they lag behind (ASHA).
+
+SWEEP/optuna.journal has every trial. More processes of the same command, on
+this machine or others that share the directory, work on the same search; one
+that died leaves its trials to the next, which goes on in their directories.
+"""
+
+import pathlib
+import time
+from collections.abc import Callable
+
+from experiments.launchers.child import Child, Job, Place
+from experiments.signals import StopSignal
+from experiments.sweep_table import SweepTable
+from lstm_jax.config import show
+from lstm_jax.errors import ConfigError, RunError
+from lstm_jax.run_status import find_metric, read_status, validation_curve
+from lstm_jax.sweeps import Choice, Integers, Point, SearchSpace
+from lstm_jax.training.metric_writer import read_metrics
+
+_SECONDS = 0.2  # between looks at the processes
+_JOURNAL = "optuna.journal"
+
+
+def run_search(
+  workdir: pathlib.Path,
+  space: SearchSpace,
+  make_job: Callable[[Point], Job],
+  places: list[Place],
+) -> tuple[int | None, list[tuple[Job, Point]]]:
+  """Tries as many points as the space says, the trials of all workers counted.
+
+  Returns:
+    The signal that stopped it, else None, and every point that was tried.
+
+  Raises:
+    ConfigError: Optuna is not installed, or a point makes no sense.
+  """
+  study, states = _open(workdir, space)
+  _take_over(study, states, space, make_job)
+  running = {}
+  with StopSignal() as stop, SweepTable([], space.trials) as table:
+    while running or (stop.number is None and _left(study, states, space)):
+      for place in places:
+        free = place not in running and stop.number is None
+        if free and _left(study, states, space):
+          trial = study.ask()
+          job = make_job(suggest(trial, space))
+          running[place] = trial, Child(job, place)
+          table.started(job)
+      time.sleep(_SECONDS)
+      for place, (trial, child) in list(running.items()):
+        curve = _curve(child.job)
+        pruned = trial.user_attrs.get("pruned") or _report(trial, curve)
+        code = child.poll()
+        if code is None and (pruned or stop.number is not None):
+          child.stop()
+        elif code is not None:
+          del running[place]
+          _tell(study, states, trial, code, curve, pruned)
+          table.ended(child.job, code, "lags behind" * bool(pruned))
+      table.draw()
+  tried = [
+    _point(trial.params, space)
+    for trial in study.get_trials()
+    if len(trial.params) == len(space.axes)
+  ]
+  jobs = {job.name: (job, p) for p in tried for job in [make_job(p)]}
+  return stop.number, list(jobs.values())
+
+
+def suggest(trial, space: SearchSpace) -> Point:
+  """A point from Optuna."""
+  for name, axis in space.axes.items():
+    if isinstance(axis, Choice):
+      trial.suggest_categorical(name, [show(v) for v in axis.values])
+    elif isinstance(axis, Integers):
+      trial.suggest_int(name, axis.low, axis.high, log=axis.log)
+    else:
+      trial.suggest_float(name, axis.low, axis.high, log=axis.log)
+  return _point(trial.params, space)
+
+
+def _point(params, space) -> Point:
+  point = {}
+  for name, axis in space.axes.items():
+    value = params[name]
+    if isinstance(axis, Choice):
+      value = next(v for v in axis.values if show(v) == value)
+    elif not isinstance(axis, Integers):
+      value = float(f"{value:.4g}")  # a name that can be read
+    point[name] = value
+  return point
+
+
+def _open(workdir, space):
+  try:
+    import optuna
+    from optuna.storages import journal
+  except ImportError:
+    raise ConfigError(
+      "--launcher=optuna: it is not installed; pip install optuna"
+    ) from None
+  optuna.logging.set_verbosity(optuna.logging.WARNING)
+  workdir.mkdir(parents=True, exist_ok=True)
+  storage = optuna.storages.JournalStorage(
+    journal.JournalFileBackend(str(workdir / _JOURNAL))
+  )
+  study = optuna.create_study(
+    study_name="sweep",
+    storage=storage,
+    load_if_exists=True,
+    direction="minimize",
+    # Several workers: a trial under way counts as a bad one.
+    sampler=optuna.samplers.TPESampler(seed=space.seed, constant_liar=True),
+    pruner=optuna.pruners.SuccessiveHalvingPruner(),
+  )
+  return study, optuna.trial.TrialState
+
+
+def _left(study, states, space) -> bool:
+  """Trials that failed count; those that were taken over do not."""
+  trials = study.get_trials(deepcopy=False)
+  waiting = any(trial.state == states.WAITING for trial in trials)
+  counted = [t for t in trials if "taken_over" not in t.user_attrs]
+  begun = [t for t in counted if t.state != states.WAITING]
+  return waiting or len(begun) < space.trials
+
+
+def _take_over(study, states, space, make_job):
+  """Queues the points of trials whose worker has died again."""
+  for trial in study.get_trials(states=(states.RUNNING,)):
+    if len(trial.params) == len(space.axes):
+      job = make_job(_point(trial.params, space))
+      if _state(job) not in ("running", "finished", "stopped", "none"):
+        continue  # on another machine
+      if _state(job) == "running":
+        continue
+      study.enqueue_trial(trial.params)
+    study._storage.set_trial_user_attr(trial._trial_id, "taken_over", True)
+    study.tell(trial.number, state=states.FAIL)
+
+
+def _state(job) -> str:
+  try:
+    return read_status(job.directory).state
+  except RunError:
+    return "none"
+
+
+def _curve(job) -> list[tuple[int, float]]:
+  try:
+    rows = read_metrics(job.directory)
+  except RunError:
+    return []
+  return validation_curve(rows, find_metric(rows))
+
+
+def _report(trial, curve) -> bool:
+  """Tells Optuna the validations that are new; whether to stop the trial.
+
+  The unit of its rungs is one validation.
+  """
+  for count in range(trial.user_attrs.get("told", 0), len(curve)):
+    trial.report(curve[count][1], count + 1)
+    trial.set_user_attr("told", count + 1)
+    if trial.should_prune():
+      trial.set_user_attr("pruned", True)
+      return True
+  return False
+
+
+def _tell(study, states, trial, code, curve, pruned):
+  if pruned:
+    study.tell(trial, state=states.PRUNED)
+  elif code == 0 and curve:
+    study.tell(trial, min(value for _, value in curve))
+  elif code > 0 and code not in (75, 130):
+    study.tell(trial, state=states.FAIL)
+  # else it was stopped with its launcher, and is taken over by the next

@@ -1,0 +1,142 @@
+"""Points as trials of one program, and points that Optuna chooses."""
+
+import json
+import pathlib
+
+import pytest
+from conftest import run_process
+
+from experiments.command_line import parse_config
+from experiments.launchers import optuna, vmap
+from experiments.launchers.child import Job
+from experiments.sweep import load_sweep, plan
+from lstm_jax.errors import ConfigError
+from lstm_jax.sweeps import Choice, Integers, SearchSpace, Uniform, grid
+
+BASE = ["--config=configs/adding.py:tiny"]
+RATE, SEED = "optimizer.learning_rate", "train.seed"
+
+
+def joined(points):
+  config = parse_config(["sweep", *BASE])
+  entries, _ = plan(pathlib.Path("w"), BASE, config, points)
+  return vmap.join(pathlib.Path("w"), BASE, config, entries)
+
+
+def test_points_become_trials():
+  points = grid(
+    {"model.hidden_sizes": [(4,), (8,)], RATE: [0.01, 0.1], SEED: [3, 5]}
+  )
+  entries, jobs = joined(points)
+  assert [job.name for job in jobs] == [
+    "hidden_sizes=4,trials=4",
+    "hidden_sizes=8,trials=4",
+  ]
+  assert [e.trial for e in entries] == [0, 1, 2, 3] * 2
+  assert [e.point for e in entries] == points
+  train = parse_config(["sweep", *jobs[1].words]).train
+  assert train.trials == 4 and train.trial_seeds == (3, 5, 3, 5)
+  assert train.trial_learning_rates == (0.01, 0.01, 0.1, 0.1)
+
+
+def test_a_point_alone_is_a_run():
+  entries, jobs = joined(grid({SEED: [7]}))
+  config = parse_config(["sweep", *jobs[0].words])
+  assert config.train.seed == 7 and config.train.trials == 1
+  assert entries[0].trial is None
+
+
+@pytest.mark.slow
+def test_vmap_trains_them(tmp_path):
+  sweep = tmp_path / "sweep.py"
+  sweep.write_text(
+    "from lstm_jax.sweeps import grid\n"
+    "def get_sweep():\n"
+    '  return grid({"train.seed": [2, 0], "optimizer.learning_rate": [0.01, 0.1'
+    "]})\n"
+  )
+  words = [f"--sweep={sweep}", "--config.train.stop.name=never"]
+  both = [
+    run_process(
+      "experiments.sweep",
+      *BASE,
+      *words,
+      f"--workdir={tmp_path}/{launcher}",
+      f"--launcher={launcher}",
+    )
+    for launcher in ("vmap", "local")
+  ]
+  # Trial k is the run of its point, to rounding.
+  best = [
+    {
+      line.split(":")[0].strip(): float(line.split(":")[1].split()[0])
+      for line in text.splitlines()
+      if "(2 seeds)" in line
+    }
+    for text in both
+  ]
+  assert len(best[0]) == 2 and best[0] == pytest.approx(best[1], rel=1e-3)
+  records = json.loads(
+    (tmp_path / "vmap/default,trials=4/trials.json").read_text()
+  )
+  assert [r["seed"] for r in records] == [2, 2, 0, 0]
+
+
+SPACE = SearchSpace(
+  {
+    RATE: Uniform(1e-4, 1e-1, log=True),
+    "model.hidden_sizes": Choice(((4,), (8,))),
+    SEED: Integers(0, 3),
+  },
+  trials=3,
+)
+
+
+def test_a_search_needs_a_space(tmp_path):
+  assert isinstance(load_sweep("configs/sweeps/adding_search.py"), SearchSpace)
+  with pytest.raises(ConfigError, match="needs a SearchSpace"):
+    from experiments import sweep
+
+    sweep.main(
+      [
+        "sweep",
+        *BASE,
+        "--sweep=configs/sweeps/adding_rates.py",
+        f"--workdir={tmp_path}/runs",
+        "--launcher=optuna",
+      ]
+    )
+
+
+def make_job(tmp_path):
+  return lambda point: Job(tmp_path, "run", tuple(BASE))
+
+
+@pytest.mark.filterwarnings("ignore")  # Optuna's, of what is experimental
+def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
+  pytest.importorskip("optuna")
+  study, states = optuna._open(tmp_path, SPACE)
+  dead = study.ask()
+  point = optuna.suggest(dead, SPACE)
+  assert set(point) == set(SPACE.axes) and point["train.seed"] in range(4)
+  assert 1e-4 <= point[RATE] <= 1e-1
+  study, states = optuna._open(tmp_path, SPACE)  # another process
+  optuna._take_over(study, states, SPACE, make_job(tmp_path))
+  again = study.ask()
+  assert optuna.suggest(again, SPACE) == point
+  assert [t.state for t in study.get_trials()] == [states.FAIL, states.RUNNING]
+  assert optuna._left(study, states, SPACE)
+  for _ in range(2):
+    study.tell(study.ask(), 1.0)
+  assert not optuna._left(study, states, SPACE)  # one runs, two are done
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_trial_that_lags_behind_is_stopped(tmp_path):
+  pytest.importorskip("optuna")
+  study, _ = optuna._open(tmp_path, SPACE)
+  curves = [[(k, 1.0 / k) for k in range(1, 9)] for _ in range(4)]
+  for curve in curves:
+    assert not optuna._report(trial := study.ask(), curve)
+    study.tell(trial, curve[-1][1])
+  assert optuna._report(study.ask(), [(k, 9.0) for k in range(1, 9)])
