@@ -117,6 +117,7 @@ def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
   pytest.importorskip("optuna")
   study, states = optuna._open(tmp_path, SPACE)
   dead = study.ask()
+  dead.set_user_attr("worker", "another-host 1")
   point = optuna.suggest(dead, SPACE)
   assert set(point) == set(SPACE.axes) and point["train.seed"] in range(4)
   assert 1e-4 <= point[RATE] <= 1e-1

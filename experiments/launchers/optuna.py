@@ -5,7 +5,9 @@ this machine or others that share the directory, work on the same search; one
 that died leaves its trials to the next, which goes on in their directories.
 """
 
+import os
 import pathlib
+import platform
 import time
 from collections.abc import Callable
 
@@ -19,6 +21,7 @@ from lstm_jax.sweeps import Choice, Integers, Point, SearchSpace
 from lstm_jax.training.metric_writer import read_metrics
 
 _SECONDS = 0.2  # between looks at the processes
+_DEAD = 120  # seconds without a sign of life
 _JOURNAL = "optuna.journal"
 
 
@@ -45,11 +48,20 @@ def run_search(
         free = place not in running and stop.number is None
         if free and _left(study, states, space):
           trial = study.ask()
+          trial.set_user_attr("worker", _me())
           job = make_job(suggest(trial, space))
+          if any(job == child.job for _, child in running.values()):
+            # A small space: the same point, which is under way here.
+            trial.set_user_attr("taken_over", True)
+            study.tell(trial, state=states.FAIL)
+            continue
+          while _state(job) == "running" and stop.number is None:
+            time.sleep(_SECONDS)  # it saves, after its launcher's death
           running[place] = trial, Child(job, place)
           table.started(job)
       time.sleep(_SECONDS)
       for place, (trial, child) in list(running.items()):
+        child.beat()
         curve = _curve(child.job)
         pruned = trial.user_attrs.get("pruned") or _report(trial, curve)
         code = child.poll()
@@ -111,10 +123,12 @@ def _open(workdir, space):
     storage=storage,
     load_if_exists=True,
     direction="minimize",
-    # Several workers: a trial under way counts as a bad one.
-    sampler=optuna.samplers.TPESampler(seed=space.seed, constant_liar=True),
     pruner=optuna.pruners.SuccessiveHalvingPruner(),
   )
+  # Another start, or worker, must not draw the first one's points again. A
+  # trial under way counts as a bad one, so that workers keep apart.
+  seed = space.seed + len(study.get_trials(deepcopy=False))
+  study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
   return study, optuna.trial.TrialState
 
 
@@ -132,13 +146,28 @@ def _take_over(study, states, space, make_job):
   for trial in study.get_trials(states=(states.RUNNING,)):
     if len(trial.params) == len(space.axes):
       job = make_job(_point(trial.params, space))
-      if _state(job) not in ("running", "finished", "stopped", "none"):
-        continue  # on another machine
-      if _state(job) == "running":
+      if _lives(trial.user_attrs.get("worker", ""), job.log):
         continue
       study.enqueue_trial(trial.params)
     study._storage.set_trial_user_attr(trial._trial_id, "taken_over", True)
     study.tell(trial.number, state=states.FAIL)
+
+
+def _me() -> str:
+  return f"{platform.node()} {os.getpid()}"
+
+
+def _lives(worker: str, log: pathlib.Path) -> bool:
+  """Whether a launcher does: here by its process, elsewhere by its trial's
+  log, whose time it sets."""
+  host, _, process = worker.rpartition(" ")
+  try:
+    if host == platform.node():
+      os.kill(int(process), 0)
+      return True
+    return time.time() - log.stat().st_mtime < _DEAD
+  except (OSError, ValueError):
+    return False
 
 
 def _state(job) -> str:
