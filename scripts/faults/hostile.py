@@ -48,7 +48,13 @@ def _read(folder, name, fault) -> Finding:
 
 def _pickle(folder) -> Finding:
   harm = np.array([_Harm(folder)], dtype=object)
-  np.savez(folder / "digits.npz", x_train=harm, y_train=harm, x_test=harm)
+  np.savez(
+    folder / "digits.npz",
+    x_train=harm,
+    y_train=harm,
+    x_test=harm,
+    y_test=harm,
+  )
   code, printed = _digits(folder, folder / "digits.npz")
   return _finding(folder, "pickles in an npz file", code, printed)
 
