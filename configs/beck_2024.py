@@ -14,6 +14,7 @@ step what the one before was, as the causal convolution does in xLSTM's blocks.
 It has no recurrent weights and thus tracks no state.
 """
 
+from configs._recipes import shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.config import SequenceModelConfig
@@ -28,7 +29,9 @@ VARIANTS = [f"{task}-{cell}" for task in ("parity", "recall") for cell in CELLS]
 
 def get_config(variant: str = "parity-lstm") -> Config:
   if variant == "tiny":
-    return _tiny(get_config())
+    config = shrink(get_config())
+    config.task.length = 8
+    return config
   if variant not in VARIANTS:
     raise ConfigError(
       f'no variant "{variant}"; there are tiny, {", ".join(VARIANTS)}'
@@ -65,14 +68,3 @@ def get_config(variant: str = "parity-lstm") -> Config:
     ),
     run=RunConfig(log_every=50, save_every=250, tensorboard=False),
   )
-
-
-def _tiny(config: Config) -> Config:
-  config.task.length = 8
-  config.task.evaluation_sequences = config.train.stop.sequences = 16
-  config.model.hidden_sizes = (8, 8)
-  config.model.embedding_size = 8
-  config.train.validation_streams = 16
-  config.train.steps = config.train.validate_every = config.run.save_every = 20
-  config.train.steps_per_call = config.run.log_every = 10
-  return config

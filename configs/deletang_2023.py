@@ -12,6 +12,7 @@ place of 256, and some thousand updates in place of a million; a trial ends as
 soon as 256 validation strings are right.
 """
 
+from configs._recipes import shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.config import SequenceModelConfig
@@ -33,7 +34,10 @@ VARIANTS = [f"{name}-{cell}" for name in NAMES for cell in ("lstm", "rnn")]
 
 def get_config(variant: str = "parity-lstm") -> Config:
   if variant == "tiny":
-    return _tiny(get_config())
+    config = shrink(get_config())
+    config.task.length = 8
+    config.train.trials = 2
+    return config
   if variant not in VARIANTS:
     raise ConfigError(
       f'no variant "{variant}"; there are tiny, {", ".join(VARIANTS)}'
@@ -59,14 +63,3 @@ def get_config(variant: str = "parity-lstm") -> Config:
     ),
     run=RunConfig(log_every=100, save_every=250, tensorboard=False),
   )
-
-
-def _tiny(config: Config) -> Config:
-  config.task.length = 8
-  config.task.evaluation_sequences = config.train.stop.sequences = 16
-  config.model.hidden_sizes = (8,)
-  config.train.trials = 2
-  config.train.validation_streams = 16
-  config.train.steps = config.train.validate_every = config.run.save_every = 20
-  config.train.steps_per_call = config.run.log_every = 10
-  return config

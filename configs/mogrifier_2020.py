@@ -1,8 +1,8 @@
 """The Mogrifier LSTM on the words of the Penn Treebank.
 
 Melis, Kocisky & Blunsom 2020, "Mogrifier LSTM", ICLR, with the settings of the
-authors' code; the width is what makes 24M parameters, and the
-number of epochs is our choice:
+authors' code; the width is what makes 24M parameters, and the number of epochs
+is our choice:
 
   python -m experiments.train --config=configs/mogrifier_2020.py \\
       --workdir=runs/mogrifier --config.task.corpus=FOLDER_OR_ZIP

@@ -251,6 +251,7 @@ class _Watch:
 
 def _last(steps, what):
   watch, last = _Watch(what), None
-  for done, every, last in steps:  # noqa: B007
+  for step in steps:
+    done, every, last = step
     watch(done, every)
   return last

@@ -36,6 +36,7 @@ def parallel_config(corpus, devices, model_parallel):
 
 
 def three_steps(config):
+  config.model.options.cap_input_gate = True  # an option of the cell
   experiment, state = build(config, devices=config.run.devices)
   nats, norms = [], []
   for _ in range(3):

@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable
 
-from experiments.launchers.child import Child, Job, Place
+from experiments.launchers.child import Child, Job, Place, is_saved
 from experiments.signals import StopSignal
 from experiments.sweep_table import SweepTable
 from lstm_jax.config import show
@@ -21,6 +21,8 @@ from lstm_jax.sweeps import Choice, Integers, Point, SearchSpace
 from lstm_jax.training.metric_writer import read_metrics
 
 _SECONDS = 0.2  # between looks at the processes
+_INSTEAD_OF = "instead_of"  # number of the trial that one takes over
+_UNCOUNTED = "uncounted"  # its point was tried by another trial
 _DEAD = 120  # seconds without a sign of life
 _JOURNAL = "optuna.journal"
 
@@ -52,7 +54,7 @@ def run_search(
           job = make_job(suggest(trial, space))
           if any(job == child.job for _, child in running.values()):
             # A small space: the same point, which is under way here.
-            trial.set_user_attr("taken_over", True)
+            trial.set_user_attr(_UNCOUNTED, True)
             study.tell(trial, state=states.FAIL)
             continue
           while _state(job) == "running" and stop.number is None:
@@ -69,8 +71,17 @@ def run_search(
           child.stop()
         elif code is not None:
           del running[place]
-          _tell(study, states, trial, code, curve, pruned)
           table.ended(child.job, code, "lags behind" * bool(pruned))
+          if pruned:
+            study.tell(trial, state=states.PRUNED)
+          elif code == 0 and curve:
+            study.tell(trial, min(value for _, value in curve))
+          elif not is_saved(code):
+            study.tell(trial, state=states.FAIL)
+          elif stop.number is None:  # stopped from outside: goes on
+            running[place] = trial, Child(child.job, place)
+            table.started(child.job)
+          # else it stopped with this launcher, and the next one takes it over
       table.draw()
   tried = [
     _point(trial.params, space)
@@ -135,10 +146,15 @@ def _open(workdir, space):
 def _left(study, states, space) -> bool:
   """Trials that failed count; those that were taken over do not."""
   trials = study.get_trials(deepcopy=False)
-  waiting = any(trial.state == states.WAITING for trial in trials)
-  counted = [t for t in trials if "taken_over" not in t.user_attrs]
-  begun = [t for t in counted if t.state != states.WAITING]
-  return waiting or len(begun) < space.trials
+  if any(trial.state == states.WAITING for trial in trials):
+    return True
+  again = {t.user_attrs.get(_INSTEAD_OF) for t in trials}
+  begun = [
+    t
+    for t in trials
+    if t.number not in again and _UNCOUNTED not in t.user_attrs
+  ]
+  return len(begun) < space.trials
 
 
 def _take_over(study, states, space, make_job):
@@ -148,8 +164,8 @@ def _take_over(study, states, space, make_job):
       job = make_job(_point(trial.params, space))
       if _lives(trial.user_attrs.get("worker", ""), job.log):
         continue
-      study.enqueue_trial(trial.params)
-    study._storage.set_trial_user_attr(trial._trial_id, "taken_over", True)
+      attributes = {_INSTEAD_OF: trial.number}
+      study.enqueue_trial(trial.params, user_attrs=attributes)
     study.tell(trial.number, state=states.FAIL)
 
 
@@ -197,13 +213,3 @@ def _report(trial, curve) -> bool:
       trial.set_user_attr("pruned", True)
       return True
   return False
-
-
-def _tell(study, states, trial, code, curve, pruned):
-  if pruned:
-    study.tell(trial, state=states.PRUNED)
-  elif code == 0 and curve:
-    study.tell(trial, min(value for _, value in curve))
-  elif code > 0 and code not in (75, 130):
-    study.tell(trial, state=states.FAIL)
-  # else it was stopped with its launcher, and is taken over by the next

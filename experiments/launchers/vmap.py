@@ -27,6 +27,10 @@ def join(
   Raises:
     ConfigError: such points cannot be trials of one run.
   """
+  if config.train.trials > 1:
+    raise ConfigError(
+      "train.trials: --launcher=vmap makes trials of the points"
+    )
   groups: dict[str, list[Entry]] = {}
   for entry in entries:
     shared = _shared(entry.point)

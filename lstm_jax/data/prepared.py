@@ -6,6 +6,7 @@ is a piece of text, some 1 MiB, as bytes.
 
 import contextlib
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -48,14 +49,13 @@ def _tfds():
     DataError: it is not installed.
   """
   try:
-    import array_record  # noqa: F401
-    import tensorflow_datasets
+    importlib.import_module("array_record")  # TFDS imports it late
+    return importlib.import_module("tensorflow_datasets")
   except ImportError as error:
     raise DataError(
       f"{error.name} is not installed, which prepared corpora need: pip install"
       " tensorflow-datasets array_record importlib_resources (the extra `data`)"
     ) from None
-  return tensorflow_datasets
 
 
 def data_folder(folder: str = "") -> pathlib.Path:

@@ -31,9 +31,9 @@ def read_corpus(
 
   Args:
     corpus: "stdlib"; "tfds:NAME", what scripts.prepare_data has prepared; or a
-      UTF-8 text file, cut into train, valid and test in
-      this order; or a folder or zip file with train.txt, valid.txt and
-      test.txt, or files whose names end so, as ptb.train.txt.
+      UTF-8 text file, cut into train, valid and test in this order; or a
+      folder or zip file with train.txt, valid.txt and test.txt, or files whose
+      names end so, as ptb.train.txt.
     percent: of one file, for train, valid and test.
     as_bytes: the texts as bytes, which may be anything.
 

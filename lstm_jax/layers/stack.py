@@ -65,18 +65,10 @@ class Stack(nnx.Module):
     return tuple((s, s) if self.bidirectional else s for s in states)
 
   def __call__(
-    self,
-    x: Float[Array, "b t d"] | Int[Array, "b t"],
-    state: tuple[State, ...] | None = None,
-    *,
-    mask: Bool[Array, "b t"] | None = None,
-    reset: Bool[Array, "b t"] | None = None,
-    keys: NoiseKeys | None = None,
+    self, x, state=None, *, keys: NoiseKeys | None = None, **arguments
   ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
-    """Outputs of the last layer, dropped, and the final state of every layer.
-
-    As `layer_outputs` and `drop_outputs`."""
-    x, state = self.layer_outputs(x, state, mask=mask, reset=reset, keys=keys)
+    """`layer_outputs`, whose arguments it takes, and `drop_outputs`."""
+    x, state = self.layer_outputs(x, state, keys=keys, **arguments)
     return self.drop_outputs(x, keys), state
 
   def drop_outputs(

@@ -175,7 +175,11 @@ class LanguageModel(nnx.Module):
     """
     self.axis = axis
     self.stack.cells = tuple(
-      SplitLSTM(cell.hidden_size // count, axis=axis)
+      SplitLSTM(
+        cell.hidden_size // count,
+        cap_input_gate=cell.cap_input_gate,
+        axis=axis,
+      )
       for cell in self.stack.cells
     )
 

@@ -54,9 +54,9 @@ class TextLMConfig(TaskConfig):
   }
 
   name: str = ""
-  # "stdlib", a UTF-8 text file; a folder or zip file with train.txt, valid.txt
-  # and test.txt, whatever stands before
-  # these names; or "tfds:NAME", prepared by scripts.prepare_data
+  # "stdlib"; a UTF-8 text file; a folder or zip file with train.txt, valid.txt
+  # and test.txt, whatever stands before these names; or "tfds:NAME", prepared
+  # by scripts.prepare_data
   corpus: str = "stdlib"
   # read the training split of a prepared corpus from disk, window by window
   stream: bool = False

@@ -211,7 +211,7 @@ def make_train_step(
     learning_rate = jnp.asarray(schedule(state.step)) * scale
     updates = jax.tree.map(lambda u: u * scale, updates)
     updates = hold_recurrent(updates, state.step, recurrent_from)
-    norm, culprit = non_finite.inspect(gradient, batch)
+    norm, culprit = non_finite.inspect(gradient)
     new = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
