@@ -66,11 +66,13 @@ def command(*words: str, module: str = "experiments.train") -> list[str]:
   return [sys.executable, "-m", module, *words]
 
 
-def start(arguments: list[str], **environment: str) -> subprocess.Popen:
+def start(
+  arguments: list[str], output=subprocess.PIPE, **environment: str
+) -> subprocess.Popen:
   return subprocess.Popen(
     arguments,
     cwd=REPOSITORY,
-    stdout=subprocess.PIPE,
+    stdout=output,
     stderr=subprocess.STDOUT,
     text=True,
     errors="replace",
