@@ -115,13 +115,13 @@ def make_job(tmp_path):
 @pytest.mark.filterwarnings("ignore")  # Optuna's, of what is experimental
 def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
   pytest.importorskip("optuna")
-  study, states = optuna._open(tmp_path, SPACE)
+  study, states = optuna.open_study(tmp_path, SPACE)
   dead = study.ask()
   dead.set_user_attr("worker", "another-host 1")
   point = optuna.suggest(dead, SPACE)
   assert set(point) == set(SPACE.axes) and point["train.seed"] in range(4)
   assert 1e-4 <= point[RATE] <= 1e-1
-  study, states = optuna._open(tmp_path, SPACE)  # another process
+  study, states = optuna.open_study(tmp_path, SPACE)  # another process
   optuna._take_over(study, states, SPACE, make_job(tmp_path))
   again = study.ask()
   assert optuna.suggest(again, SPACE) == point
@@ -135,7 +135,7 @@ def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_a_trial_that_lags_behind_is_stopped(tmp_path):
   pytest.importorskip("optuna")
-  study, _ = optuna._open(tmp_path, SPACE)
+  study, _ = optuna.open_study(tmp_path, SPACE)
   curves = [[(k, 1.0 / k) for k in range(1, 9)] for _ in range(4)]
   for curve in curves:
     assert not optuna._report(trial := study.ask(), curve)

@@ -78,8 +78,11 @@ class Child:
         self._log.close()
     return code
 
-  def wait(self) -> int:
-    self._process.wait()
+  def wait(self) -> int | None:
+    """The exit code, at the end (Linux)."""
+    # Not Popen.wait: it has a lock, for which a signal's handler would wait.
+    with contextlib.suppress(ChildProcessError):
+      os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
     return self.poll()
 
   def stop(self):
