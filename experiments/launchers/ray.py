@@ -8,9 +8,11 @@ its checkpoint; validations of an earlier start count as they did then. All
 nodes must see this directory and that of the sweep.
 """
 
+import logging
 import math
 import os
 import shutil
+import socket
 import time
 
 from experiments.command_line import EXIT_SAVED_ON_SIGTERM, parse_config
@@ -23,6 +25,7 @@ from lstm_jax.errors import ConfigError
 from lstm_jax.run_status import read_curve, read_state
 
 _SECONDS = 0.2  # between looks at a process
+_PATIENCE = 10  # seconds for a cluster to answer
 _DEATHS = 3  # of its worker, that a trial outlives
 _SCORE, _TIME = "score", "validations"  # in what a trial reports
 
@@ -102,9 +105,15 @@ def _start(address, workers):
       "--launcher=ray: it is not installed; pip install 'ray[tune]'"
     ) from None
   os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours saves first
+  os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # runs have their own
+  os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # whose first lines are always shown
+  logging.getLogger("ray.tune").setLevel(logging.ERROR)
   cores = None if address else workers or runtime.cores()
   here = {"env_vars": {"PYTHONPATH": os.getcwd()}}
+  host, _, port = address.removeprefix("ray://").rpartition(":")
   try:
+    if port.isdecimal():  # Ray itself would wait for minutes
+      socket.create_connection((host, int(port)), _PATIENCE).close()
     ray.init(
       address or "local",
       num_cpus=cores,
@@ -113,7 +122,7 @@ def _start(address, workers):
       configure_logging=False,
       runtime_env=here,
     )
-  except (ConnectionError, RuntimeError, ValueError) as error:
+  except (OSError, RuntimeError, ValueError) as error:
     reason = str(error).splitlines()[0]
     raise ConfigError(f"--ray_address={address}: {reason}") from None
   return ray, tune
@@ -155,20 +164,29 @@ def _trainable(tune):
       self._child, self._told, self._score = None, 0, math.inf
 
     def step(self):
+      code = None
       while True:
-        code = self._code()
-        if len(curve := read_curve(self._job.directory)) > self._told:
+        curve = read_curve(self._job.directory)
+        if len(curve) > self._told:
           self._score = curve[self._told][1]
           self._told += 1
           return self._result()
-        if code is not None:
+        if code is not None:  # before the curve was read
           return self._result() | {"done": True, "exit_code": code}
-        time.sleep(_SECONDS)
+        code = self._code()
+        if code is None:
+          time.sleep(_SECONDS)
 
     def cleanup(self):
       if self._child:
         self._child.stop()
         self._child.wait()
+
+    def save_checkpoint(self, folder):  # the run directory has its own
+      return {}
+
+    def load_checkpoint(self, nothing):
+      pass
 
     def _result(self):
       return {_SCORE: self._score, _TIME: self._told}
