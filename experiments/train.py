@@ -27,6 +27,7 @@ from experiments import command_line
 from experiments.finish import count, describe, finish, unit, whole_params
 from experiments.meter import Meter
 from experiments.process import start_process
+from experiments.profiling import parse_steps, profiled
 from experiments.progress import ProgressReport
 from experiments.scores import mean_scores, score_trials, write_scores
 from experiments.signals import StopSignal
@@ -47,7 +48,12 @@ from lstm_jax.training.train_state import (
 
 
 def train(
-  config: Config, workdir: str, *, extend_to: int = 0, command: str = ""
+  config: Config,
+  workdir: str,
+  *,
+  extend_to: int = 0,
+  command: str = "",
+  profile_steps: str = "",
 ) -> int:
   """Trains to the last step and returns the exit code.
 
@@ -59,6 +65,7 @@ def train(
   claim = run_directory.claim if first else run_directory.join
   with StopSignal() as stop, claim(workdir) as path:
     config = run_directory.check_config(path, config, extend_to)
+    traced = parse_steps(profile_steps, config.train.steps)
     devices = start_process(config, run_directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
     vocabulary = _vocabulary(config, path) if resuming else None
@@ -99,9 +106,10 @@ def train(
         for note in notes:
           report.note(note)
         report.note(describe(config, experiment, state, path))
-        state = loop(
-          config, experiment, state, checkpointer, writer, report, stop
-        )
+        with profiled(
+          experiment, traced if first else None, step, path, report
+        ) as seen:
+          state = loop(config, seen, state, checkpointer, writer, report, stop)
         step = run_step(state)
         if step < config.train.steps and not np.all(state.done):
           checkpointer.save(experiment.to_file(state))
@@ -197,6 +205,12 @@ def main(argv: list[str]) -> int:
     flag_values=values,
   )
   flags.DEFINE_string(
+    "profile_steps",
+    "",
+    "FIRST:END, updates of which a trace is written to WORKDIR/profile",
+    flag_values=values,
+  )
+  flags.DEFINE_string(
     "coordinator",
     "",
     "HOST:PORT of process 0, or auto; empty is a run of one process",
@@ -224,7 +238,11 @@ def main(argv: list[str]) -> int:
     values.coordinator, values.num_processes, values.process_id
   ):
     return train(
-      config, values.workdir, extend_to=values.extend_to, command=command
+      config,
+      values.workdir,
+      extend_to=values.extend_to,
+      command=command,
+      profile_steps=values.profile_steps,
     )
 
 

@@ -7,6 +7,7 @@ metrics.jsonl    one line a measurement
 train.log        what was printed
 checkpoints/     the last two and the best, by Orbax
 tensorboard/     the metrics again
+profile/         traces of --profile_steps
 """
 
 import contextlib
