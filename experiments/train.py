@@ -37,6 +37,7 @@ from lstm_jax.config import Config, to_json
 from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.trained_run import digest
+from lstm_jax.training import wandb_run
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.metric_writer import MetricWriter
 from lstm_jax.training.non_finite import suspects
@@ -66,9 +67,12 @@ def train(
   with StopSignal() as stop, claim(workdir) as path:
     config = run_directory.check_config(path, config, extend_to)
     traced = parse_steps(profile_steps, config.train.steps)
+    wandb_run.check_installed(config.run.wandb)
     devices = start_process(config, run_directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
-    vocabulary = _vocabulary(config, path) if resuming else None
+    vocabulary = None
+    if resuming and config.task.text:
+      vocabulary = run_directory.read_vocabulary(path)
     source = getattr(config.task, "corpus", config.task.name)
     print(f"reading {source} and making the model", flush=True)
     experiment, state = experiment_lib.build(config, vocabulary, devices)
@@ -91,9 +95,11 @@ def train(
         notes += run_directory.write_start(
           path, task.record, count(config, state), step, command, devices
         )
+      project = config.run.wandb if first else ""
+      logged = wandb_run.open_run(path, project, to_json(config))
       with (
         MetricWriter(
-          path if first else None, step, config.run.tensorboard
+          path if first else None, step, config.run.tensorboard, logged
         ) as writer,
         ProgressReport(
           path / "train.log" if first else pathlib.Path(os.devnull),
@@ -106,9 +112,8 @@ def train(
         for note in notes:
           report.note(note)
         report.note(describe(config, experiment, state, path))
-        with profiled(
-          experiment, traced if first else None, step, path, report
-        ) as seen:
+        trace = traced if first else None
+        with profiled(experiment, trace, step, path, report) as seen:
           state = loop(config, seen, state, checkpointer, writer, report, stop)
         step = run_step(state)
         if step < config.train.steps and not np.all(state.done):
@@ -187,11 +192,6 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
       )
   meter.flush()
   return state
-
-
-def _vocabulary(config, path):
-  if config.task.text:
-    return run_directory.read_vocabulary(path)
 
 
 def main(argv: list[str]) -> int:
