@@ -63,7 +63,9 @@ def test_a_later_start_goes_on_with_the_same_run(tmp_path, starts, monkeypatch):
 
 
 def test_what_goes_wrong_is_one_line(tmp_path, starts, monkeypatch):
-  with pytest.raises(ConfigError, match="run.wandb=no/such: no such entity$"):
+  with pytest.raises(
+    ConfigError, match="run.wandb=no/such: no such entity and more$"
+  ):
     wandb_run.open_run(tmp_path, "no/such")
   (tmp_path / "file").write_text("")
   with pytest.raises(RunError, match="id.txt: cannot be used: Not a directory"):

@@ -55,8 +55,8 @@ def open_run(
       allow_val_change=True,  # of run.*, and of train.steps
       settings=wandb.Settings(console="off", silent=True),
     )
-  except wandb.Error as error:
-    reason = (str(error).splitlines() or [""])[0]
+  except (wandb.Error, ValueError) as error:  # ValueError: its variables
+    reason = " ".join(str(error).split())
     raise ConfigError(f"run.wandb={project}: {reason}") from None
   # Not wandb's own steps, which may not be logged again after a kill.
   run.define_metric("*", step_metric="step")
