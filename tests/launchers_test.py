@@ -2,13 +2,16 @@
 
 import json
 import pathlib
+import signal
+import subprocess
+import sys
 
 import pytest
 from conftest import run_process
 
 from experiments.command_line import parse_config
-from experiments.launchers import optuna, vmap
-from experiments.launchers.child import Job
+from experiments.launchers import child, optuna, vmap
+from experiments.launchers.child import SIGNALS, Job
 from experiments.sweep import load_sweep, plan
 from lstm_jax.errors import ConfigError
 from lstm_jax.sweeps import Choice, Integers, SearchSpace, Uniform, grid
@@ -44,6 +47,22 @@ def test_a_point_alone_is_a_run():
   config = parse_config(["sweep", *jobs[0].words])
   assert config.train.seed == 7 and config.train.trials == 1
   assert entries[0].trial is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl")
+def test_a_training_process_blocks_no_signals():
+  code = "import signal as s; print(s.pthread_sigmask(s.SIG_BLOCK, []))"
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+  try:
+    printed = subprocess.run(
+      [sys.executable, "-c", code],
+      preexec_fn=child._make_prepare(None),
+      capture_output=True,
+      text=True,
+    ).stdout
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+  assert printed == "set()\n"
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from experiments.command_line import EXIT_SAVED_ON_SIGINT, EXIT_SAVED_ON_SIGTERM
 
 _ENDED = "exit code"
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # that let it save
 
 
 class Job(NamedTuple):
@@ -139,6 +140,7 @@ def _make_prepare(cores):
   libc = ctypes.CDLL(None)
 
   def prepare():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # Ray blocks some
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if cores:
       os.sched_setaffinity(0, cores)

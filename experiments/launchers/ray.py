@@ -12,11 +12,18 @@ import logging
 import math
 import os
 import shutil
+import signal
 import socket
 import time
 
 from experiments.command_line import EXIT_SAVED_ON_SIGTERM, parse_config
-from experiments.launchers.child import Child, Job, Place, is_saved
+from experiments.launchers.child import (
+  SIGNALS,
+  Child,
+  Job,
+  Place,
+  is_saved,
+)
 from experiments.signals import StopSignal
 from experiments.sweep_table import SweepTable
 from lstm_jax import runtime
@@ -53,7 +60,7 @@ def run_jobs(
   Raises:
     ConfigError: Ray is not installed, or the cluster is not there.
   """
-  ray, tune = _start(address, workers)
+  ray, tune = _start(address, workers * (config.run.threads or 1))
   resources, words = _resources(ray, config)
   sweep = jobs[0].sweep.resolve()
   results = sweep / "ray"
@@ -95,7 +102,7 @@ def run_jobs(
   return stop.number
 
 
-def _start(address, workers):
+def _start(address, cores):
   """Ray and its Tune, connected."""
   try:
     import ray
@@ -108,20 +115,25 @@ def _start(address, workers):
   os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # runs have their own
   os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # whose first lines are always shown
   logging.getLogger("ray.tune").setLevel(logging.ERROR)
-  cores = None if address else workers or runtime.cores()
+  cores = None if address else cores or runtime.cores()
   here = {"env_vars": {"PYTHONPATH": os.getcwd()}}
   host, _, port = address.removeprefix("ray://").rpartition(":")
   try:
     if port.isdecimal():  # Ray itself would wait for minutes
       socket.create_connection((host, int(port)), _PATIENCE).close()
-    ray.init(
-      address or "local",
-      num_cpus=cores,
-      include_dashboard=False if cores else None,
-      log_to_driver=False,
-      configure_logging=False,
-      runtime_env=here,
-    )
+    # A signal to all of this process group is for us alone, not for Ray's own.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+      ray.init(
+        address or "local",
+        num_cpus=cores,
+        include_dashboard=False if cores else None,
+        log_to_driver=False,
+        configure_logging=False,
+        runtime_env=here,
+      )
+    finally:
+      signal.pthread_sigmask(signal.SIG_SETMASK, before)
   except (OSError, RuntimeError, ValueError) as error:
     reason = str(error).splitlines()[0]
     raise ConfigError(f"--ray_address={address}: {reason}") from None
@@ -144,6 +156,11 @@ def _resources(ray, config) -> tuple[dict[str, int], tuple[str, ...]]:
   words = () if run.devices else ("--config.run.devices=1",)
   if not run.threads:
     words += ("--config.run.threads=1",)
+  most = max(node["Resources"].get("CPU", 0) for node in ray.nodes())
+  if run.threads > most:
+    raise ConfigError(
+      f"run.threads: {run.threads} asked for, at most {most:g} on a node of Ray"
+    )
   return {"cpu": run.threads or 1}, words
 
 
