@@ -135,7 +135,7 @@ def _start(address, cores):
     finally:
       signal.pthread_sigmask(signal.SIG_SETMASK, before)
   except (OSError, RuntimeError, ValueError) as error:
-    reason = str(error).splitlines()[0]
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
     raise ConfigError(f"--ray_address={address}: {reason}") from None
   return ray, tune
 
