@@ -10,7 +10,9 @@ failed are tried again. More overrides, --config.a.b=value, are every point's.
 
 --launcher=local is one process a core or accelerator; vmap is one program for
 all points that differ in seed and learning rate alone; optuna searches a space
-and stops points that lag behind.
+and stops points that lag behind; ray is Ray Tune, on a cluster (--ray_address)
+or here, and stops points of a search space that lag behind; slurm submits a job
+array, whose options are sbatch's, --slurm=partition=gpu,time=60.
 """
 
 import pathlib
@@ -23,7 +25,7 @@ from absl import flags
 
 from experiments import command_line, sweep_plots
 from experiments import sweep_summary as summary
-from experiments.launchers import local, optuna, vmap
+from experiments.launchers import local, optuna, ray, slurm, vmap
 from experiments.launchers.child import Job
 from experiments.sweep_summary import Entry
 from lstm_jax import config as config_lib
@@ -34,7 +36,7 @@ from lstm_jax.run_directory import read_config
 from lstm_jax.run_status import read_status
 from lstm_jax.sweeps import Point, SearchSpace
 
-LAUNCHERS = ("local", "vmap", "optuna")
+LAUNCHERS = ("local", "vmap", "optuna", "slurm", "ray")
 
 
 def load_sweep(file: str) -> list[Point] | SearchSpace:
@@ -111,6 +113,19 @@ def plan(
   return entries, jobs
 
 
+def make_directory(workdir: pathlib.Path):
+  """
+  Raises:
+    RunError: it cannot be made.
+  """
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise RunError(
+      f"--workdir={workdir}: cannot be made: {error.strerror}"
+    ) from None
+
+
 def is_finished(job: Job) -> bool:
   """There is nothing left to do. A directory of another config is not
   finished: training will say what differs."""
@@ -167,13 +182,25 @@ def define_flags() -> flags.FlagValues:
   flags.DEFINE_integer(
     "workers",
     0,
-    "processes at once; 0 is one a core or accelerator",
+    "runs at once; 0 is one a core or accelerator, or what the cluster allows",
     lower_bound=0,
     upper_bound=10_000,
     flag_values=values,
   )
   flags.DEFINE_bool(
     "dry_run", False, "print the commands and do nothing", flag_values=values
+  )
+  flags.DEFINE_list(
+    "slurm",
+    [],
+    f"options of sbatch: {', '.join(slurm.OPTIONS)}",
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    "ray_address",
+    "",
+    "HOST:PORT of a Ray cluster, or auto; empty starts one here",
+    flag_values=values,
   )
   flags.DEFINE_string(
     "shard", None, "K/N: every N-th run from the K-th on", flag_values=values
@@ -187,6 +214,10 @@ def main(argv: list[str]) -> int:
   for name in ("sweep", "workdir"):
     if not values[name].value:
       raise ConfigError(f"--{name} is missing; --help lists the flags")
+  options = slurm.parse_options(values.slurm)
+  for flag, launcher in (("slurm", "slurm"), ("ray_address", "ray")):
+    if values[flag].value and values.launcher != launcher:
+      raise ConfigError(f"--{flag}: it is for --launcher={launcher}")
   base = base_words(command_line.take_config_flag(argv)[0], config)
   workdir = pathlib.Path(values.workdir).expanduser()
   if (workdir / "config.json").exists():
@@ -201,14 +232,36 @@ def main(argv: list[str]) -> int:
   jobs = take_shard(jobs, values.shard)
   todo = [job for job in jobs if not is_finished(job)]
   if values.dry_run:
+    if todo and values.launcher == "slurm":
+      print(slurm.script(workdir, todo, options, values.workers))
     for job in todo:
       print(shlex.join(job.command()))
     return 0
+  make_directory(workdir)
   summary.write_index(workdir, entries)
-  if len(todo) < len(jobs):
-    print(f"{len(jobs) - len(todo)} of {len(jobs)} runs are finished already")
-  places = local.choose_places(config, values.workers)
-  stopped = local.run_jobs(todo, places)
+  done = {job.name for job in jobs} - {job.name for job in todo}
+  if done:
+    print(f"{len(done)} of {len(jobs)} runs are finished already")
+  if not todo:
+    return finish(workdir)
+  if values.launcher == "slurm":
+    numbers = slurm.submit(workdir, todo, options, values.workers)
+    waiting = len(todo) - len(numbers)
+    print(f"{waiting} are queued or running, {len(numbers)} submitted now")
+    return 0
+  if values.launcher == "ray":
+    early = isinstance(sweep, SearchSpace)
+    stopped = ray.run_jobs(
+      jobs if early else todo,
+      config,
+      finished=done,
+      early=early,
+      address=values.ray_address,
+      workers=values.workers,
+    )
+  else:
+    places = local.choose_places(config, values.workers)
+    stopped = local.run_jobs(todo, places)
   return finish(workdir) if stopped is None else say_stopped(stopped)
 
 
@@ -229,6 +282,7 @@ def search(values, workdir, base, config, space) -> int:
     name = sweeps.name_point(point, config)
     return Job(workdir, name, (*base, *sweeps.words(point)))
 
+  make_directory(workdir)
   places = local.choose_places(config, values.workers)
   stopped, tried = optuna.run_search(workdir, space, make_job, places)
   entries = [Entry(job.name, job.name, None, point) for job, point in tried]

@@ -27,6 +27,7 @@ from experiments import command_line
 from experiments.finish import count, describe, finish, unit, whole_params
 from experiments.meter import Meter
 from experiments.process import start_process
+from experiments.profiling import parse_steps, profiled
 from experiments.progress import ProgressReport
 from experiments.scores import mean_scores, score_trials, write_scores
 from experiments.signals import StopSignal
@@ -36,6 +37,7 @@ from lstm_jax.config import Config, to_json
 from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.trained_run import digest
+from lstm_jax.training import wandb_run
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.metric_writer import MetricWriter
 from lstm_jax.training.non_finite import suspects
@@ -47,7 +49,12 @@ from lstm_jax.training.train_state import (
 
 
 def train(
-  config: Config, workdir: str, *, extend_to: int = 0, command: str = ""
+  config: Config,
+  workdir: str,
+  *,
+  extend_to: int = 0,
+  command: str = "",
+  profile_steps: str = "",
 ) -> int:
   """Trains to the last step and returns the exit code.
 
@@ -59,9 +66,13 @@ def train(
   claim = run_directory.claim if first else run_directory.join
   with StopSignal() as stop, claim(workdir) as path:
     config = run_directory.check_config(path, config, extend_to)
+    traced = parse_steps(profile_steps, config.train.steps)
+    wandb_run.check_installed(config.run.wandb)
     devices = start_process(config, run_directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
-    vocabulary = _vocabulary(config, path) if resuming else None
+    vocabulary = None
+    if resuming and config.task.text:
+      vocabulary = run_directory.read_vocabulary(path)
     source = getattr(config.task, "corpus", config.task.name)
     print(f"reading {source} and making the model", flush=True)
     experiment, state = experiment_lib.build(config, vocabulary, devices)
@@ -84,9 +95,11 @@ def train(
         notes += run_directory.write_start(
           path, task.record, count(config, state), step, command, devices
         )
+      project = config.run.wandb if first else ""
+      logged = wandb_run.open_run(path, project, to_json(config))
       with (
         MetricWriter(
-          path if first else None, step, config.run.tensorboard
+          path if first else None, step, config.run.tensorboard, logged
         ) as writer,
         ProgressReport(
           path / "train.log" if first else pathlib.Path(os.devnull),
@@ -99,9 +112,9 @@ def train(
         for note in notes:
           report.note(note)
         report.note(describe(config, experiment, state, path))
-        state = loop(
-          config, experiment, state, checkpointer, writer, report, stop
-        )
+        trace = traced if first else None
+        with profiled(experiment, trace, step, path, report) as seen:
+          state = loop(config, seen, state, checkpointer, writer, report, stop)
         step = run_step(state)
         if step < config.train.steps and not np.all(state.done):
           checkpointer.save(experiment.to_file(state))
@@ -181,11 +194,6 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
   return state
 
 
-def _vocabulary(config, path):
-  if config.task.text:
-    return run_directory.read_vocabulary(path)
-
-
 def main(argv: list[str]) -> int:
   values = command_line.new_flags()
   flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
@@ -194,6 +202,12 @@ def main(argv: list[str]) -> int:
     0,
     "train a run to this many steps instead of train.steps",
     lower_bound=0,
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    "profile_steps",
+    "",
+    "FIRST:END, updates of which a trace is written to WORKDIR/profile",
     flag_values=values,
   )
   flags.DEFINE_string(
@@ -224,7 +238,11 @@ def main(argv: list[str]) -> int:
     values.coordinator, values.num_processes, values.process_id
   ):
     return train(
-      config, values.workdir, extend_to=values.extend_to, command=command
+      config,
+      values.workdir,
+      extend_to=values.extend_to,
+      command=command,
+      profile_steps=values.profile_steps,
     )
 
 

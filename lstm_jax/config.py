@@ -109,6 +109,9 @@ class RunConfig:
   save_every: int = 200
   # TensorBoard files
   tensorboard: bool = True
+  # a project of Weights & Biases, whose files are written too (offline, unless
+  # WANDB_MODE says otherwise); empty is none
+  wandb: str = ""
   # keep freed memory in the process (CPU with glibc only): faster
   tune_allocator: bool = True
   # compiled programs are kept here for the next start; "user" is the user's
@@ -279,6 +282,8 @@ def _build(kind, value, path):
     if not isinstance(value, dict):
       raise ConfigError(f"{where or 'config'}: must be an object")
     hints = _hints(kind)
+    if kind is RunConfig:  # older runs had fewer of these fields
+      value = dataclasses.asdict(RunConfig()) | value
     if kind is Config:
       for name, known in _BY_NAME.items():
         chosen = value.get(name)

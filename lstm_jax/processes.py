@@ -27,6 +27,7 @@ _LOOK = 0.5  # seconds between looks for a failure elsewhere
 # 0, and a connection that breaks says less than whoever broke it.
 _LINGER = 4 * _LOOK
 _FAILURE = "lstm_jax/failure"
+_REASON = 300  # characters of what JAX says where it cannot join
 
 
 def number() -> int:
@@ -107,7 +108,7 @@ def _join(coordinator, processes, process):
       process,
       heartbeat_timeout_seconds=_HEARTBEAT,
     )
-  except (ValueError, RuntimeError, OSError) as error:
+  except Exception as error:  # a cluster's own modules raise any kind
     wanted = [address, processes, process]
     names = ("coordinator", "num_processes", "process_id")
     missing = [
@@ -116,7 +117,7 @@ def _join(coordinator, processes, process):
       if value is None
     ]
     hint = f"; give {', '.join(missing)}" if missing else ""
-    reason = str(error).splitlines()[0].rstrip(".")
+    reason = " ".join(str(error).split())[:_REASON].rstrip(".")
     raise ConfigError(f"--coordinator={coordinator}: {reason}{hint}") from None
 
 

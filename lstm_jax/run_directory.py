@@ -7,6 +7,8 @@ metrics.jsonl    one line a measurement
 train.log        what was printed
 checkpoints/     the last two and the best, by Orbax
 tensorboard/     the metrics again
+wandb/           and again, for Weights & Biases
+profile/         traces of --profile_steps
 """
 
 import contextlib

@@ -55,6 +55,23 @@ def read_status(
   return Status(state, step, config.train.steps, metric, best, best_step, age)
 
 
+def read_state(workdir: str | pathlib.Path) -> str:
+  """The state of a run; "" where there is none, or not yet."""
+  try:
+    return read_status(workdir).state
+  except RunError:
+    return ""
+
+
+def read_curve(workdir: str | pathlib.Path) -> list[tuple[int, float]]:
+  """`validation_curve` of a run; empty where there is none, or not yet."""
+  try:
+    rows = read_metrics(workdir)
+  except RunError:
+    return []
+  return validation_curve(rows, find_metric(rows))
+
+
 def find_metric(rows: list[dict[str, Any]]) -> str:
   """The score that training is watched by; "" where there is none yet."""
   for row in rows:

@@ -29,9 +29,10 @@ from scripts.faults import (
   hostile,
   kills,
   refusals,
+  sigterm,
 )
 
-_MODULES = (kills, damage, disks, refusals, fuzz, hostile, endurance)
+_MODULES = (kills, sigterm, damage, disks, refusals, fuzz, hostile, endurance)
 GROUPS = {k: fault for m in _MODULES for k, fault in m.FAULTS.items()}
 
 

@@ -175,6 +175,16 @@ def test_wrong_json_is_named(change, message):
     from_json(json.dumps(data)[:-1])
 
 
+def test_older_runs_have_fewer_fields_of_how():
+  config = char_lm.get_config("tiny")
+  data = json.loads(to_json(config))
+  del data["run"]["wandb"]
+  assert from_json(json.dumps(data)) == config
+  data["run"]["x"] = 1
+  with pytest.raises(ConfigError, match="run.x: unknown field"):
+    from_json(json.dumps(data))
+
+
 def test_differences_leave_run_out():
   old, new = char_lm.get_config(), char_lm.get_config()
   new.run.log_every = 7

@@ -2,13 +2,16 @@
 
 import json
 import pathlib
+import signal
+import subprocess
+import sys
 
 import pytest
 from conftest import run_process
 
 from experiments.command_line import parse_config
-from experiments.launchers import optuna, vmap
-from experiments.launchers.child import Job
+from experiments.launchers import child, optuna, vmap
+from experiments.launchers.child import SIGNALS, Job
 from experiments.sweep import load_sweep, plan
 from lstm_jax.errors import ConfigError
 from lstm_jax.sweeps import Choice, Integers, SearchSpace, Uniform, grid
@@ -44,6 +47,22 @@ def test_a_point_alone_is_a_run():
   config = parse_config(["sweep", *jobs[0].words])
   assert config.train.seed == 7 and config.train.trials == 1
   assert entries[0].trial is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl")
+def test_a_training_process_blocks_no_signals():
+  code = "import signal as s; print(s.pthread_sigmask(s.SIG_BLOCK, []))"
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+  try:
+    printed = subprocess.run(
+      [sys.executable, "-c", code],
+      preexec_fn=child._make_prepare(None),
+      capture_output=True,
+      text=True,
+    ).stdout
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+  assert printed == "set()\n"
 
 
 @pytest.mark.slow
@@ -115,13 +134,13 @@ def make_job(tmp_path):
 @pytest.mark.filterwarnings("ignore")  # Optuna's, of what is experimental
 def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
   pytest.importorskip("optuna")
-  study, states = optuna._open(tmp_path, SPACE)
+  study, states = optuna.open_study(tmp_path, SPACE)
   dead = study.ask()
   dead.set_user_attr("worker", "another-host 1")
   point = optuna.suggest(dead, SPACE)
   assert set(point) == set(SPACE.axes) and point["train.seed"] in range(4)
   assert 1e-4 <= point[RATE] <= 1e-1
-  study, states = optuna._open(tmp_path, SPACE)  # another process
+  study, states = optuna.open_study(tmp_path, SPACE)  # another process
   optuna._take_over(study, states, SPACE, make_job(tmp_path))
   again = study.ask()
   assert optuna.suggest(again, SPACE) == point
@@ -135,7 +154,7 @@ def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_a_trial_that_lags_behind_is_stopped(tmp_path):
   pytest.importorskip("optuna")
-  study, _ = optuna._open(tmp_path, SPACE)
+  study, _ = optuna.open_study(tmp_path, SPACE)
   curves = [[(k, 1.0 / k) for k in range(1, 9)] for _ in range(4)]
   for curve in curves:
     assert not optuna._report(trial := study.ask(), curve)

@@ -9,6 +9,7 @@ import pytest
 from conftest import make_small_config, run_process
 from jax import lax
 
+from experiments.command_line import new_flags
 from lstm_jax.errors import ConfigError
 from lstm_jax.experiment import build
 from lstm_jax.models.language_model import parameter_count
@@ -124,6 +125,22 @@ def test_paper():
   eight = scaling_paper.estimate(counted, 8, values)
   assert eight == (3.0, 2.0, 7.0) and eight.total == 10.0
   assert scaling_paper.estimate(counted, 16, values).messages == 15.0
+
+
+def test_every_peak_names_its_source():
+  values = new_flags()
+  scaling_paper.define_flags(values)
+  values(["scaling"])
+  rows = scaling_paper.sources(values)
+  assert len(rows) == 4 and all("NVIDIA, data sheet of" in row for row in rows)
+  assert "| 9.895e+14 |" in rows[0] and "| 4.5e+11 |" in rows[2]
+  values(["scaling", "--peak_flops=1e12"])
+  assert scaling_paper.sources(values) == [
+    "| FLOP/s of one accelerator | 1e+12 | --peak_flops |",
+    *rows[1:],
+  ]
+  values(["scaling", "--source=measured"])
+  assert "| 1e+12 | measured |" in scaling_paper.sources(values)[0]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import time
 import pytest
 from conftest import REPOSITORY, run_process
 
+from experiments.sweep import main
+from lstm_jax.errors import RunError
 from lstm_jax.run_status import read_status
 
 SWEEP = """
@@ -98,3 +100,12 @@ def test_a_killed_launcher_goes_on(sweep_words, tmp_path, number):
   for name in resumed:
     first, second = starts(runs / name)
     assert second["from_step"] >= 200
+
+
+def test_a_directory_that_cannot_be_made(tmp_path):
+  (tmp_path / "file").write_text("")
+  words = ["--config=configs/adding.py:tiny", f"--workdir={tmp_path}/file"]
+  for sweep, launcher in (("rates", "local"), ("search", "optuna")):
+    words += [f"--sweep=configs/sweeps/adding_{sweep}.py"]
+    with pytest.raises(RunError, match="file: cannot be made: File exists"):
+      main(["sweep", *words, f"--launcher={launcher}"])

@@ -18,6 +18,7 @@ from experiments.command_line import EXIT_SAVED_ON_SIGINT, EXIT_SAVED_ON_SIGTERM
 
 _ENDED = "exit code"
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # that let it save
 
 
 class Job(NamedTuple):
@@ -78,8 +79,11 @@ class Child:
         self._log.close()
     return code
 
-  def wait(self) -> int:
-    self._process.wait()
+  def wait(self) -> int | None:
+    """The exit code, at the end (Linux)."""
+    # Not Popen.wait: it has a lock, for which a signal's handler would wait.
+    with contextlib.suppress(ChildProcessError):
+      os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
     return self.poll()
 
   def stop(self):
@@ -136,6 +140,7 @@ def _make_prepare(cores):
   libc = ctypes.CDLL(None)
 
   def prepare():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # Ray blocks some
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if cores:
       os.sched_setaffinity(0, cores)

@@ -15,10 +15,9 @@ from experiments.launchers.child import Child, Job, Place, is_saved
 from experiments.signals import StopSignal
 from experiments.sweep_table import SweepTable
 from lstm_jax.config import show
-from lstm_jax.errors import ConfigError, RunError
-from lstm_jax.run_status import find_metric, read_status, validation_curve
+from lstm_jax.errors import ConfigError
+from lstm_jax.run_status import read_curve, read_state
 from lstm_jax.sweeps import Choice, Integers, Point, SearchSpace
-from lstm_jax.training.metric_writer import read_metrics
 
 _SECONDS = 0.2  # between looks at the processes
 _INSTEAD_OF = "instead_of"  # number of the trial that one takes over
@@ -41,7 +40,7 @@ def run_search(
   Raises:
     ConfigError: Optuna is not installed, or a point makes no sense.
   """
-  study, states = _open(workdir, space)
+  study, states = open_study(workdir, space)
   _take_over(study, states, space, make_job)
   running = {}
   with StopSignal() as stop, SweepTable([], space.trials) as table:
@@ -57,14 +56,14 @@ def run_search(
             trial.set_user_attr(_UNCOUNTED, True)
             study.tell(trial, state=states.FAIL)
             continue
-          while _state(job) == "running" and stop.number is None:
+          while read_state(job.directory) == "running" and stop.number is None:
             time.sleep(_SECONDS)  # it saves, after its launcher's death
           running[place] = trial, Child(job, place)
           table.started(job)
       time.sleep(_SECONDS)
       for place, (trial, child) in list(running.items()):
         child.beat()
-        curve = _curve(child.job)
+        curve = read_curve(child.job.directory)
         pruned = trial.user_attrs.get("pruned") or _report(trial, curve)
         code = child.poll()
         if code is None and (pruned or stop.number is not None):
@@ -116,7 +115,12 @@ def _point(params, space) -> Point:
   return point
 
 
-def _open(workdir, space):
+def open_study(workdir: pathlib.Path, space: SearchSpace):
+  """The study of a directory, and the states that its trials may have.
+
+  Raises:
+    ConfigError: Optuna is not installed.
+  """
   try:
     import optuna
     from optuna.storages import journal
@@ -184,21 +188,6 @@ def _lives(worker: str, log: pathlib.Path) -> bool:
     return time.time() - log.stat().st_mtime < _DEAD
   except (OSError, ValueError):
     return False
-
-
-def _state(job) -> str:
-  try:
-    return read_status(job.directory).state
-  except RunError:
-    return "none"
-
-
-def _curve(job) -> list[tuple[int, float]]:
-  try:
-    rows = read_metrics(job.directory)
-  except RunError:
-    return []
-  return validation_curve(rows, find_metric(rows))
 
 
 def _report(trial, curve) -> bool:

@@ -1,4 +1,4 @@
-"""Metrics of a run: metrics.jsonl, the record, and TensorBoard files."""
+"""Metrics of a run: metrics.jsonl, the record; TensorBoard; W&B."""
 
 import contextlib
 import json
@@ -34,11 +34,13 @@ def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
 
 
 class MetricWriter:
-  """Appends one flat JSON object a line, and the same numbers to TensorBoard.
+  """Appends one flat JSON object a line, and the same numbers to TensorBoard
+  and Weights & Biases.
 
   workdir: None writes nothing, for processes of a run but the first.
   first_step: number of updates done at the start. Later lines, written before
     a kill and about to be written again, are dropped.
+  wandb_run: see `wandb_run.open_run`; closed at the end.
   """
 
   def __init__(
@@ -46,8 +48,9 @@ class MetricWriter:
     workdir: str | pathlib.Path | None,
     first_step: int,
     tensorboard: bool,
+    wandb_run: Any = None,
   ):
-    self._tensorboard = None
+    self._tensorboard, self._wandb = None, wandb_run
     if workdir is None:
       self._file = open(os.devnull, "w")
       return
@@ -68,6 +71,8 @@ class MetricWriter:
       self._file.close()
     if self._tensorboard:
       self._tensorboard.close()
+    if self._wandb:
+      self._wandb.finish()
 
   def write_trial(self, step: int, trial: int, metrics: dict[str, float]):
     """Writes metrics of one trial, to metrics.jsonl alone."""
@@ -80,10 +85,12 @@ class MetricWriter:
       RunError: the disk is full or the directory is gone.
     """
     self._append(step, metrics)
+    finite = {k: v for k, v in metrics.items() if math.isfinite(v)}
     if self._tensorboard:
-      for name, value in metrics.items():
-        if math.isfinite(value):
-          self._tensorboard.add_scalar(name, value, step)
+      for name, value in finite.items():
+        self._tensorboard.add_scalar(name, value, step)
+    if self._wandb:
+      self._wandb.log({"step": step, **finite})
 
   def _append(self, step, metrics):
     row = {

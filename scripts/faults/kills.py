@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 from scripts.faults.base import (
   Fault,
@@ -117,34 +116,7 @@ def each_moment(folder: pathlib.Path, times: int) -> list[Finding]:
   return findings
 
 
-def scheduler(folder: pathlib.Path, times: int) -> list[Finding]:
-  """SIGTERM, as a scheduler sends it 30 seconds before it kills."""
-  codes, worst = [], 0.0
-  for number in range(times):
-    run = f"run{number}"
-    process = start(
-      command(*words_of(folder, run, "--config.train.steps=1000000"))
-    )
-    for line in process.stdout:
-      if "step " in line and "50/" in line:
-        break
-    sent = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    worst = max(worst, time.monotonic() - sent)
-    codes.append(process.returncode)
-  return [
-    Finding(
-      f"SIGTERM, {times} times",
-      "saved within 30 s, exit code 75",
-      f"exit codes {sorted(set(codes))}, at most {worst:.1f} s",
-      set(codes) == {75} and worst < 30,
-    )
-  ]
-
-
 FAULTS = {
   "kills": Fault(random_moments, 100),
   "moments": Fault(each_moment, 8),
-  "sigterm": Fault(scheduler, 3),
 }
