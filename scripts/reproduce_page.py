@@ -76,6 +76,8 @@ def verdict(paper, row, trials, missing) -> str:
   """ "yes", "no" with the reason, or how far the row has got."""
   if not trials:
     return "not run"
+  if hasattr(paper, "partial") and (part := paper.partial(row, trials)):
+    return f"partial: {part}"
   if missing:
     have = len({trial["run"] for trial in trials})
     return f"incomplete: {have} of {have + len(missing)} runs"
@@ -90,6 +92,7 @@ def _summary(paper, rows) -> str:
     for word, text in (
       ("yes", "reproduced"),
       ("no", "not reproduced"),
+      ("partial", "partial"),
       ("incomplete", "incomplete"),
       ("not run", "not run"),
     )

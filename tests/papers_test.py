@@ -28,7 +28,7 @@ def trials_of(paper, row, **changes):
   scores = {"accuracy": 1.0, "sequence_accuracy": 1.0, "wrong": 0}
   scores |= {"wrong_sequences": 0.0, "nats_per_step": 0.01}
   scores |= {"nats_per_frame": 8.4, "squared_error": 0.001, "sequences": 9}
-  scores |= {"perplexity": 114.0}
+  scores |= {"perplexity": 114.0, "nats_per_char": 1.5}
   base = {"seed": 0, "updates": 100, "met_0": 100, "met_1": 100}
   base |= {"succeeded": True, "parameters": 9, "seconds": 5, "trials": 2}
   base |= {"hardware": "abacus", "jax": "1", "commit": "c" * 40}
@@ -105,6 +105,11 @@ TALLEC = "tallec_2018", "copy-200"
     ("deletang_2023", "parity-lstm", {"long/sequence_accuracy": 0.98}, "no"),
     ("deletang_2023", "bucket_sort-lstm", {}, "yes"),
     ("deletang_2023", "reverse_string-lstm", {}, "no: 100.0 % is not in 50"),
+    ("char_rnn", "adam", {}, "yes"),
+    ("char_rnn", "adam", {"valid/nats_per_char": 1.501}, "no: 1.501 is above"),
+    ("merity_2018", "ptb-20", {"valid/perplexity": 50}, "partial: 2 of 500"),
+    ("zaremba_2014", "medium", {"test/perplexity": 84}, "yes"),
+    ("zaremba_2014", "medium", {"updates_done": 9}, "partial: 2 of 39 epochs"),
     ("modern_1997", "2a", {}, "yes"),
     ("modern_1997", "4", {"succeeded": False}, "no: 0 of 2 trials solved"),
   ],
