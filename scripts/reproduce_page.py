@@ -56,7 +56,7 @@ def markdown(name: str, paper, results: list[dict]) -> str:
     parts += [f"![ours beside the paper's]({name}.png)", caption]
   parts += ["## Results", _summary(paper, rows), _table(name, paper, rows)]
   if controls:
-    parts += ["## Controls", _table(name, paper, controls, judged=False)]
+    parts += ["## Controls", _table(name, paper, controls, "")]
   for title, attribute in (
     ("Readings", "READINGS"),
     ("What differs", "DIFFERENCES"),
@@ -81,6 +81,8 @@ def verdict(paper, row, trials, missing) -> str:
   if missing:
     have = len({trial["run"] for trial in trials})
     return f"incomplete: {have} of {have + len(missing)} runs"
+  if not hasattr(paper, "judge"):
+    return "done"
   good, why = paper.judge(row, trials)
   return "yes" if good else f"no: {why}"
 
@@ -91,6 +93,7 @@ def _summary(paper, rows) -> str:
     f"{words.count(word)} {text}"
     for word, text in (
       ("yes", "reproduced"),
+      ("done", "done"),
       ("no", "not reproduced"),
       ("partial", "partial"),
       ("incomplete", "incomplete"),
@@ -118,10 +121,12 @@ def _our_scores(row, trials):
 SCORES = (("paper", _paper_scores), ("ours", _our_scores))  # the default
 
 
-def _table(name, paper, rows, judged: bool = True) -> str:
+def _table(name, paper, rows, judged: str = "reproduced") -> str:
   columns = getattr(paper, "columns", SCORES)
   header = ["row", "task", *(title for title, _ in columns)]
-  header += ["reproduced"] * judged + ["time", "command"]
+  if judged and not hasattr(paper, "judge"):
+    judged = "state"
+  header += [judged] * bool(judged) + ["time", "command"]
   lines = [header, ["-"] * len(header)]
   for row, trials, missing in rows:
     cells = [row.name, row.description]

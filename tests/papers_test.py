@@ -10,7 +10,7 @@ from experiments.command_line import load_config_file
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
 from scripts import reproduce
-from scripts.papers import tallec_2018
+from scripts.papers import cells_ptb, tallec_2018
 from scripts.papers.base import all_rows, load_paper, runs
 from scripts.reproduce_page import verdict, write_page
 
@@ -65,6 +65,23 @@ def test_a_page_of_nothing_and_of_something(name, tmp_path):
   text = write_page(name, paper, tmp_path).read_text()
   assert "| not run |" not in text and "abacus" in text
   assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+def test_the_best_rate_gets_more_seeds():
+  row = rows_of("cells_ptb")["slstm"]
+  trials = trials_of("cells_ptb", row)
+  for trial in trials:
+    if trial["run"] == "slstm-0.004-0":
+      trial |= {"curve/2": 0.0001}
+  more = row.then(trials)
+  assert [run.name for run in more] == ["slstm-0.004-1", "slstm-0.004-2"]
+  found = dict(cells_ptb.columns)
+  for number, run in enumerate(more, 1):
+    scores = {"run": run.name, "seed": number, "curve/1": 7.0}
+    trials.append(trials[-1] | scores | {"test/perplexity": 114.0 + number})
+  ours = found["test perplexity: mean ± std"](row, trials)
+  assert ours == "114.75 ± 0.96"  # of 114, 114, 115, 116
+  assert verdict(cells_ptb, row, trials, []) == "done"
 
 
 def with_curves(chrono, bias):

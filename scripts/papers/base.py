@@ -3,12 +3,9 @@
 A module in scripts.papers is data: TITLE, CITATION and INTRODUCTION are texts,
 CONFIG is the config file, ROWS the rows of the paper's tables; READINGS and
 DIFFERENCES, both tuples of texts, say how the paper was read and what is not
-as there. Then there is
+as there. Where they are of use, there are
 
   judge(row, trials)   reproduced or not, and why not
-
-and where they are of use
-
   CONTROLS             rows of a second table, which are not judged
   columns              pairs of a header and a function (row, trials) -> text
   plot(rows, axes)     draws pairs of a row and its trials

@@ -52,11 +52,6 @@ def partial(row, trials) -> str:
   return f"{min(len(curve_of(t)) for t in trials)} of {EPOCHS} epochs"
 
 
-def judge(row: Row, trials) -> tuple[bool, str]:
-  """Never asked: every row is partial."""
-  return False, partial(row, trials)
-
-
 def _paper(row, trials):
   return f"{row.paper[VALID]} after {EPOCHS} epochs"
 
