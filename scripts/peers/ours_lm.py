@@ -10,10 +10,10 @@ from flax import nnx
 
 from lstm_jax import LSTM
 from lstm_jax.layers import softmax
-from lstm_jax.metrics import Sums
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.sampling import generate
 from lstm_jax.tasks.base import Batch
+from lstm_jax.tasks.text_lm import TextLM, WordLMConfig
 from lstm_jax.training import optimizers, train_state
 from lstm_jax.training.data_parallel import (
   COPIES,
@@ -28,21 +28,21 @@ from scripts.peers import problem
 PACKAGES = ("jax", "jaxlib", "flax", "optax")
 
 
-class _Task:
+class _Task(TextLM):
   """The same window at every step; the state goes on."""
 
   # what a training loop reads, and a step does not
   train = sizes = steps_per_epoch = headline = token = tokens_per_step = None
-  vocabulary = evaluation_streams = record = evaluation = scores = None
+  vocabulary = record = None
+  scores = WordLMConfig.scores
+
+  def __init__(self):
+    pass
 
   def batch(self, data, step, key):
     inputs, targets = data
     weights = jnp.ones(inputs.shape)
     return Batch(inputs, targets, weights, restart=jnp.bool_(False))
-
-  def loss(self, output, batch):
-    nll = output.nll(batch.targets)
-    return Sums((nll * batch.weights).sum(), batch.weights.sum())
 
 
 def _build(case):
