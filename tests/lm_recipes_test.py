@@ -25,6 +25,19 @@ EXACT = {
   "awd_lstm.py:ptb": (PTB, 24_210_800),
   "awd_lstm.py:wikitext2": (33_278, 33_545_278),
   "yang_2018.py": (PTB, 21_490_460),
+  # the adaptive softmax has a head and clusters of 256, 64 and 16 features
+  "wikitext103.py": (
+    267_735,
+    267_735 * 256
+    + 4 * 1024 * (256 + 1024 + 1)
+    + 1025 * 20_003
+    + 1024 * 256
+    + 257 * 40_000
+    + 1024 * 64
+    + 65 * 140_000
+    + 1024 * 16
+    + 17 * 67_735,
+  ),
   # four blocks of 109,448, a gain of the output, and 100 symbols twice
   "xlstm.py": (100, 4 * 109_448 + 128 + 100 * (128 + 129)),
   # 240,321 in the author's code, with a second bias
