@@ -40,8 +40,17 @@ EXACT = {
   ),
   # four blocks of 109,448, a gain of the output, and 100 symbols twice
   "xlstm.py": (100, 4 * 109_448 + 128 + 100 * (128 + 129)),
+  "xlstm.py:enwik8": (205, 12 * 1_642_000 + 512 + 205 * (512 + 513)),
   # 240,321 in the author's code, with a second bias
   "char_rnn.py": (65, 240_321 - 2 * 4 * 128),
+  "char_rnn.py:regularised": (
+    65,
+    4 * 256 * (65 + 256 + 1 + 256 + 256 + 1) + 65 * 257,
+  ),
+  "char_rnn.py:adam": (
+    65,
+    65 * 64 + 4 * 384 * (64 + 384 + 1 + 384 + 384 + 1) + 65 * 385,
+  ),
 }
 ROUGHLY = {
   "awd_lstm.py:ptb_chars": (50, 13.8e6),
