@@ -103,13 +103,16 @@ def test_a_corpus_from_disk_is_that_of_memory(home, capsys, kind, spread):
   assert disk.steps_per_epoch == memory.steps_per_epoch
   assert disk.tokens_per_step == memory.tokens_per_step
   assert disk.vocabulary.symbols == memory.vocabulary.symbols
-  for step in (0, 3, disk.steps_per_epoch):
-    data, step = disk.data_at(step, 1), jnp.int32(step)
-    found = disk.batch(data, step, jax.random.key(0))
-    expected = memory.batch(memory.train, step, jax.random.key(0))
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
-    if step in (0, 3) or not spread:
-      assert bool(found.restart) == (step != 3)
+  for first in (0, 3, disk.steps_per_epoch):
+    data = disk.data_at(first, 2)
+    for step in (first, first + 1):
+      found, expected = (
+        task.batch(source, jnp.int32(step), jax.random.key(0))
+        for task, source in ((disk, data), (memory, memory.train))
+      )
+      jax.tree.map(np.testing.assert_array_equal, found, expected)
+      if step < 5 or not spread:
+        assert bool(found.restart) == (step in (0, disk.steps_per_epoch))
   again = kind(**options, stream=True).load(3)
   assert again.record == memory.record
 

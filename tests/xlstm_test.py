@@ -9,7 +9,7 @@ from cells_test import B, D, T, problem, unscaled
 from more_cells_test import BLOCK, XLSTM
 from recurrence_test import assert_close
 
-from lstm_jax import unroll
+from lstm_jax import Options, unroll
 from lstm_jax.cells.matrix_lstm import MatrixLSTM
 from lstm_jax.cells.matrix_lstm_block import MatrixLSTMBlock
 from lstm_jax.cells.slstm import SLSTM
@@ -127,7 +127,8 @@ def test_large_gate_inputs_stay_finite(cell, chunk):
     def loss(params, x):
       start = cell.initial_state(2)
       if chunk is None:
-        y, end = unroll(cell, params, x, start)
+        step_by_step = Options(engine="scan")
+        y, end = unroll(cell, params, x, start, options=step_by_step)
       else:
         y, end = cell.parallel(params, x, start, chunk=chunk)
       return (y**2).sum(), (y, end)
