@@ -177,6 +177,8 @@ def test_cell_is_static_and_starts_sound(name):
   cell, _ = CASES[name]
   assert hash(cell) == hash(CASES[name][0])
   params = cell.init(jax.random.key(0), D)
+  # A training step donates its buffers, and none may occur twice.
+  assert len({id(p) for p in params.values()}) == len(params)
   x = jax.random.normal(jax.random.key(1), (B, 50, *pixels(cell), D))
   y, _ = unroll(cell, params, x)
   assert np.isfinite(y).all() and y.dtype == jnp.float32
