@@ -7,13 +7,15 @@
   python -m experiments.evaluate --workdir=runs/words --mode=cache --split=test
   python -m experiments.evaluate --workdir=runs/char_lm --score=TEXT_FILE
 
-By default the state runs through the whole split in one stream. --trial=all
-prints a line for each trial; --json prints JSON objects, one a line. --task
-changes fields of the task, such as the length of its sequences, to see whether
-the model generalises. --mode evaluates a language model that adapts to what it
-reads, or under dropout; --search finds its settings on the validation split,
-and keeps them for later calls. --score prints a line for each character or
-word, its nats and itself as JSON, as if the text followed a line end.
+By default the state runs through the whole split in one stream, which is exact;
+--streams=1,32 scores both ways, and says by how much the second differs from
+the first. --trial=all prints a line for each trial; --json prints JSON objects,
+one a line. --task changes fields of the task, such as the length of its
+sequences, to see whether the model generalises. --mode evaluates a language
+model that adapts to what it reads, or under dropout; --search finds its
+settings on the validation split, and keeps them for later calls. --score prints
+a line for each character or word, its nats and itself as JSON, as if the text
+followed a line end.
 """
 
 import dataclasses
@@ -53,7 +55,7 @@ def evaluate_trials(
   checkpoint: str = "best",
   *,
   trial: int | None = None,
-  streams: int = 0,
+  streams: Sequence[int] = (0,),
   changes: Sequence[str] = (),
 ) -> list[dict[str, float | int]]:
   """Scores of a run's trials on a split; the model is compiled once.
@@ -62,11 +64,14 @@ def evaluate_trials(
     split: "valid" or "test".
     checkpoint: "best" by validation, "latest", or a step.
     trial: the only one to score; all by default.
-    streams: pieces of the split read side by side; 0 chooses.
+    streams: pieces of the split read side by side; 0 chooses. Of several
+      numbers each gives its records.
     changes: fields of the task with other values than at training, each as
       "length=500".
 
-  Returns a record a trial: trial, step, tokens or sequences scored, the scores.
+  Returns a record a trial: trial, step, tokens or sequences scored, the scores;
+  of several numbers of streams also these, and from the second on the
+  difference of the main score to that of the first.
 
   Raises:
     ConfigError: a change is wrong, or the model does not fit the task then.
@@ -81,14 +86,21 @@ def evaluate_trials(
   change_task(runs[0].config, changes)
   task = _load_task(runs[0], workdir)
   structure, _ = nnx.split(runs[0].model)
-  streams = streams or task.evaluation_streams
-  evaluate = make_evaluation(structure, task, split, streams)
-  records = []
-  for number, run in enumerate(runs, trial or 0):
-    sums = evaluate(run.params, _show_percent)
-    count = sums.extra.get("sequences", sums.weight)
-    record = {"trial": number, "step": step, f"{task.token}s": int(count)}
-    records.append(record | task.scores(sums))
+  records: list[dict] = []
+  for wanted in streams:
+    rows = wanted or task.evaluation_streams
+    evaluate = make_evaluation(structure, task, split, rows)
+    for number, run in enumerate(runs, trial or 0):
+      sums = evaluate(run.params, _show_percent)
+      count = sums.extra.get("sequences", sums.weight)
+      record = {"trial": number, "step": step, f"{task.token}s": int(count)}
+      records.append(record | task.scores(sums))
+      if len(streams) > 1:
+        records[-1]["streams"] = rows
+  main, trials = task.headline, len(runs)
+  for number, record in enumerate(records[trials:]):
+    first = records[number % trials][main]
+    record[f"{main}_difference"] = record[main] - first
   return records
 
 
@@ -108,7 +120,7 @@ def evaluate_adapted(values, trial: int) -> list[dict[str, float | int]]:
     evaluation_modes.search(values, chosen, run, task)
     return []
   sums = evaluation_modes.evaluate(
-    values.mode, chosen, run, task, values.split, values.streams
+    values.mode, chosen, run, task, values.split, values.streams[0]
   )
   record = {"trial": trial, "step": step, f"{task.token}s": int(sums.weight)}
   return [record | task.scores(sums) | chosen]
@@ -182,12 +194,11 @@ def main(argv: list[str]):
   flags.DEFINE_enum(
     "split", "valid", SPLITS, "which split to score", flag_values=values
   )
-  flags.DEFINE_integer(
+  flags.DEFINE_list(
     "streams",
-    0,
-    "pieces of the split side by side; of a text 1 is exact; 0 chooses",
-    lower_bound=0,
-    upper_bound=100_000,
+    ["0"],
+    "pieces of the split side by side; of a text 1 is exact; 0 chooses; 1,32"
+    " compares",
     flag_values=values,
   )
   flags.DEFINE_string(
@@ -213,6 +224,7 @@ def main(argv: list[str]):
       if values[name].present:
         raise ConfigError(f"--score takes no --{name}")
   trial = _parse_trial(values.trial, values.score is None)
+  values.streams = _parse_streams(values.streams)
   evaluation_modes.check_flags(values, trial)
   runtime.setup(values.platform or "")
   if values.score is not None:
@@ -253,6 +265,16 @@ def _parse_trial(text: str, all_too: bool) -> int | None:
       f"--trial={text}: must be a number from 0 on" + " or all" * all_too
     )
   return int(text)
+
+
+def _parse_streams(words: list[str]) -> list[int]:
+  for word in words or [""]:
+    if not word.isdecimal() or int(word) > 100_000:
+      text = ",".join(words)
+      raise ConfigError(
+        f"--streams={text}: must be numbers from 0 to 100000, as 1,32"
+      )
+  return list(map(int, words))
 
 
 def _print_score(values, trial: int):

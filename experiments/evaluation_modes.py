@@ -105,8 +105,10 @@ def check_flags(values, trial: int | None):
     return
   if trial is None:
     raise ConfigError(f"--mode={mode} evaluates one trial; give its number")
-  if mode == "dynamic" and values.streams > 1:
+  if mode == "dynamic" and values.streams[0] > 1:
     raise ConfigError("--mode=dynamic reads one stream; leave --streams out")
+  if len(values.streams) > 1:
+    raise ConfigError(f"--mode={mode} takes one number of --streams")
 
 
 def settings(values) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def search(values, chosen: dict[str, Any], run: Run, task: Any):
   if values.mode == "cache":
     keys = "theta", "share"
     steps = cache.make_cache(
-      *(structure, task, "valid", values.streams or 1, chosen["cache_size"]),
+      *(structure, task, "valid", values.streams[0] or 1, chosen["cache_size"]),
       *(THETAS, SHARES),
     )
     grid = _last(steps(run.params), "cache")

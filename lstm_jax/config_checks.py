@@ -12,7 +12,7 @@ from lstm_jax.training.optimizers import Schedule
 _WHOLE = ("cell_input", "weight", "zoneout_h", "zoneout_c")
 # Those of the softmax that are computed from all hidden units.
 _HEADS = ("project", "sum_layers", "experts", "activation_l2", "slowness_l2")
-_HEADS += ("cutoffs",)
+_HEADS += ("cutoffs", "output_norm")
 
 
 def check_together(config: Any):

@@ -1,13 +1,17 @@
-"""Makes data sets of TFDS out of corpora that you have, without TensorFlow.
+"""Makes data sets of TFDS out of corpora that you have, without TensorFlow, and
+gets those that TFDS has itself.
 
   python -m scripts.prepare_data ptb --source=simple-examples.tgz
   python -m scripts.prepare_data enwik8 --source=enwik8.zip
   python -m scripts.prepare_data text --name=mine --source=FILE_OR_FOLDER
+  python -m scripts.prepare_data tiny_shakespeare
 
 The corpora are ptb, ptb_chars, wikitext2, wikitext103, text8, enwik8, and text,
 any of your own. The source is a folder, a zip or tar archive, or a file; sizes
 and digests of the known ones are checked. A text of one file is cut 90/5/5,
-else there must be train.txt, valid.txt and test.txt. Then train with
+else there must be train.txt, valid.txt and test.txt. TFDS's own sets
+tiny_shakespeare, lm1b, wiki40b (English) and pg19 are downloaded, which alone
+needs TensorFlow. Then train with
 
   --config.task.corpus=tfds:NAME
 
@@ -25,7 +29,13 @@ import sys
 from absl import flags
 
 from experiments.command_line import new_flags, parse_flags, run_command
-from lstm_jax.data.known_corpora import KNOWN, SPLITS, Known, how_to_prepare
+from lstm_jax.data.known_corpora import (
+  KNOWN,
+  SPLITS,
+  TFDS_SETS,
+  Known,
+  how_to_prepare,
+)
 from lstm_jax.data.prepared import data_folder, prepare
 from lstm_jax.data.source_files import (
   SourceFile,
@@ -33,6 +43,7 @@ from lstm_jax.data.source_files import (
   open_source,
   pieces,
 )
+from lstm_jax.data.tfds_sets import prepare_set
 from lstm_jax.data.vocabulary import WordVocabulary
 from lstm_jax.errors import ConfigError, DataError, suggest
 
@@ -162,7 +173,7 @@ def main(argv: list[str]):
   words = [word for word in argv[1:] if not word.startswith("-")]
   rest = [word for word in argv if word not in words]
   parse_flags(values, rest, __doc__)
-  kinds = [*KNOWN, "text"]
+  kinds = [*KNOWN, *TFDS_SETS, "text"]
   if len(words) != 1 or words[0] not in kinds:
     word = words[0] if words else ""
     raise ConfigError(
@@ -173,7 +184,9 @@ def main(argv: list[str]):
   kind = words[0]
   if values.name and kind != "text":
     raise ConfigError("--name is for a text")
-  if not values.source:
+  if kind in TFDS_SETS and values.source:
+    raise ConfigError(f"--source: {kind} is downloaded; leave it out")
+  if kind not in TFDS_SETS and not values.source:
     raise DataError(f"--source is missing; {how_to_prepare(kind)}")
   name = kind
   if kind == "text":
@@ -184,7 +197,11 @@ def main(argv: list[str]):
       )
     if name in kinds:
       raise ConfigError(f'--name: "{name}" is a known corpus; give another')
-  path = prepare_corpus(kind, name, values.source, data_folder(values.data_dir))
+  folder = data_folder(values.data_dir)
+  if kind in TFDS_SETS:
+    path = prepare_set(kind, folder)
+  else:
+    path = prepare_corpus(kind, name, values.source, folder)
   place = f"{values.data_dir.rstrip('/')}/" if values.data_dir else ""
   print(f"{path}: train with --config.task.corpus=tfds:{place}{name}")
 

@@ -16,6 +16,7 @@ from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.layer_norm import LayerNormLSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.cells.matrix_lstm import MatrixLSTM
+from lstm_jax.cells.matrix_lstm_block import MatrixLSTMBlock
 from lstm_jax.cells.min_lstm import MinLSTM
 from lstm_jax.cells.mogrifier import MogrifierLSTM
 from lstm_jax.cells.multiplicative import MultiplicativeLSTM
@@ -59,6 +60,10 @@ CASES = {
   "slstm": (SLSTM(6, heads=3), reference_cells.slstm),
   "slstm exp": (SLSTM(H, forget="exp"), reference_cells.slstm),
   "matrix_lstm": (MatrixLSTM(6, heads=2), reference_cells.matrix_lstm),
+  "matrix_lstm_block": (
+    MatrixLSTMBlock(4, heads=2),
+    reference_cells.matrix_lstm_block,
+  ),
   "conv_lstm": (ConvLSTM(2, (4, 3)), reference_cells.conv_lstm),
   "conv_lstm peepholes, even kernel": (
     ConvLSTM(2, (3, 4), kernel_size=2, peepholes=True),
@@ -172,6 +177,8 @@ def test_cell_is_static_and_starts_sound(name):
   cell, _ = CASES[name]
   assert hash(cell) == hash(CASES[name][0])
   params = cell.init(jax.random.key(0), D)
+  # A training step donates its buffers, and none may occur twice.
+  assert len({id(p) for p in params.values()}) == len(params)
   x = jax.random.normal(jax.random.key(1), (B, 50, *pixels(cell), D))
   y, _ = unroll(cell, params, x)
   assert np.isfinite(y).all() and y.dtype == jnp.float32
@@ -260,6 +267,7 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
     ),
     (SLSTM(6, heads=3), 4 * 6 * (D + 2 + 1)),
     (MatrixLSTM(6, heads=2), (4 * 6 + 2 * 2) * (D + 1)),
+    (MatrixLSTMBlock(D, heads=2), 6 * D * D + (39 + 12 * 2) * D + 2 * 2),
     (MultiplicativeLSTM(H), 4 * H * (D + H + 1) + H * (D + H)),
     (MogrifierLSTM(H), 4 * H * (D + H + 1) + 5 * D * H),
     (MogrifierLSTM(H, rank=2), 4 * H * (D + H + 1) + 5 * 2 * (D + H)),

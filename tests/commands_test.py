@@ -30,6 +30,28 @@ def test_evaluate(finished_run, capsys):
   assert "test split" in test and "characters: 299" in test
 
 
+def test_streams_are_compared(finished_run, capsys):
+  words = [f"--workdir={finished_run}", "--json"]
+  one, four, three = (
+    json.loads(run_main(evaluate, capsys, *words, f"--streams={n}"))
+    for n in (1, 4, 3)
+  )
+  printed = run_main(evaluate, capsys, *words, "--streams=0,4,3")
+  found = list(map(json.loads, printed.splitlines()))
+  assert found[0] == one | {"streams": 1}
+  for record, alone, streams in ((found[1], four, 4), (found[2], three, 3)):
+    difference = alone["bits_per_char"] - one["bits_per_char"]
+    assert difference
+    assert record == alone | {
+      "streams": streams,
+      "bits_per_char_difference": difference,
+    }
+  lines = run_main(evaluate, capsys, words[0], "--streams=1,4").splitlines()
+  difference = found[1]["bits_per_char_difference"]
+  assert lines[-1] == f"bits per char difference: {difference:.4f}"
+  assert sum(line.startswith("bits per char: ") for line in lines) == 2
+
+
 @pytest.mark.slow
 def test_evaluate_every_trial(trials_run):
   valid = [row for row in read_metrics(trials_run) if "trial" in row]
@@ -111,7 +133,9 @@ def test_scoring_a_text(finished_run, capsys, tmp_path):
     (["--workdir=nowhere"], "no run here"),
     (["--workdir=RUN", "--checkpoint=7"], "best, latest, "),
     (["--workdir=RUN", "--split=train"], "should be one of <valid|test>"),
-    (["--workdir=RUN", "--streams=-1"], "--streams"),
+    (["--workdir=RUN", "--streams=-1"], "--streams=-1: must be numbers from 0"),
+    (["--workdir=RUN", "--streams=1,x"], "--streams=1,x: must be numbers"),
+    (["--workdir=RUN", "--streams="], "--streams=: must be numbers"),
     (["--workdir=RUN", "--score=nowhere.txt"], "no such file"),
     (["--workdir=RUN", "--score=x", "--split=test"], "takes no --split"),
     (["--workdir=RUN", "--score=x", "--json"], "takes no --json"),

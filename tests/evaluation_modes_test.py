@@ -197,6 +197,32 @@ def test_a_search_is_kept_and_used(finished_run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+  "words",
+  [
+    [],
+    ["--mode=dynamic", "--form=sgd", "--rate=0", "--segment=8"],
+    ["--mode=dynamic", "--rate=0", "--segment=8", "--rms_windows=2"],
+    ["--mode=cache", "--share=0"],
+    ["--mode=mc_dropout", "--samples=2"],
+  ],
+)
+def test_what_every_mode_prints(words, finished_run, capsys):
+  """The same scores, of a model that learns nothing but under dropout."""
+  words = [f"--workdir={finished_run}", *words]
+  lines = run_main(evaluate, capsys, *words).splitlines()
+  values = dict(line.split(": ") for line in lines[1:])
+  assert values["characters"] == "299"
+  nats = float(values["nats per char"])
+  assert float(values["bits per char"]) == pytest.approx(
+    nats / np.log(2), abs=2e-4
+  )
+  assert float(values["perplexity"]) == pytest.approx(np.exp(nats), rel=1e-3)
+  exact = evaluate.evaluate_trials(str(finished_run), "valid")[0]
+  off = 0.1 if "--samples=2" in words else 1e-4
+  assert nats == pytest.approx(exact["nats_per_char"], abs=off)
+
+
+@pytest.mark.parametrize(
   "words, message",
   [
     (["--theta=1"], "--theta is for --mode=cache, not static"),
@@ -204,6 +230,7 @@ def test_a_search_is_kept_and_used(finished_run, tmp_path, capsys):
     (["--search"], "--mode=static has nothing to search"),
     (["--mode=cache", "--search", "--split=test"], "validation split alone"),
     (["--mode=dynamic", "--streams=2"], "reads one stream"),
+    (["--mode=cache", "--streams=1,2"], "takes one number of --streams"),
     (["--mode=cache", "--trial=all"], "evaluates one trial"),
     (["--mode=cache", "--score=x"], "--score takes no --mode"),
     (["--mode=dynamic", "--decay=nan"], "--decay: must be a number"),

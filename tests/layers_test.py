@@ -51,6 +51,21 @@ def test_residual_connections_where_widths_agree():
   assert_close(stack(x)[0], third, 1e-6)
 
 
+def test_the_output_may_be_normalised():
+  cells = [LSTM(4), LSTM(4)]
+  stack, plain = (
+    Stack(cells, D, residual=True, output_norm=norm, rngs=nnx.Rngs(0))
+    for norm in (True, False)
+  )
+  stack.gain[...] = jnp.array([1.0, 2.0, 3.0, 0.0])
+  x = jax.random.normal(KEY, (B, T, D))
+  y, found = plain(x)[0], stack(x)[0]
+  z = (y - y.mean(-1, keepdims=True)) / jnp.sqrt(
+    y.var(-1, keepdims=True) + 1e-5
+  )
+  assert_close(found, stack.gain[...] * z, 1e-6)
+
+
 def test_a_bidirectional_stack_with_lengths_and_documents():
   cells = [LSTM(4), GRU(3)]
   stack = Stack(cells, D, bidirectional=True, rngs=nnx.Rngs(0))

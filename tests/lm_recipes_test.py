@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from conftest import CONFIGS
 
+from configs import cells_ptb
 from experiments.command_line import load_config_file
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
@@ -24,8 +25,32 @@ EXACT = {
   "awd_lstm.py:ptb": (PTB, 24_210_800),
   "awd_lstm.py:wikitext2": (33_278, 33_545_278),
   "yang_2018.py": (PTB, 21_490_460),
+  # the adaptive softmax has a head and clusters of 256, 64 and 16 features
+  "wikitext103.py": (
+    267_735,
+    267_735 * 256
+    + 4 * 1024 * (256 + 1024 + 1)
+    + 1025 * 20_003
+    + 1024 * 256
+    + 257 * 40_000
+    + 1024 * 64
+    + 65 * 140_000
+    + 1024 * 16
+    + 17 * 67_735,
+  ),
+  # four blocks of 109,448, a gain of the output, and 100 symbols twice
+  "xlstm.py": (100, 4 * 109_448 + 128 + 100 * (128 + 129)),
+  "xlstm.py:enwik8": (205, 12 * 1_642_000 + 512 + 205 * (512 + 513)),
   # 240,321 in the author's code, with a second bias
   "char_rnn.py": (65, 240_321 - 2 * 4 * 128),
+  "char_rnn.py:regularised": (
+    65,
+    4 * 256 * (65 + 256 + 1 + 256 + 256 + 1) + 65 * 257,
+  ),
+  "char_rnn.py:adam": (
+    65,
+    65 * 64 + 4 * 384 * (64 + 384 + 1 + 384 + 384 + 1) + 65 * 385,
+  ),
 }
 ROUGHLY = {
   "awd_lstm.py:ptb_chars": (50, 13.8e6),
@@ -58,6 +83,12 @@ def test_published_parameter_counts(name):
 def test_parameter_counts_published_in_millions(name):
   vocabulary, parameters = ROUGHLY[name]
   assert count(name, vocabulary) == pytest.approx(parameters, rel=0.03)
+
+
+@pytest.mark.parametrize("cell", cells_ptb.CELLS)
+def test_compared_cells_have_equal_parameters(cell):
+  found = count(f"cells_ptb.py:{cell}", PTB)
+  assert found == pytest.approx(cells_ptb.PARAMETERS, rel=0.01)
 
 
 def test_torch_counts_a_second_bias():

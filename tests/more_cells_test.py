@@ -15,6 +15,7 @@ from lstm_jax import Options, unroll
 from lstm_jax.cells.conv_lstm import ConvLSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.cells.matrix_lstm import MatrixLSTM
+from lstm_jax.cells.matrix_lstm_block import MatrixLSTMBlock
 from lstm_jax.cells.min_lstm import MinLSTM
 from lstm_jax.cells.slstm import SLSTM
 
@@ -27,8 +28,9 @@ FLAGS = {
   "both": {"mask": MASK, "reset": RESET},
 }
 XLSTM = [SLSTM(6, heads=2), SLSTM(6, forget="exp"), MatrixLSTM(6, heads=2)]
+BLOCK = MatrixLSTMBlock(4, heads=2)
 CONV = ConvLSTM(2, (3, 2), peepholes=True)
-NEW = [LSTM1997(6, block_size=2), MinLSTM(6), *XLSTM, CONV]
+NEW = [LSTM1997(6, block_size=2), MinLSTM(6), *XLSTM, BLOCK, CONV]
 each_new_cell = pytest.mark.parametrize("cell", NEW, ids=str)
 
 

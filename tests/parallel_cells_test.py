@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 from cells_test import B, T, problem, unscaled
 from conftest import slow_but
-from more_cells_test import FLAGS
+from more_cells_test import BLOCK, FLAGS
 from recurrence_test import assert_close
 
-from lstm_jax import unroll
+from lstm_jax import Options, unroll
 from lstm_jax.cells.matrix_lstm import MatrixLSTM
 from lstm_jax.cells.min_lstm import MinLSTM
+
+LOOP = Options(engine="scan")
+each_parallel_cell = pytest.mark.parametrize(
+  "cell", [MinLSTM(5), MatrixLSTM(6, heads=2), BLOCK], ids=str
+)
 
 
 def gradients_of(cell, run):
@@ -37,10 +42,12 @@ def gradients_of(cell, run):
 
 
 @pytest.mark.parametrize("name", slow_but(FLAGS, ["both"]))
-@pytest.mark.parametrize("cell", [MinLSTM(5), MatrixLSTM(6, heads=2)], ids=str)
+@each_parallel_cell
 def test_parallel_equals_the_loop(x64, cell, name):
   flags, arguments = FLAGS[name], problem(cell)
-  loop = gradients_of(cell, lambda *a: unroll(cell, *a, **flags))(*arguments)
+  loop = gradients_of(cell, lambda *a: unroll(cell, *a, **flags, options=LOOP))(
+    *arguments
+  )
   for chunk in (0, 1, 4):  # all at once, one by one, and with a rest of 2
     parallel = gradients_of(
       cell, lambda *a: cell.parallel(*a, **flags, chunk=chunk)
@@ -48,7 +55,7 @@ def test_parallel_equals_the_loop(x64, cell, name):
     assert_close(parallel(*arguments), loop, 1e-12)
 
 
-@pytest.mark.parametrize("cell", [MinLSTM(5), MatrixLSTM(6, heads=2)], ids=str)
+@each_parallel_cell
 def test_parallel_from_the_initial_state_with_nothing_to_read(x64, cell):
   """Rows of length zero, and documents that end with masked steps."""
   params, x, _ = problem(cell)
@@ -58,7 +65,7 @@ def test_parallel_from_the_initial_state_with_nothing_to_read(x64, cell):
   reset[2, 4] = True
   arguments = (params, x, cell.initial_state(B, "float64"))
   loop = gradients_of(
-    cell, lambda *a: unroll(cell, *a, mask=mask, reset=reset)
+    cell, lambda *a: unroll(cell, *a, mask=mask, reset=reset, options=LOOP)
   )(*arguments)
   for chunk in (0, 2):
     parallel = gradients_of(

@@ -1,6 +1,7 @@
 """Corpora prepared with TFDS, where it is installed."""
 
 import importlib.util
+import io
 import json
 import sys
 
@@ -8,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import run_main, sha
+from conftest import run_main, sha, slow_but
 
 from configs import char_lm, zaremba_2014
 from experiments.train import train
 from lstm_jax.config import validate
-from lstm_jax.data import known_corpora, prepared
-from lstm_jax.data.known_corpora import Known
+from lstm_jax.data import known_corpora, prepared, tfds_sets
+from lstm_jax.data.known_corpora import TFDS_SETS, Known
 from lstm_jax.data.text import read_corpus
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.tasks.text_lm import ByteLMConfig, CharLMConfig, WordLMConfig
@@ -90,32 +91,39 @@ def test_a_text_comes_back(home, capsys):
 
 
 @marked
+@pytest.mark.parametrize("spread", [0.0, 1.5])
 @pytest.mark.parametrize("kind", [CharLMConfig, ByteLMConfig, WordLMConfig])
-def test_a_corpus_from_disk_is_that_of_memory(home, capsys, kind):
+def test_a_corpus_from_disk_is_that_of_memory(home, capsys, kind, spread):
   source = f"--source={home / 'mine.txt'}"
   run_main(prepare_data, capsys, "text", source)
-  memory = kind(corpus="tfds:mine", window=6).load(3)
-  disk = kind(corpus="tfds:mine", window=6, stream=True).load(3)
+  options = {"corpus": "tfds:mine", "window": 6, "window_spread": spread}
+  memory = kind(**options).load(3)
+  disk = kind(**options, stream=True).load(3)
   assert disk.record == memory.record
   assert disk.steps_per_epoch == memory.steps_per_epoch
+  assert disk.tokens_per_step == memory.tokens_per_step
   assert disk.vocabulary.symbols == memory.vocabulary.symbols
-  for step in (0, 3, disk.steps_per_epoch):
-    data, step = disk.data_at(step, 1), jnp.int32(step)
-    found = disk.batch(data, step, jax.random.key(0))
-    expected = memory.batch(memory.train, step, jax.random.key(0))
-    assert bool(found.restart) == bool(expected.restart) == (step != 3)
-    np.testing.assert_array_equal(found.inputs, expected.inputs)
-    np.testing.assert_array_equal(found.targets, expected.targets)
-  again = kind(corpus="tfds:mine", window=6, stream=True).load(3)
+  for first in (0, 3, disk.steps_per_epoch):
+    data = disk.data_at(first, 2)
+    for step in (first, first + 1):
+      found, expected = (
+        task.batch(source, jnp.int32(step), jax.random.key(0))
+        for task, source in ((disk, data), (memory, memory.train))
+      )
+      jax.tree.map(np.testing.assert_array_equal, found, expected)
+      if step < 5 or not spread:
+        assert bool(found.restart) == (step in (0, disk.steps_per_epoch))
+  again = kind(**options, stream=True).load(3)
   assert again.record == memory.record
 
 
 @marked
-def test_a_streamed_run_is_the_same_and_resumes(home, capsys):
+@pytest.mark.parametrize("spread", slow_but([0.0, 2.0], [0.0]))
+def test_a_streamed_run_is_the_same_and_resumes(home, capsys, spread):
   run_main(prepare_data, capsys, "text", f"--source={home / 'mine.txt'}")
   config = char_lm.get_config("tiny")
   config.task.corpus, config.task.limit = "tfds:mine", 0
-  config.task.window = 8
+  config.task.window, config.task.window_spread = 8, spread
   config.optimizer.schedule = type(config.optimizer.schedule)("constant")
   config.train.steps = 12
   config.train.validate_every = config.train.steps_per_call = 6
@@ -180,6 +188,88 @@ def test_a_damaged_record(home, capsys):
   path.write_text(json.dumps({"train": {}}))
   with pytest.raises(DataError, match="cannot be read.*run: python"):
     read_corpus("tfds:mine")
+
+
+def serve(monkeypatch, name, examples):
+  """A set of TFDS whose builder yields these texts, without a download."""
+  import tensorflow_datasets as tfds
+
+  field = TFDS_SETS[name].field
+  builder = tfds.builder_cls(name)
+  features = tfds.features.FeaturesDict({field: tfds.features.Text()})
+
+  def info(self):
+    return tfds.core.DatasetInfo(builder=self, features=features)
+
+  def split_generators(self, dl_manager):
+    return {
+      split: ((n, {field: text}) for n, text in enumerate(texts))
+      for split, texts in examples.items()
+    }
+
+  monkeypatch.setattr(builder, "_info", info)
+  monkeypatch.setattr(builder, "_split_generators", split_generators)
+  monkeypatch.setattr(tfds_sets, "find_spec", lambda name: True)
+  monkeypatch.setattr(
+    tfds_sets.urllib.request, "urlopen", lambda url, timeout: io.BytesIO()
+  )
+
+
+@marked
+@pytest.mark.parametrize("name", ["tiny_shakespeare", "pg19"])
+def test_a_set_of_tfds(home, capsys, monkeypatch, name):
+  examples = {"train": ["To be, ö"], "validation": ["r not\n"], "test": ["ab"]}
+  serve(monkeypatch, name, examples)
+  out = run_main(prepare_data, capsys, name)
+  assert f"--config.task.corpus=tfds:{name}" in out
+  end = "" if name == "tiny_shakespeare" else "\n"
+  assert list(read_corpus(f"tfds:{name}").texts.values()) == [
+    text + end for (text,) in examples.values()
+  ]
+  # Again, from TFDS's files: no TensorFlow, no network.
+  monkeypatch.setattr(tfds_sets, "_download", None)
+  run_main(prepare_data, capsys, name)
+
+
+@marked
+def test_a_set_without_validation(home, capsys, monkeypatch):
+  texts = [f"sentence {n}" for n in range(9)]
+  serve(monkeypatch, "lm1b", {"train": texts, "test": texts})
+  monkeypatch.setattr(tfds_sets, "PIECE", 25)
+  run_main(prepare_data, capsys, "lm1b")
+  found = read_corpus("tfds:lm1b").texts
+  assert sorted(found["train"].splitlines()) == texts
+  assert sorted((found["valid"] + found["test"]).splitlines()) == texts
+  assert len(found["valid"].splitlines()) == 4
+  pieces = prepared.open_prepared("tfds:lm1b").pieces("train")
+  assert [len(piece) for piece in pieces] == [33, 33, 33]
+
+
+@marked
+def test_why_a_set_cannot_be_prepared(home, monkeypatch):
+  command = ["prepare_data", "lm1b"]
+  with pytest.raises(ConfigError, match="lm1b is downloaded"):
+    prepare_data.main([*command, "--source=x"])
+  serve(monkeypatch, "lm1b", {"train": ["a"]})
+
+  def fail(*arguments, **options):
+    raise OSError("no network\nat all")
+
+  with monkeypatch.context() as patch:
+    patch.setattr(tfds_sets.urllib.request, "urlopen", fail)
+    with pytest.raises(DataError, match="statmt.org cannot be reached: no net"):
+      prepare_data.main(command)
+  with monkeypatch.context() as patch:
+    import tensorflow_datasets as tfds
+
+    patch.setattr(tfds.builder_cls("lm1b"), "_split_generators", fail)
+    with pytest.raises(DataError, match="cannot prepare it: no network$"):
+      prepare_data.main(command)
+  monkeypatch.setattr(tfds_sets, "find_spec", lambda name: None)
+  with pytest.raises(DataError, match="tensorflow is not installed"):
+    prepare_data.main(command)
+  with pytest.raises(DataError, match="scripts.prepare_data lm1b$"):
+    read_corpus("tfds:lm1b")
 
 
 def test_words_of_a_recipe_may_be_prepared():

@@ -174,18 +174,63 @@ def matrix_lstm(p, x, state, cell):
         z[row, part * size + k * d : part * size + (k + 1) * d]
         for part in range(4)
       )
-      key = key / np.sqrt(d)
-      i = z[row, 4 * size + k]
-      log_f = np.log(sigmoid(z[row, 4 * size + heads + k]))
-      before = m[row, k]
-      m[row, k] = max(log_f + before, i)
-      i = np.exp(i - m[row, k])
-      f = np.exp(log_f + before - m[row, k])
-      c[row, k] = f * c[row, k] + i * np.outer(v, key)
-      n[row, k] = f * n[row, k] + i * key
-      scale = max(abs(n[row, k] @ q), np.exp(-m[row, k]))
-      h[row, k * d : (k + 1) * d] = sigmoid(o) * (c[row, k] @ q) / scale
+      read, c[row, k], n[row, k], m[row, k] = read_memory(
+        q,
+        key / np.sqrt(d),
+        v,
+        z[row, 4 * size + k],
+        np.log(sigmoid(z[row, 4 * size + heads + k])),
+        (c[row, k], n[row, k], m[row, k]),
+      )
+      h[row, k * d : (k + 1) * d] = sigmoid(o) * read
   return h, c, n, m
+
+
+def matrix_lstm_block(p, x, state, cell):
+  """One row after the other, and inside it one head after the other."""
+  h, window, c, n, m = (a.copy() for a in state)
+
+  def normal(z):
+    return (z - z.mean()) / np.sqrt(z.var() + 1e-5)
+
+  def silu(z):
+    return z * sigmoid(z)
+
+  def mix(z, w):
+    return np.concatenate([z[4 * j : 4 * j + 4] @ w[j] for j in range(len(w))])
+
+  for row in range(len(x)):
+    u, s = np.split((p["a_x"] * normal(x[row])) @ p["w_x"], 2)
+    seen = np.concatenate([window[row], u[None]])  # 4 steps
+    window[row] = seen[1:]
+    a = silu((seen * p["kernel"]).sum(0) + p["b_conv"])
+    q, key, v = mix(a, p["w_q"]), mix(a, p["w_k"]), mix(u, p["w_v"])
+    gates = np.concatenate([q, key, v]) @ p["w_gate"] + p["b_gate"]
+    d = len(u) // cell.heads
+    inner = p["skip"] * a
+    for k in range(cell.heads):
+      units = slice(k * d, (k + 1) * d)
+      read, c[row, k], n[row, k], m[row, k] = read_memory(
+        q[units],
+        key[units] / np.sqrt(d),
+        v[units],
+        gates[k],
+        np.log(sigmoid(gates[cell.heads + k])),
+        (c[row, k], n[row, k], m[row, k]),
+      )
+      inner[units] += p["a_h"][units] * normal(read)
+    h[row] = (inner * silu(s)) @ p["w_down"]
+  return h, window, c, n, m
+
+
+def read_memory(q, key, v, i, log_f, memory):
+  """A step of one mLSTM memory: what q reads of it, and C, n and m."""
+  c, n, before = memory
+  m = max(log_f + before, i)
+  i, f = np.exp(i - m), np.exp(log_f + before - m)
+  c = f * c + i * np.outer(v, key)
+  n = f * n + i * key
+  return (c @ q) / max(abs(n @ q), np.exp(-m)), c, n, m
 
 
 def convolve(images, kernel):

@@ -12,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_jax.data.source_files import find, open_source, pieces
-from lstm_jax.data.streams import training_streams, window_batch
+from lstm_jax.data.streams import (
+  longest_window,
+  random_windows,
+  training_streams,
+  window_batch,
+)
 from lstm_jax.data.token_files import DiskStreams, count
 from lstm_jax.data.vocabulary import CharVocabulary, WordVocabulary
 from lstm_jax.errors import DataError
@@ -25,7 +30,7 @@ def test_the_windows_are_those_of_memory(tmp_path):
   disk = DiskStreams(mapped, 4, 8)
   memory = training_streams(tokens, 4, 8)
   epoch = memory.inputs.shape[1] // 8
-  assert disk.steps_per_epoch == epoch
+  assert len(disk.lengths) == epoch
   for step in (0, 1, epoch - 1, 3 * epoch + 2):  # the second last wraps
     data = disk.read(step, 3)
     assert data.first == step and data.inputs.shape == (4, 24)
@@ -37,6 +42,30 @@ def test_the_windows_are_those_of_memory(tmp_path):
   assert count(mapped, 7) == (tokens == 7).sum()
   with pytest.raises(ValueError, match="fewer than one batch"):
     DiskStreams(mapped, 500, 8)
+
+
+def test_random_windows_are_those_of_memory():
+  """To the padding at the end of the streams."""
+  tokens = np.random.default_rng(0).integers(1, 99, 203).astype(np.uint8)
+  disk = DiskStreams(tokens, 4, 8, 2.0)
+  memory = random_windows(tokens, 4, 8, 2.0)
+  count, longest = len(memory.starts), longest_window(8, 2.0)
+  ends = 0
+  for step in range(0, count + 3, 3):  # the last wraps
+    data = disk.read(step, 3)
+    for place in range(3):
+      number = (step + place) % count
+      start, length = memory.starts[number], memory.lengths[number]
+      assert (data.starts[place], data.lengths[place]) == (start, length)
+      ends += start + longest > 50
+      for name in ("inputs", "targets"):
+        np.testing.assert_array_equal(
+          getattr(data, name)[:, longest * place :][:, :longest],
+          getattr(memory, name)[:, start : start + longest],
+        )
+  assert ends > 16
+  with pytest.raises(ValueError, match="too few for 500 streams"):
+    DiskStreams(tokens, 500, 8, 2.0)
 
 
 def cut(data: bytes, size: int) -> list[str]:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import reference_cells
 from cells_test import B, D, T, problem, unscaled
-from more_cells_test import XLSTM
+from more_cells_test import BLOCK, XLSTM
 from recurrence_test import assert_close
 
-from lstm_jax import unroll
+from lstm_jax import Options, unroll
 from lstm_jax.cells.matrix_lstm import MatrixLSTM
+from lstm_jax.cells.matrix_lstm_block import MatrixLSTMBlock
 from lstm_jax.cells.slstm import SLSTM
 from lstm_jax.recurrent_product import recurrent_gradient, recurrent_product
 
@@ -85,7 +86,7 @@ def test_the_stabiliser_of_matrix_lstm_changes_nothing(x64):
   assert_close((final.c[:, 0], final.n[:, 0]), (c, n), 1e-13)
 
 
-@pytest.mark.parametrize("cell", XLSTM, ids=str)
+@pytest.mark.parametrize("cell", [*XLSTM, BLOCK], ids=str)
 def test_outputs_do_not_depend_on_the_stabiliser(x64, cell):
   """Another m, with c and n to fit: the same outputs, and no gradient."""
   params, x, state = problem(cell)
@@ -126,7 +127,8 @@ def test_large_gate_inputs_stay_finite(cell, chunk):
     def loss(params, x):
       start = cell.initial_state(2)
       if chunk is None:
-        y, end = unroll(cell, params, x, start)
+        step_by_step = Options(engine="scan")
+        y, end = unroll(cell, params, x, start, options=step_by_step)
       else:
         y, end = cell.parallel(params, x, start, chunk=chunk)
       return (y**2).sum(), (y, end)
@@ -140,5 +142,9 @@ def test_wrong_options_of_xlstm_are_named():
   for make in (SLSTM, MatrixLSTM):
     with pytest.raises(ValueError, match="5 must be a multiple of heads 2"):
       make(5, heads=2)
+  with pytest.raises(ValueError, match="hidden_size 5 must be even"):
+    MatrixLSTMBlock(5)
+  with pytest.raises(ValueError, match="12, must be a multiple of heads 5"):
+    MatrixLSTMBlock(6, heads=5)
   with pytest.raises(ValueError, match='forget must be "sigmoid" or "exp"'):
     SLSTM(4, forget="tanh")

@@ -76,6 +76,7 @@ class BasicCell:
 
   sums = True
   takes_state_noise = False  # `noise` of `step` is a `StateNoise`
+  has_cell_input = True  # as wide as the state, and noise may drop it
 
   @property
   def output_size(self) -> int:

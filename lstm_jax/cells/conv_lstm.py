@@ -68,8 +68,8 @@ class ConvLSTM(BasicCell):
       "b": jnp.zeros(4 * h).at[h : 2 * h].set(self.forget_bias),
     }
     if self.peepholes:
-      zeros = jnp.zeros((*self.image_size, h))
-      params |= {"p_i": zeros, "p_f": zeros, "p_o": zeros}
+      for name in ("p_i", "p_f", "p_o"):
+        params[name] = jnp.zeros((*self.image_size, h))
     return params
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:

@@ -93,14 +93,8 @@ class MatrixLSTM(BasicCell):
     q, k, v, o, z_i, log_f = self._split(z)
     if noise is not None:
       v = v * noise.reshape(v.shape)
-    m = lax.stop_gradient(jnp.maximum(log_f + state.m, z_i))
-    i, f = jnp.exp(z_i - m), jnp.exp(log_f + state.m - m)
-    ik = i[..., None] * k
-    c = f[..., None, None] * state.c + v[..., :, None] * ik[..., None, :]
-    n = f[..., None] * state.n + ik
-    read = jnp.einsum("bnvk,bnk->bnv", c, q)
-    size = jnp.maximum(jnp.abs((n * q).sum(-1)), jnp.exp(-m))
-    h = sigmoid(o) * read / size[..., None]
+    read, c, n, m = memory_step(q, k, v, z_i, log_f, *state[1:])
+    h = sigmoid(o) * read
     return MatrixLSTMState(h.reshape(state.h.shape), c, n, m)
 
   def parallel(
@@ -121,25 +115,67 @@ class MatrixLSTM(BasicCell):
     b, t = x.shape[:2]
     mask = jnp.ones((b, t), bool) if mask is None else mask
     reset = jnp.zeros((b, t), bool) if reset is None else reset
-    steps = (*self._split(self.project(params, x)), mask, reset)
-    (c, n, m), y, _ = scan_chunks(
-      _run_chunk, (state.c, state.n, state.m), steps, chunk
-    )
-    y = y.reshape(b, t, self.hidden_size)
-    # The hidden state is the output of the last step that was not masked, zero
-    # after a reset, or what it was before.
-    h = jnp.where(reset.any(1)[:, None], 0, state.h)
-    since_reset = jnp.cumsum(reset[:, ::-1], 1)[:, ::-1] - reset == 0
-    live = mask & since_reset
-    last = t - 1 - jnp.argmax(live[:, ::-1], axis=1)
-    h = jnp.where(live.any(1)[:, None], y[jnp.arange(b), last], h)
+    q, k, v, o, z_i, log_f = self._split(self.project(params, x))
+    steps = (q, k, v, z_i, log_f, mask, reset)
+    read, (c, n, m) = memory_parallel(state[1:], steps, chunk)
+    y = (sigmoid(o) * read).reshape(b, t, self.hidden_size)
+    h = last_output(y, state.h, mask, reset)
     return y, MatrixLSTMState(h, c, n, m)
 
 
+def memory_step(
+  q: Float[Array, "*b n d"],
+  k: Float[Array, "*b n d"],
+  v: Float[Array, "*b n d"],
+  z_i: Float[Array, "*b n"],
+  log_f: Float[Array, "*b n"],
+  c: Float[Array, "*b n d d"],
+  n: Float[Array, "*b n d"],
+  m: Float[Array, "*b n"],
+) -> tuple[Array, Array, Array, Array]:
+  """What q reads after a step, C q / max(|n . q|, 1), and the new c, n, m."""
+  m_before, m = m, lax.stop_gradient(jnp.maximum(log_f + m, z_i))
+  i, f = jnp.exp(z_i - m), jnp.exp(log_f + m_before - m)
+  ik = i[..., None] * k
+  c = f[..., None, None] * c + v[..., :, None] * ik[..., None, :]
+  n = f[..., None] * n + ik
+  read = jnp.einsum("...nvk,...nk->...nv", c, q)
+  size = jnp.maximum(jnp.abs((n * q).sum(-1)), jnp.exp(-m))
+  return read / size[..., None], c, n, m
+
+
+def memory_parallel(
+  memory: tuple[Array, Array, Array], steps: tuple[Array, ...], chunk: int
+) -> tuple[Float[Array, "b t n d"], tuple[Array, Array, Array]]:
+  """What is read after every step, 0 where it is masked, and the last memory.
+
+  memory: c, n and m before. steps: q, k, v [b t n d], z_i, log f [b t n], mask
+  and reset [b t].
+  """
+  memory, read, _ = scan_chunks(_run_chunk, tuple(memory), steps, chunk)
+  return read, memory
+
+
+def last_output(
+  y: Float[Array, "b t h"],
+  before: Float[Array, "b h"],
+  mask: Bool[Array, "b t"],
+  reset: Bool[Array, "b t"],
+) -> Float[Array, "b h"]:
+  """The hidden state at the end: the output of the last step that was not
+  masked, zero after a reset, or what it was before."""
+  b, t = mask.shape
+  h = jnp.where(reset.any(1)[:, None], 0, before)
+  since_reset = jnp.cumsum(reset[:, ::-1], 1)[:, ::-1] - reset == 0
+  live = mask & since_reset
+  last = t - 1 - jnp.argmax(live[:, ::-1], axis=1)
+  return jnp.where(live.any(1)[:, None], y[jnp.arange(b), last], h)
+
+
 def _run_chunk(carry, steps, _):
-  """The memory after some steps, and the outputs [b t n d] of all of them."""
+  """The memory after some steps, and what is read [b t n d] after each."""
   c, n, m_before = carry
-  q, k, v, o, z_i, log_f, mask, reset = steps
+  q, k, v, z_i, log_f, mask, reset = steps
   time = mask.shape[1]
   # Which steps count in which: not later ones, not masked ones, and none from
   # before a reset.
@@ -165,8 +201,7 @@ def _run_chunk(carry, steps, _):
   read += jnp.einsum("bnt,bnvk,btnk->btnv", s, c, q)
   product = scores.sum(-1) + jnp.einsum("bnt,bnk,btnk->bnt", s, n, q)
   size = jnp.maximum(jnp.abs(product), jnp.exp(-m)).swapaxes(1, 2)
-  y = sigmoid(o) * read / size[..., None]
-  y = jnp.where(mask[..., None, None], y, 0)
+  y = jnp.where(mask[..., None, None], read / size[..., None], 0)
 
   w, s = w[..., -1, :], s[..., -1]  # in the state after the last step
   c = s[..., None, None] * c + jnp.einsum("bnj,bjnv,bjnk->bnvk", w, v, k)

@@ -44,8 +44,8 @@ class PeepholeLSTM(BasicCell):
     weights = initializers.lstm_weights(
       key, input_size, self.hidden_size, self.forget_bias, self.chrono
     )
-    zeros = jnp.zeros(self.hidden_size)
-    return weights | {"p_i": zeros, "p_f": zeros, "p_o": zeros}
+    names = "p_i", "p_f", "p_o"
+    return weights | {name: jnp.zeros(self.hidden_size) for name in names}
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
     return LSTM(self.hidden_size).initial_state(batch, dtype)

@@ -6,6 +6,7 @@ from lstm_jax.cells.layer_norm import LayerNormLSTM
 from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.cells.matrix_lstm import MatrixLSTM
+from lstm_jax.cells.matrix_lstm_block import MatrixLSTMBlock
 from lstm_jax.cells.min_lstm import MinLSTM
 from lstm_jax.cells.mogrifier import MogrifierLSTM
 from lstm_jax.cells.multiplicative import MultiplicativeLSTM
@@ -26,6 +27,7 @@ CELLS = {
   "min_lstm": MinLSTM,
   "slstm": SLSTM,
   "matrix_lstm": MatrixLSTM,
+  "matrix_lstm_block": MatrixLSTMBlock,
   "gru": GRU,
   "rnn": RNN,
 }

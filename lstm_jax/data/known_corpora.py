@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 SPLITS = ("train", "valid", "test")
 
@@ -72,8 +73,33 @@ KNOWN = {
 }
 
 
+class TfdsSet(NamedTuple):
+  """A set that TensorFlow Datasets itself downloads."""
+
+  builder: str
+  field: str  # of an example, its text
+  host: str  # where it is downloaded from
+  end: bytes = b"\n"  # put after every example
+
+
+TFDS_SETS = {
+  "tiny_shakespeare": TfdsSet(
+    # one example a split
+    "tiny_shakespeare",
+    "text",
+    "raw.githubusercontent.com",
+    end=b"",
+  ),
+  "lm1b": TfdsSet("lm1b", "text", "www.statmt.org"),
+  "wiki40b": TfdsSet("wiki40b/en", "text", "storage.googleapis.com"),
+  "pg19": TfdsSet("pg19", "book_text", "storage.googleapis.com"),
+}
+
+
 def how_to_prepare(name: str) -> str:
   """What to do about a corpus that is missing."""
+  if name in TFDS_SETS:
+    return f"run: python -m scripts.prepare_data {name}"
   if name in KNOWN:
     return (
       f"get {KNOWN[name].get} and run: python -m scripts.prepare_data {name}"

@@ -37,12 +37,12 @@ class Prepared(NamedTuple):
 
   def pieces(self, split: str) -> Iterator[bytes]:
     """The text of a split."""
-    source = _tfds().builder_from_directory(self.path).as_data_source(split)
+    source = load_tfds().builder_from_directory(self.path).as_data_source(split)
     for number in range(len(source)):
       yield np.asarray(source[number]["text"], np.uint8).tobytes()
 
 
-def _tfds():
+def load_tfds():
   """TensorFlow Datasets, imported late: it is in no run that does not ask.
 
   Raises:
@@ -85,7 +85,7 @@ def open_prepared(corpus: str) -> Prepared:
       f"{corpus}: {path / _RECORD} cannot be read: {error};"
       f" {how_to_prepare(name)}"
     ) from None
-  _tfds()
+  load_tfds()
   return Prepared(path, record)
 
 
@@ -103,7 +103,7 @@ def prepare(
   Raises:
     DataError: TFDS is missing, or the corpus cannot be written.
   """
-  tfds = _tfds()
+  tfds = load_tfds()
   record, config = {}, tfds.core.BuilderConfig(name=name)
 
   class LmText(tfds.core.GeneratorBasedBuilder, skip_registration=True):

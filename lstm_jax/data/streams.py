@@ -72,12 +72,8 @@ def longest_window(window: int, spread: float) -> int:
 def random_windows(
   tokens: np.ndarray, batch: int, window: int, spread: float
 ) -> RandomWindows:
-  """`batch` streams with windows as in Merity, Keskar & Socher 2018.
-
-  A length is drawn from a normal distribution with the mean `window`, or half
-  of it with a probability of 5 %, and the standard deviation `spread`; it is at
-  least 5, and at most `longest_window`, which every window can be cut with.
-  They are the same in every run.
+  """`batch` streams with windows as `draw_windows` has them, padded so that
+  `longest_window` can be cut everywhere.
 
   Raises:
     ValueError: the sequence is shorter than a token a stream.
@@ -85,14 +81,28 @@ def random_windows(
   length = (len(tokens) - 1) // batch
   if length < 1:
     raise ValueError(f"{len(tokens)} tokens are too few for {batch} streams")
-  longest = longest_window(window, spread)
   inputs, targets = (
     np.pad(
       tokens[i : i + batch * length].reshape(batch, length),
-      ((0, 0), (0, longest)),
+      ((0, 0), (0, longest_window(window, spread))),
     )
     for i in (0, 1)
   )
+  return RandomWindows(inputs, targets, *draw_windows(length, window, spread))
+
+
+def draw_windows(
+  length: int, window: int, spread: float
+) -> tuple[Int[Array, "w"], Int[Array, "w"]]:
+  """Starts and lengths of windows as in Merity, Keskar & Socher 2018.
+
+  A length is drawn from a normal distribution with the mean `window`, or half
+  of it with a probability of 5 %, and the standard deviation `spread`; it is at
+  least 5, and at most `longest_window`. They are the same in every run.
+
+  length: of the streams, which each of `ROUNDS` rounds covers.
+  """
+  longest = longest_window(window, spread)
   rng = np.random.default_rng(0)
   shortest = min(_SHORTEST, window)
   starts, lengths = [], []
@@ -105,9 +115,7 @@ def random_windows(
     start = np.append(0, ends[: count - 1])
     starts.append(start)
     lengths.append(np.minimum(ends[:count], length) - start)
-  return RandomWindows(
-    inputs,
-    targets,
+  return (
     np.concatenate(starts).astype(np.int32),
     np.concatenate(lengths).astype(np.int32),
   )

@@ -15,6 +15,7 @@ import numpy as np
 
 from lstm_jax.array_types import Array, Int, Shaped
 from lstm_jax.data.prepared import Prepared
+from lstm_jax.data.streams import draw_windows, longest_window
 from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import DataError
 
@@ -87,37 +88,59 @@ class DiskWindows(NamedTuple):
   first: Int[Array, ""]  # the step of the first of them
   inputs: Shaped[Array, "b n"]
   targets: Shaped[Array, "b n"]
+  starts: Int[Array, "s"]  # of each window, in the streams
+  lengths: Int[Array, "s"]
 
 
 class DiskStreams:
-  """The same windows as `streams.training_streams` cuts, read when asked for.
+  """The same windows as those of `streams.training_streams`, or with a spread
+  of `streams.random_windows`, read when asked for.
 
   Raises:
-    ValueError: the sequence is shorter than one batch of windows.
+    ValueError: as they do.
   """
 
-  def __init__(self, tokens: Shaped[Array, "n"], batch: int, window: int):
-    self._tokens, self._window = tokens, window
+  def __init__(
+    self,
+    tokens: Shaped[Array, "n"],
+    batch: int,
+    window: int,
+    spread: float = 0.0,
+  ):
+    self._tokens, self._batch = tokens, batch
     self._length = (len(tokens) - 1) // batch
-    self._batch = batch
-    self.steps_per_epoch = self._length // window
-    if self.steps_per_epoch < 1:
+    windows = self._length // window
+    if spread and self._length < 1:
+      raise ValueError(f"{len(tokens)} tokens are too few for {batch} streams")
+    if not spread and windows < 1:
       raise ValueError(
         f"{len(tokens)} tokens are fewer than one batch of windows"
         f" ({batch} x {window} + 1)"
       )
+    if spread:
+      self._longest = longest_window(window, spread)
+      self._starts, self.lengths = draw_windows(self._length, window, spread)
+    else:
+      self._longest = window
+      self._starts = window * np.arange(windows, dtype=np.int32)
+      self.lengths = np.full(windows, window, np.int32)
 
   def read(self, step: int, steps: int) -> DiskWindows:
     """The windows of the steps [step, step + steps)."""
-    window = self._window
-    rows = np.empty((self._batch, steps, window + 1), self._tokens.dtype)
-    for number in range(steps):
-      at = (step + number) % self.steps_per_epoch * window
+    numbers = np.arange(step, step + steps) % len(self._starts)
+    longest, shape = self._longest, (self._batch, steps, self._longest)
+    inputs, targets = (np.zeros(shape, self._tokens.dtype) for _ in range(2))
+    for place, start in enumerate(self._starts[numbers]):
+      size = min(longest, self._length - start)
       for row in range(self._batch):
-        start = row * self._length + at
-        rows[row, number] = self._tokens[start : start + window + 1]
-    inputs, targets = (
-      np.ascontiguousarray(part).reshape(self._batch, -1)
-      for part in (rows[:, :, :-1], rows[:, :, 1:])
+        at = row * self._length + start
+        read = self._tokens[at : at + size + 1]
+        inputs[row, place, :size] = read[:-1]
+        targets[row, place, :size] = read[1:]
+    return DiskWindows(
+      jnp.int32(step),
+      inputs.reshape(self._batch, -1),
+      targets.reshape(self._batch, -1),
+      self._starts[numbers],
+      self.lengths[numbers],
     )
-    return DiskWindows(jnp.int32(step), inputs, targets)

@@ -50,6 +50,7 @@ def misplaced(rates: Dropout, cell: Cell) -> str | None:
   for name, place in (
     ("recurrent", "w_h" in params or cell.takes_state_noise),
     ("weight", "w_h" in params),
+    ("cell_input", cell.has_cell_input),
     ("zoneout_c", len(state) > 1),
   ):
     if getattr(rates, name) and not place:

@@ -1,10 +1,12 @@
 """Recurrent layers on top of each other."""
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from lstm_jax.array_types import Array, Bool, Float, Int, State
 from lstm_jax.cells.base import Cell
+from lstm_jax.cells.layer_norm import layer_norm
 from lstm_jax.cells.split_lstm import SplitLSTM, gather
 from lstm_jax.layers import recurrent_dropout
 from lstm_jax.layers.dropout import Dropout, NoiseKeys, dropout
@@ -18,6 +20,8 @@ class Stack(nnx.Module):
     width (He et al. 2016; Wu et al. 2016).
   sum_layers: the output is the sum of all layers' outputs, which must be of one
     width (Melis et al. 2018).
+  output_norm: the output is layer-normalised, with a gain, as residual layers
+    that normalise their own inputs need it (Beck et al. 2024).
   bidirectional: each layer is two of its cell, one of which runs backwards
     inside every length and document (Schuster & Paliwal 1997). Its outputs lie
     side by side, so that a layer of h units gives 2h features.
@@ -30,6 +34,7 @@ class Stack(nnx.Module):
     *,
     residual: bool = False,
     sum_layers: bool = False,
+    output_norm: bool = False,
     bidirectional: bool = False,
     rates: Dropout = Dropout(),
     options: Options = Options(),
@@ -43,6 +48,8 @@ class Stack(nnx.Module):
     self.options = options
     widths = [(1 + bidirectional) * cell.output_size for cell in cells]
     self.output_size = widths[-1]
+    if output_norm:
+      self.gain = nnx.Param(jnp.ones(self.output_size))
     self.layers = nnx.List(
       [
         self._layer(cell, size, rngs)
@@ -108,6 +115,8 @@ class Stack(nnx.Module):
       x = x + y if self.residual and x.shape == y.shape else y
       final.append(after)
       total = total + x if self.sum_layers else x
+    if hasattr(self, "gain"):
+      total = layer_norm(total, self.gain[...]).astype(total.dtype)
     return total, tuple(final)
 
   def _run(self, cell, layer, x, state, keys, **arguments):

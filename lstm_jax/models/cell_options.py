@@ -50,7 +50,8 @@ class CellOptions:
   # rnn: "tanh" or "relu"; start as the identity (IRNN)
   nonlinearity: str = "tanh"
   identity: bool = False
-  # slstm, matrix_lstm: groups of hidden units that do not see each other
+  # slstm, matrix_lstm, matrix_lstm_block: groups of hidden units that do not
+  # see each other
   heads: int = 1
   # slstm: forget gate, "sigmoid" or "exp"
   forget: str = "sigmoid"

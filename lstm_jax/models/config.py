@@ -37,6 +37,8 @@ class RecurrentConfig:
   hidden_sizes: tuple[int, ...] = (256,)
   # add each layer's input to its output, where they are of one width
   residual: bool = False
+  # layer-normalise what the last layer gives
+  output_norm: bool = False
   # rates of every kind of dropout
   dropout: Dropout = dataclasses.field(default_factory=Dropout)
   # type of the products; "bfloat16" keeps sums, states and parameters in
@@ -103,6 +105,7 @@ class RecurrentConfig:
     """Arguments that every model takes."""
     return {
       "residual": self.residual,
+      "output_norm": self.output_norm,
       "rates": dataclasses.replace(self.dropout),
       "dtype": self.precision,
       "options": Options(

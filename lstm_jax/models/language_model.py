@@ -83,6 +83,7 @@ class LanguageModel(nnx.Module):
     et al. 2014; 0 leaves each layer its own way.
   residual: add each layer's input to its output, where they are of one width.
   sum_layers: the softmax reads the sum of all layers' outputs.
+  output_norm: what it reads is layer-normalised.
   dtype: the type that products are computed in; parameters, sums and states
     are float32.
   options: `backward="autodiff"` is for the whole model.
@@ -97,6 +98,7 @@ class LanguageModel(nnx.Module):
     head: Head = Head(),
     init_scale: float = 0.0,
     residual: bool = False,
+    output_norm: bool = False,
     sum_layers: bool = False,
     rates: Dropout = Dropout(),
     dtype: str = "float32",
@@ -107,6 +109,7 @@ class LanguageModel(nnx.Module):
       cells,
       embedding_size or vocabulary_size,
       residual=residual,
+      output_norm=output_norm,
       sum_layers=sum_layers,
       rates=rates,
       options=options,

@@ -85,10 +85,8 @@ class TextLMConfig(TaskConfig):
       raise ConfigError(
         'task.stream: give a prepared corpus, --config.task.corpus="tfds:NAME"'
       )
-    if self.stream and (self.window_spread or self.limit):
-      raise ConfigError(
-        "task.stream: takes no task.window_spread and no task.limit"
-      )
+    if self.stream and self.limit:
+      raise ConfigError("task.stream: takes no task.limit")
 
   def load(
     self, batch_size: int, vocabulary: Vocabulary | None = None
@@ -192,13 +190,13 @@ class TextLM:
     v = len(self.vocabulary)
     self.sizes = Sizes(inputs=v, outputs=v, symbols=True)
     self.tokens_per_step = batch_size * config.window
-    if self._disk:
-      self.steps_per_epoch = self._disk.steps_per_epoch
-    elif config.window_spread:
-      lengths = self.train.lengths
+    if config.window_spread:
+      lengths = (self._disk or self.train).lengths
       self.longest = longest_window(config.window, config.window_spread)
       self.steps_per_epoch = max(len(lengths) // ROUNDS, 1)
       self.tokens_per_step = round(batch_size * float(lengths.mean()))
+    elif self._disk:
+      self.steps_per_epoch = len(self._disk.lengths)
     else:
       self.steps_per_epoch = self.train.inputs.shape[1] // config.window
     self.record = {
@@ -218,7 +216,9 @@ class TextLM:
     """Raises ValueError where there are too few tokens."""
     config, tokens = self._config, self._tokens["train"]
     if config.stream:
-      self._disk = DiskStreams(tokens, batch_size, config.window)
+      self._disk = DiskStreams(
+        tokens, batch_size, config.window, config.window_spread
+      )
       return self._disk.read(0, 1)
     if config.window_spread:
       return random_windows(
@@ -244,21 +244,25 @@ class TextLM:
     key: Key[Array, ""],
   ) -> Batch:
     if isinstance(data, RandomWindows):
-      return self._random_batch(data, step)
+      number = step % len(data.starts)
+      return self._random_batch(data, number, data.starts[number])
     if isinstance(data, DiskWindows):
+      number = step - data.first
+      if self._config.window_spread:
+        return self._random_batch(data, number, number * self.longest)
       cut = window_batch(
-        Streams(*data[1:], None), step - data.first, self.window
+        Streams(data.inputs, data.targets, None), number, self.window
       )
-      return Batch(*cut, restart=step % self.steps_per_epoch == 0)
+      return Batch(*cut, restart=data.starts[number] == 0)
     index = step % (data.inputs.shape[1] // self.window)
     return _batch(data, index, self.window)
 
-  def _random_batch(self, data, step):
-    """A window padded to the longest, so that nothing recompiles."""
-    number = step % len(data.starts)
+  def _random_batch(self, data, number, place):
+    """Window `number`, which lies at `place`, padded to the longest, so that
+    nothing recompiles."""
     start, length = data.starts[number], data.lengths[number]
     inputs, targets = (
-      cut_at(a, start, self.longest).astype(jnp.int32)
+      cut_at(a, place, self.longest).astype(jnp.int32)
       for a in (data.inputs, data.targets)
     )
     mask = jnp.broadcast_to(jnp.arange(self.longest) < length, inputs.shape)
