@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from lstm_jax import weight_gradients
+from lstm_jax import trials_last, weight_gradients
 from lstm_jax.array_types import Array, Bool, Float, PyTree
-from lstm_jax.cells.base import Cell
+from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.recurrent_product import recurrent_product
 from lstm_jax.time_chunks import scan_chunks
 
@@ -57,6 +57,7 @@ class Plan(NamedTuple):
   unroll: int  # steps in one iteration of the loop
   memory: str
   dtype: Any  # of the inputs, the products and the outputs
+  trials_last: bool = False  # see `trials_last.py`
 
 
 def _where(flags, a, b):
@@ -129,13 +130,13 @@ def _make_forward(plan, params, constant, save):
   """(state, (x, varying) [b t ...]) -> state and, of each step [t b ...], its
   output and (if `save`) what the backward pass needs: the state before the step
   and the gate inputs."""
-  cell, pointwise = plan.cell, _pointwise(params)
-  recurrent = "w_h" in params
-  if recurrent:
-    w_h = params["w_h"].astype(plan.dtype)
+  cell = plan.cell
+  if recurrent := "w_h" in params:
+    params = params | {"w_h": params["w_h"].astype(plan.dtype)}
 
-  def step(state, inputs):
-    zx, varying = inputs
+  def step(shared, state, inputs):
+    (params, constant), (zx, varying) = shared, inputs
+    pointwise = _pointwise(params)
     if plan.project_inside:
       zx = cell.project(params, zx)
     aside = _merge(varying, constant)
@@ -143,7 +144,7 @@ def _make_forward(plan, params, constant, save):
     z = zx
     if recurrent:
       r = _recurrent_input(plan, pointwise, before, aside)
-      zh = recurrent_product(r, w_h)
+      zh = recurrent_product(r, params["w_h"])
       z = zx + zh if cell.sums else (zx, zh)
     new, y = _step(plan, pointwise, z, before, aside)
     return new, ((y, before, z) if save else y)
@@ -151,9 +152,17 @@ def _make_forward(plan, params, constant, save):
   def forward(state, steps):
     x, varying = _swap(steps)
     zx = x if plan.project_inside else cell.project(params, x)
-    return lax.scan(step, state, (zx, varying), unroll=plan.unroll)
+    return _scan(plan, step, (params, constant), state, (zx, varying))
 
   return forward
+
+
+def _scan(plan, step, shared, carry, steps, **options):
+  """Scan of (shared, carry, x) -> (carry, y)."""
+  options["unroll"] = plan.unroll
+  if plan.trials_last:
+    return trials_last.scan(step, shared, carry, steps, **options)
+  return lax.scan(lambda *a: step(shared, *a), carry, steps, **options)
 
 
 def run_autodiff(plan, params, x, state, aside):
@@ -196,13 +205,22 @@ def _run_backward(plan, residuals, cotangents):
   varying, constant = _split_constants(aside)
   recurrent = "w_h" in params
   forward = _make_forward(plan, params, constant, save=True)
+  inside = plan.trials_last and not is_symbols(x)
+  w_h_transposed = None
   if recurrent:
     # Once: a product with a transposed matrix is slower, at every step.
     w_h_transposed = params["w_h"].astype(plan.dtype).mT
 
-  def step(carry, inputs):
-    dstate, dpointwise = carry
-    dy, before, z, varying = inputs
+  def weights(params, x, before, aside, dz):
+    r = None
+    if recurrent:
+      r = _recurrent_input(plan, _pointwise(params), before, aside)
+    return weight_gradients.of_piece(cell, params, x, r, dz)
+
+  def step(shared, carry, inputs):
+    params, constant, w_h_transposed = shared
+    (dstate, dweights, dpointwise), pointwise = carry, _pointwise(params)
+    x, dy, before, z, varying = inputs
     aside = _merge(varying, constant)
     _, vjp = jax.vjp(
       lambda p, z, s: _step(plan, p, z, s, aside), pointwise, z, before
@@ -218,38 +236,52 @@ def _run_backward(plan, residuals, cotangents):
     if aside.reset is not None:
       zeros = jax.tree.map(jnp.zeros_like, dbefore)
       dbefore = _where(aside.reset, zeros, dbefore)
-    return (dbefore, _add(dpointwise, dp)), dz
+    result = dz
+    if inside:
+      r = _recurrent_input(plan, pointwise, before, aside)
+      dw, result = weight_gradients.of_step(cell, params, x, r, dz)
+      dweights = _add(dweights, dw)
+    return (dbefore, dweights, _add(dpointwise, dp)), result
 
   def run_chunk(carry, steps, saved):
-    dstate, sums = carry
+    dstate, dweights, dpointwise = carry
     x, dy, varying = steps
     if plan.memory == "sqrt":
       _, (_, *saved) = forward(saved, (x, varying))
     x, dy, varying = _swap(steps)
     before, z = saved
-    (dstate, dpointwise), dz = lax.scan(
+    carry, result = _scan(
+      plan,
       step,
-      (dstate, jax.tree.map(jnp.zeros_like, pointwise)),
-      (dy, before, z, varying),
+      (params, constant, w_h_transposed),
+      carry,
+      (x if inside else None, dy, before, z, varying),
       reverse=True,
-      unroll=plan.unroll,
     )
-    r = None
-    if recurrent:
-      r = _recurrent_input(plan, pointwise, before, _merge(varying, constant))
-    dweights, dx = weight_gradients.of_piece(cell, params, x, r, dz)
-    return (dstate, _add(sums, (dweights, dpointwise))), _swap(dx), None
+    if inside:
+      return carry, _swap(result), None
+    dw, dx = weights(params, x, before, _merge(varying, constant), result)
+    dstate, dweights, dpointwise = carry
+    return (dstate, _add(dweights, dw), dpointwise), _swap(dx), None
 
   zeros = jax.tree.map(jnp.zeros_like, pointwise)
-  (dstate, (dweights, dpointwise)), dx, _ = scan_chunks(
+  (dstate, dweights, dpointwise), dx, _ = scan_chunks(
     run_chunk,
-    (dstate, (weight_gradients.blank(cell, params, x), zeros)),
+    (
+      dstate,
+      jax.tree.map(jnp.zeros_like, params)
+      if inside
+      else weight_gradients.blank(cell, params, x),
+      zeros,
+    ),
     (x, dy, varying),
     plan.chunk,
     kept,
     reverse=True,
   )
-  dparams = weight_gradients.unjoin(cell, params, x, dweights)
+  dparams = (
+    dweights if inside else weight_gradients.unjoin(cell, params, x, dweights)
+  )
   for name, gradient in dpointwise.items():
     dparams[name] = dparams.get(name, 0) + gradient
   return dparams, dx, dstate, None

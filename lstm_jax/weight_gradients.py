@@ -60,6 +60,15 @@ def of_piece(
   return dparams, dx
 
 
+def of_step(cell, params, x, r, dz):
+  """The same of one step and one row."""
+  dzx, dzh = dz if isinstance(dz, tuple) else (dz, dz)
+  _, vjp = jax.vjp(cell.project, params, x)
+  dparams, dx = vjp(dzx)
+  dparams["w_h"] += r.T * dzh
+  return dparams, dx
+
+
 def unjoin(cell: Cell, params: Params, x: Array, gradients: Params) -> Params:
   """A gradient for each parameter."""
   if not _is_one_product(cell, params, x):

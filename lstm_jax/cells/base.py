@@ -108,6 +108,8 @@ def matmul(
   bfloat16 numbers, sums, gates and states in float32.
   """
   if x.dtype == w.dtype:
+    if x.shape[:-1] == (1,):
+      return (x.T * w).sum(0)[None]
     return x @ w
   if is_symbols(x):
     return w[x]

@@ -15,12 +15,15 @@ from flax import nnx
 from jax import lax
 from jax.sharding import Mesh
 
+from lstm_jax import trials_last
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
 from lstm_jax.training import stopping
 from lstm_jax.training.data_parallel import COPIES, ROWS, split_rows
 from lstm_jax.training.stopping import StopConfig
 from lstm_jax.training.train_state import StepMetrics, TrainState
+
+_TINY = 4096  # parameters
 
 
 def make_call(
@@ -114,7 +117,7 @@ def make_trials_call(call: Callable, mesh: Mesh | None) -> Callable:
   mesh: devices that share the trials, if there are enough of them.
   """
   devices = mesh.size if mesh else 1
-  mapped = jax.vmap(call, in_axes=(0, None))
+  mapped = _fill_lanes(jax.vmap(call, in_axes=(0, None)))
   shared = split_rows(mapped, mesh, (ROWS, COPIES), (ROWS, ROWS))
   run_one, run_shared = jax.jit(mapped), jax.jit(shared)
 
@@ -142,6 +145,22 @@ def make_trials_call(call: Callable, mesh: Mesh | None) -> Callable:
     return put(state, rows, part), put(blank, rows, metrics)
 
   return run_active
+
+
+def _fill_lanes(mapped):
+  """Repeats trials of tiny networks up to a number that `trials_last` computes
+  in vectors: eight take the time of five."""
+
+  def run(state, data):
+    n = len(state.done)
+    rows = jnp.arange(n + -n % trials_last.LANES) % n
+    size = sum(a[0].size for a in jax.tree.leaves(state.params))
+    if n in (1, len(rows)) or size > _TINY:
+      return mapped(state, data)
+    results = mapped(jax.tree.map(lambda a: a[rows], state), data)
+    return jax.tree.map(lambda a: a[:n], results)
+
+  return run
 
 
 def choose_width(trials: int, active: int, devices: int) -> int:
