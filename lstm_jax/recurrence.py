@@ -18,6 +18,7 @@ from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.scan import Aside, Noise, Plan, run_autodiff, run_fused
 
 _TINY_INPUT = 4  # features up to which inputs are projected inside the step
+_TINY_LAYER = 1024  # parameters without w_x
 _ROWS = 1024  # batch times steps of a piece
 _LEAST_CHUNK = 16
 _PARALLEL_CHUNK = 64  # of the "parallel" engine
@@ -197,16 +198,17 @@ def _scan(cell, params, x, state, aside, return_states, options, dtype):
     unroll=options.unroll,
     memory=options.memory,
     dtype=dtype,
-    trials_last=options.backward == "fused" and _is_tiny(params, batch),
+    tiny=options.backward == "fused" and _is_tiny(params, batch),
   )
   run = run_autodiff if options.backward == "autodiff" else run_fused
   return run(plan, params, x, state, aside)
 
 
 def _is_tiny(params, batch):
-  """Whether trials had better lie last."""
-  w_h = params.get("w_h")
-  return batch == 1 and w_h is not None and w_h.ndim == 2 and len(w_h) <= 32
+  """Whether steps are so small that vectors of trials gain over matrices."""
+  inner = [p for name, p in params.items() if name != "w_x"]
+  flat = all(p.ndim <= 2 for p in params.values())
+  return batch == 1 and flat and sum(p.size for p in inner) <= _TINY_LAYER
 
 
 def length_mask(lengths: Int[Array, "b"], time: int) -> Bool[Array, "b t"]:

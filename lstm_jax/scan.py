@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from lstm_jax import trials_last, weight_gradients
 from lstm_jax.array_types import Array, Bool, Float, PyTree
@@ -57,7 +56,7 @@ class Plan(NamedTuple):
   unroll: int  # steps in one iteration of the loop
   memory: str
   dtype: Any  # of the inputs, the products and the outputs
-  trials_last: bool = False  # see `trials_last.py`
+  tiny: bool  # one row and a handful of units; see `trials_last.py`
 
 
 def _where(flags, a, b):
@@ -157,12 +156,10 @@ def _make_forward(plan, params, constant, save):
   return forward
 
 
-def _scan(plan, step, shared, carry, steps, **options):
-  """Scan of (shared, carry, x) -> (carry, y)."""
-  options["unroll"] = plan.unroll
-  if plan.trials_last:
-    return trials_last.scan(step, shared, carry, steps, **options)
-  return lax.scan(lambda *a: step(shared, *a), carry, steps, **options)
+def _scan(plan, step, shared, carry, steps, reverse=False):
+  """`lax.scan` of (shared, carry, x) -> (carry, y)."""
+  scan = trials_last.scan if plan.tiny else trials_last.plain_scan
+  return scan(step, shared, carry, steps, reverse=reverse, unroll=plan.unroll)
 
 
 def run_autodiff(plan, params, x, state, aside):
@@ -204,22 +201,18 @@ def _run_backward(plan, residuals, cotangents):
   cell, pointwise = plan.cell, _pointwise(params)
   varying, constant = _split_constants(aside)
   recurrent = "w_h" in params
+  # Tiny matrices are summed up step by step as well: a product is not worth it.
+  in_step = plan.tiny and not is_symbols(x)
   forward = _make_forward(plan, params, constant, save=True)
-  inside = plan.trials_last and not is_symbols(x)
   w_h_transposed = None
   if recurrent:
     # Once: a product with a transposed matrix is slower, at every step.
     w_h_transposed = params["w_h"].astype(plan.dtype).mT
 
-  def weights(params, x, before, aside, dz):
-    r = None
-    if recurrent:
-      r = _recurrent_input(plan, _pointwise(params), before, aside)
-    return weight_gradients.of_piece(cell, params, x, r, dz)
-
   def step(shared, carry, inputs):
     params, constant, w_h_transposed = shared
-    (dstate, dweights, dpointwise), pointwise = carry, _pointwise(params)
+    pointwise = _pointwise(params)
+    dstate, sums = carry
     x, dy, before, z, varying = inputs
     aside = _merge(varying, constant)
     _, vjp = jax.vjp(
@@ -228,7 +221,7 @@ def _run_backward(plan, residuals, cotangents):
     dp, dz, dbefore = vjp((dstate, dy))
     if recurrent:
       dr = recurrent_product(dz if cell.sums else dz[1], w_h_transposed)
-      _, vjp = jax.vjp(
+      r, vjp = jax.vjp(
         lambda p, s: _recurrent_input(plan, p, s, aside), pointwise, before
       )
       dp_input, dbefore_input = vjp(dr)
@@ -236,55 +229,49 @@ def _run_backward(plan, residuals, cotangents):
     if aside.reset is not None:
       zeros = jax.tree.map(jnp.zeros_like, dbefore)
       dbefore = _where(aside.reset, zeros, dbefore)
-    result = dz
-    if inside:
-      r = _recurrent_input(plan, pointwise, before, aside)
-      dw, result = weight_gradients.of_step(cell, params, x, r, dz)
-      dweights = _add(dweights, dw)
-    return (dbefore, dweights, _add(dpointwise, dp)), result
+    if in_step:
+      dweights, dx = weight_gradients.of_step(
+        cell, params, x, r if recurrent else None, dz
+      )
+      return (dbefore, _add(sums, _add_named(dweights, dp))), dx
+    return (dbefore, _add(sums, dp)), dz
 
   def run_chunk(carry, steps, saved):
-    dstate, dweights, dpointwise = carry
+    dstate, sums, dweights = carry
     x, dy, varying = steps
     if plan.memory == "sqrt":
       _, (_, *saved) = forward(saved, (x, varying))
     x, dy, varying = _swap(steps)
     before, z = saved
-    carry, result = _scan(
+    (dstate, sums), dz = _scan(
       plan,
       step,
-      (params, constant, w_h_transposed),
-      carry,
-      (x if inside else None, dy, before, z, varying),
+      (params if in_step else pointwise, constant, w_h_transposed),
+      (dstate, sums),
+      (x if in_step else None, dy, before, z, varying),
       reverse=True,
     )
-    if inside:
-      return carry, _swap(result), None
-    dw, dx = weights(params, x, before, _merge(varying, constant), result)
-    dstate, dweights, dpointwise = carry
-    return (dstate, _add(dweights, dw), dpointwise), _swap(dx), None
+    if in_step:
+      return (dstate, sums, dweights), _swap(dz), None  # it is dx
+    r = None
+    if recurrent:
+      r = _recurrent_input(plan, pointwise, before, _merge(varying, constant))
+    new, dx = weight_gradients.of_piece(cell, params, x, r, dz)
+    return (dstate, sums, _add(dweights, new)), _swap(dx), None
 
-  zeros = jax.tree.map(jnp.zeros_like, pointwise)
-  (dstate, dweights, dpointwise), dx, _ = scan_chunks(
+  sums = jax.tree.map(jnp.zeros_like, params if in_step else pointwise)
+  blank = {} if in_step else weight_gradients.blank(cell, params, x)
+  (dstate, sums, dweights), dx, _ = scan_chunks(
     run_chunk,
-    (
-      dstate,
-      jax.tree.map(jnp.zeros_like, params)
-      if inside
-      else weight_gradients.blank(cell, params, x),
-      zeros,
-    ),
+    (dstate, sums, blank),
     (x, dy, varying),
     plan.chunk,
     kept,
     reverse=True,
   )
-  dparams = (
-    dweights if inside else weight_gradients.unjoin(cell, params, x, dweights)
-  )
-  for name, gradient in dpointwise.items():
-    dparams[name] = dparams.get(name, 0) + gradient
-  return dparams, dx, dstate, None
+  if not in_step:
+    dweights = weight_gradients.unjoin(cell, params, x, dweights)
+  return _add_named(dweights, sums), dx, dstate, None
 
 
 run_fused.defvjp(_run_forward, _run_backward)
@@ -292,3 +279,9 @@ run_fused.defvjp(_run_forward, _run_backward)
 
 def _add(a, b):
   return jax.tree.map(jnp.add, a, b)
+
+
+def _add_named(a, b):
+  """Sums of two dictionaries, either of which may lack a name."""
+  both = {name: a[name] + b[name] for name in a.keys() & b.keys()}
+  return a | b | both

@@ -3,64 +3,68 @@
 `vmap` puts trials first, [n b h]. Where b is 1 and h is small, XLA makes loops
 of a few steps of that, which a CPU goes through one number after the other.
 [b h n] with n = 8 it computes in vectors, eight trials in the time of one; with
-other n it does not, so that trials are taken by eights.
+most other n it does not, so that trials are taken by eights.
 python -m scripts.benchmark_trials measures what that gains.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
+from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
 from lstm_jax.array_types import PyTree
 
 LANES = 8
+# An array or a number; -1 if its last axis is the mapped one.
+Value = tuple[Any, int | None]
+
+
+def plain_scan(
+  step: Callable, shared: PyTree, carry: PyTree, xs: PyTree, **options: Any
+) -> tuple[PyTree, PyTree]:
+  """`lax.scan` of (shared, carry, x) -> (carry, y)."""
+  return lax.scan(lambda *a: step(shared, *a), carry, xs, **options)
 
 
 def scan(
-  step: Callable, shared: PyTree, carry: PyTree, xs: PyTree, **options
+  step: Callable, shared: PyTree, carry: PyTree, xs: PyTree, **options: Any
 ) -> tuple[PyTree, PyTree]:
-  """`lax.scan` of (shared, carry, x) -> (carry, y)."""
-
-  def run(step, arguments):
-    shared, carry, xs = arguments
-    return lax.scan(lambda *a: step(shared, *a), carry, xs, **options)
+  """The same; `vmap` of a multiple of eight trials puts them last."""
 
   @custom_vmap
-  def one(*arguments):
-    return run(step, arguments)
+  def run(*arguments):
+    return plain_scan(step, *arguments, **options)
 
-  @one.def_vmap
-  def several(size, is_mapped, *arguments):
-    if size % LANES:
-      axes = jax.tree.map(
-        lambda mapped: 0 if mapped else None, tuple(is_mapped)
-      )
-      results = jax.vmap(lambda *a: run(step, a), axes)(*arguments)
-      return results, jax.tree.map(lambda _: True, results)
-    groups = size // LANES
-
-    def split(a, is_mapped):  # [n ...] to [groups ... 8]
+  @run.def_vmap
+  def run_trials(size, is_mapped, *arguments):
+    def split(a, is_mapped):  # [n ...] to [n/8 ... 8]
       a = a if is_mapped else jnp.broadcast_to(a, (size, *a.shape))
-      return jnp.moveaxis(a.reshape(groups, LANES, *a.shape[1:]), 1, -1)
+      return jnp.moveaxis(a.reshape(-1, LANES, *a.shape[1:]), 1, -1)
 
     def join(a):
-      a = jnp.moveaxis(a, -1, 1)
-      return a.reshape(size, *a.shape[2:])
+      return jnp.moveaxis(a, -1, 1).reshape(size, *a.shape[1:-1])
 
-    arguments = jax.tree.map(split, arguments, tuple(is_mapped))
-    results = lax.map(lambda group: run(_map_last(step), group), arguments)
-    results = jax.tree.map(join, results)
+    if size % LANES:
+      axes = jax.tree.map(lambda yes: 0 if yes else None, tuple(is_mapped))
+      mapped = jax.vmap(lambda *a: plain_scan(step, *a, **options), axes)
+      results = mapped(*arguments)
+    else:
+      groups = jax.tree.map(split, arguments, tuple(is_mapped))
+      last = map_last(step)
+      results = lax.map(lambda a: plain_scan(last, *a, **options), groups)
+      results = jax.tree.map(join, results)
     return results, jax.tree.map(lambda _: True, results)
 
-  return one(shared, carry, xs)
+  return run(shared, carry, xs)
 
 
-def _map_last(function):
-  """`jax.vmap(function, -1, -1)`, but that the mapped axis stays last: the
-  rules of `vmap` for some operations move it to the front."""
+def map_last(function: Callable) -> Callable:
+  """`jax.vmap(function, -1, -1)` of eight, inside which the mapped axis stays
+  last: the rules of `vmap` for some operations move it to the front."""
 
   def mapped(*arguments):
     leaves, tree = jax.tree.flatten(arguments)
@@ -68,65 +72,62 @@ def _map_last(function):
     jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(
       *jax.tree.unflatten(tree, one)
     )
-    results = _evaluate(jaxpr, [(a, -1) for a in leaves])
-    full = [
+    results = [
       a if axis else jnp.broadcast_to(a[..., None], (*a.shape, LANES))
-      for a, axis in results
+      for a, axis in _evaluate(jaxpr, [(a, -1) for a in leaves])
     ]
-    return jax.tree.unflatten(jax.tree.structure(shapes), full)
+    return jax.tree.unflatten(jax.tree.structure(shapes), results)
 
   return mapped
 
 
-def _evaluate(closed, arguments):
-  """Arguments and results are (array, -1), or (array, None) if not mapped."""
+def _evaluate(closed: ClosedJaxpr, arguments: list[Value]) -> list[Value]:
   jaxpr = closed.jaxpr
-  values = {v: (c, None) for v, c in zip(jaxpr.constvars, closed.consts)}
-  values |= dict(zip(jaxpr.invars, arguments))
+  constants = [(c, None) for c in closed.consts]
+  values = dict(zip(jaxpr.constvars, constants, strict=True))
+  values |= zip(jaxpr.invars, arguments, strict=True)
 
   def read(atom):
-    return (atom.val, None) if hasattr(atom, "val") else values[atom]
+    return (atom.val, None) if isinstance(atom, Literal) else values[atom]
 
   for equation in jaxpr.eqns:
     operands = [read(atom) for atom in equation.invars]
     if equation.primitive.name == "jit":
       results = _evaluate(equation.params["jaxpr"], operands)
-    elif operands and all(axis for _, axis in operands):
-      results = [(a, -1) for a in _apply(equation, [a for a, _ in operands])]
     else:
-      results = _apply_vmap(equation, operands)
-    values |= dict(zip(equation.outvars, results))
+      results = _apply(equation, operands)
+    values |= zip(equation.outvars, results, strict=True)
   return [read(atom) for atom in jaxpr.outvars]
 
 
-def _apply_vmap(equation, operands):
-  primitive, axes = equation.primitive, [axis for _, axis in operands]
-  axis = -1 if any(axes) else None
-
-  def bind(*operands):
-    results = primitive.bind(*operands, **equation.params)
-    return results if primitive.multiple_results else [results]
-
-  bind = jax.vmap(bind, axes, -1) if axis else bind
-  return [(a, axis) for a in bind(*(a for a, _ in operands))]
-
-
-def _apply(equation, operands):
-  a, params = operands[0], equation.params
+def _apply(equation: JaxprEqn, operands: list[Value]) -> list[Value]:
+  arrays, axes = [a for a, _ in operands], [axis for _, axis in operands]
+  if not any(axes):
+    return [(a, None) for a in _bind(equation, *arrays)]
+  a, params = arrays[0], equation.params
   match equation.primitive.name:
     case "broadcast_in_dim":
       shape = (*params["shape"], LANES)
       dimensions = (*params["broadcast_dimensions"], len(shape) - 1)
-      return [lax.broadcast_in_dim(a, shape, dimensions)]
+      result = lax.broadcast_in_dim(a, shape, dimensions)
     case "reshape":
-      return [lax.reshape(a, (*params["new_sizes"], LANES))]
+      result = lax.reshape(a, (*params["new_sizes"], LANES))
     case "transpose":
-      return [lax.transpose(a, (*params["permutation"], a.ndim - 1))]
+      result = lax.transpose(a, (*params["permutation"], a.ndim - 1))
     case "squeeze":
-      return [lax.squeeze(a, params["dimensions"])]
-    case "concatenate":
-      return [lax.concatenate(operands, params["dimension"])]
+      result = lax.squeeze(a, params["dimensions"])
+    case "concatenate" if all(axes):
+      result = lax.concatenate(arrays, params["dimension"])
     case "reduce_sum" if len(params["axes"]) == 1:
-      (axis,) = params["axes"]
-      return [sum(jnp.moveaxis(a, axis, 0))]
-  return [x for x, _ in _apply_vmap(equation, [(a, -1) for a in operands])]
+      result = sum(jnp.moveaxis(a, params["axes"][0], 0))  # of a few numbers
+    case _:
+      mapped = jax.vmap(lambda *a: _bind(equation, *a), axes, -1)
+      return [(a, -1) for a in mapped(*arrays)]
+  return [(result, -1)]
+
+
+def _bind(equation, *operands):
+  primitive = equation.primitive
+  params = primitive.get_bind_params(equation.params)
+  results = primitive.bind(*operands, **params)
+  return results if primitive.multiple_results else [results]
