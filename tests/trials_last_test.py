@@ -1,4 +1,4 @@
-"""Trials of tiny networks, which are computed by eights with the trials last."""
+"""Trials of tiny networks, computed by eights with the trials last."""
 
 import functools
 
@@ -18,11 +18,11 @@ from lstm_jax.trials_last import map_last
 T, D = 5, 2
 CELLS = {
   "lstm_1997": LSTM1997(4, block_size=2, biases="gates"),
-  "not recurrent": LSTM1997(2, recurrent=False, biases="none"),
-  "lstm": LSTM(3),
-  "gru": GRU(3),
-  "layer_norm": LayerNormLSTM(3),
-  "rnn": RNN(3, nonlinearity="relu"),
+  "not recurrent": LSTM1997(4, recurrent=False, biases="none"),
+  "lstm": LSTM(4),
+  "gru": GRU(4),
+  "layer_norm": LayerNormLSTM(4),
+  "rnn": RNN(4, nonlinearity="relu"),
 }
 
 

@@ -23,8 +23,6 @@ from lstm_jax.training.data_parallel import COPIES, ROWS, split_rows
 from lstm_jax.training.stopping import StopConfig
 from lstm_jax.training.train_state import StepMetrics, TrainState
 
-_TINY = 4096  # parameters
-
 
 def make_call(
   structure: Any,
@@ -154,8 +152,8 @@ def _fill_lanes(mapped):
   def run(state, data):
     n = len(state.done)
     rows = jnp.arange(n + -n % trials_last.LANES) % n
-    size = sum(a[0].size for a in jax.tree.leaves(state.params))
-    if n in (1, len(rows)) or size > _TINY:
+    one = jax.eval_shape(lambda tree: trial(tree, 0), state.carry)
+    if n in (1, len(rows)) or not trials_last.serves(one):
       return mapped(state, data)
     results = mapped(jax.tree.map(lambda a: a[rows], state), data)
     return jax.tree.map(lambda a: a[:n], results)
