@@ -85,10 +85,8 @@ def map_last(function: Callable) -> Callable:
     jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(
       *jax.tree.unflatten(tree, one)
     )
-    results = [
-      a if axis else jnp.broadcast_to(a[..., None], (*a.shape, LANES))
-      for a, axis in _evaluate(jaxpr, [(a, -1) for a in leaves])
-    ]
+    results = _evaluate(jaxpr, [(a, -1) for a in leaves])
+    results = [a if axis else _repeat(a) for a, axis in results]
     return jax.tree.unflatten(jax.tree.structure(shapes), results)
 
   return mapped
@@ -117,6 +115,9 @@ def _apply(equation: JaxprEqn, operands: list[Value]) -> list[Value]:
   arrays, axes = [a for a, _ in operands], [axis for _, axis in operands]
   if not any(axes):
     return [(a, None) for a in _bind(equation, *arrays)]
+  for i, (a, axis) in enumerate(operands):
+    if not axis and jnp.ndim(a):
+      arrays[i], axes[i] = _repeat(a), -1
   a, params = arrays[0], equation.params
   match equation.primitive.name:
     case "broadcast_in_dim":
@@ -129,7 +130,7 @@ def _apply(equation: JaxprEqn, operands: list[Value]) -> list[Value]:
       result = lax.transpose(a, (*params["permutation"], a.ndim - 1))
     case "squeeze":
       result = lax.squeeze(a, params["dimensions"])
-    case "concatenate" if all(axes):
+    case "concatenate":
       result = lax.concatenate(arrays, params["dimension"])
     case "reduce_sum" if len(params["axes"]) == 1:
       result = sum(jnp.moveaxis(a, params["axes"][0], 0))  # of a few numbers
@@ -137,6 +138,10 @@ def _apply(equation: JaxprEqn, operands: list[Value]) -> list[Value]:
       mapped = jax.vmap(lambda *a: _bind(equation, *a), axes, -1)
       return [(a, -1) for a in mapped(*arrays)]
   return [(result, -1)]
+
+
+def _repeat(a):
+  return jnp.broadcast_to(a[..., None], (*a.shape, LANES))
 
 
 def _bind(equation, *operands):

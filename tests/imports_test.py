@@ -12,7 +12,10 @@ PACKAGE = ROOT / "lstm_jax"
 
 # Each module may import those in its own layer's row and in the rows above.
 LAYERS = [
-  {"array_types", "errors", "files", "initializers", "time_chunks"},
+  {
+    *("array_types", "errors", "files", "initializers"),
+    *("time_chunks", "trials_last"),
+  },
   {"processes"},
   {"runtime"},
   {"cells", "metrics", "data"},
