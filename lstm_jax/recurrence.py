@@ -198,7 +198,7 @@ def _scan(cell, params, x, state, aside, return_states, options, dtype):
     unroll=options.unroll,
     memory=options.memory,
     dtype=dtype,
-    tiny=options.backward == "fused" and _is_tiny(params, state),
+    tiny=options.backward == "fused" and time > 1 and _is_tiny(params, state),
   )
   run = run_autodiff if options.backward == "autodiff" else run_fused
   return run(plan, params, x, state, aside)

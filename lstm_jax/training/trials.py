@@ -105,7 +105,9 @@ def trial(tree: Any, number: int) -> Any:
   return jax.tree.map(lambda a: a[number], tree)
 
 
-def make_trials_call(call: Callable, mesh: Mesh | None) -> Callable:
+def make_trials_call(
+  call: Callable, mesh: Mesh | None, by_eights: bool = False
+) -> Callable:
   """`call` for every trial that is not done.
 
   Trials that are done are left out as soon as half of them, or of what is left,
@@ -113,9 +115,12 @@ def make_trials_call(call: Callable, mesh: Mesh | None) -> Callable:
   is a function of the state alone, so that a resumed run repeats its numbers.
 
   mesh: devices that share the trials, if there are enough of them.
+  by_eights: see `_fill_lanes`.
   """
   devices = mesh.size if mesh else 1
-  mapped = _fill_lanes(jax.vmap(call, in_axes=(0, None)))
+  mapped = jax.vmap(call, in_axes=(0, None))
+  if by_eights:
+    mapped = _fill_lanes(mapped)
   shared = split_rows(mapped, mesh, (ROWS, COPIES), (ROWS, ROWS))
   run_one, run_shared = jax.jit(mapped), jax.jit(shared)
 
@@ -146,14 +151,13 @@ def make_trials_call(call: Callable, mesh: Mesh | None) -> Callable:
 
 
 def _fill_lanes(mapped):
-  """Repeats trials of tiny networks up to a number that `trials_last` computes
-  in vectors: eight take the time of five."""
+  """Repeats trials up to a number that `trials_last` computes in vectors: eight
+  take the time of five."""
 
   def run(state, data):
     n = len(state.done)
     rows = jnp.arange(n + -n % trials_last.LANES) % n
-    one = jax.eval_shape(lambda tree: trial(tree, 0), state.carry)
-    if n in (1, len(rows)) or not trials_last.serves(one):
+    if n in (1, len(rows)):
       return mapped(state, data)
     results = mapped(jax.tree.map(lambda a: a[rows], state), data)
     return jax.tree.map(lambda a: a[:n], results)
