@@ -9,6 +9,7 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
+from lstm_jax import trials_last
 from lstm_jax.config import Config, TrainConfig
 from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import ConfigError, RunError
@@ -143,7 +144,8 @@ def build(
   data = jax.device_put(task.train)
   if several:
     state = _stack_trials(config, task, params, init)
-    call = trials.make_trials_call(call, mesh)
+    by_eights = settings.update_every != "step" and trials_last.serves(carry)
+    call = trials.make_trials_call(call, mesh, by_eights)
   else:
     state = train_state.place_state(init(params, settings.seed), mesh)
     state = train_state.reorder(state, mesh, model_parallel.to_memory)

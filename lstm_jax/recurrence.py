@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import cudnn
+from lstm_jax import cudnn, trials_last
 from lstm_jax.array_types import Array, Bool, Float, Int, Params, PyTree, State
 from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.scan import Aside, Noise, Plan, run_autodiff, run_fused
 
 _TINY_INPUT = 4  # features up to which inputs are projected inside the step
+_TINY_LAYER = 1024  # parameters without w_x
 _ROWS = 1024  # batch times steps of a piece
 _LEAST_CHUNK = 16
 _PARALLEL_CHUNK = 64  # of the "parallel" engine
@@ -197,9 +198,18 @@ def _scan(cell, params, x, state, aside, return_states, options, dtype):
     unroll=options.unroll,
     memory=options.memory,
     dtype=dtype,
+    tiny=options.backward == "fused" and time > 1 and _is_tiny(params, state),
   )
   run = run_autodiff if options.backward == "autodiff" else run_fused
   return run(plan, params, x, state, aside)
+
+
+def _is_tiny(params, state):
+  """Whether steps are so small that vectors of trials gain over matrices."""
+  inner = [p for name, p in params.items() if name != "w_x"]
+  flat = all(p.ndim <= 2 for p in params.values())
+  few = sum(p.size for p in inner) <= _TINY_LAYER
+  return flat and few and trials_last.serves(state)
 
 
 def length_mask(lengths: Int[Array, "b"], time: int) -> Bool[Array, "b t"]:

@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from lstm_jax import weight_gradients
+from lstm_jax import trials_last, weight_gradients
 from lstm_jax.array_types import Array, Bool, Float, PyTree
-from lstm_jax.cells.base import Cell
+from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.recurrent_product import recurrent_product
 from lstm_jax.time_chunks import scan_chunks
 
@@ -57,6 +56,7 @@ class Plan(NamedTuple):
   unroll: int  # steps in one iteration of the loop
   memory: str
   dtype: Any  # of the inputs, the products and the outputs
+  tiny: bool  # one row and a handful of units; see `trials_last.py`
 
 
 def _where(flags, a, b):
@@ -129,13 +129,13 @@ def _make_forward(plan, params, constant, save):
   """(state, (x, varying) [b t ...]) -> state and, of each step [t b ...], its
   output and (if `save`) what the backward pass needs: the state before the step
   and the gate inputs."""
-  cell, pointwise = plan.cell, _pointwise(params)
-  recurrent = "w_h" in params
-  if recurrent:
-    w_h = params["w_h"].astype(plan.dtype)
+  cell = plan.cell
+  if recurrent := "w_h" in params:
+    params = params | {"w_h": params["w_h"].astype(plan.dtype)}
 
-  def step(state, inputs):
-    zx, varying = inputs
+  def step(shared, state, inputs):
+    (params, constant), (zx, varying) = shared, inputs
+    pointwise = _pointwise(params)
     if plan.project_inside:
       zx = cell.project(params, zx)
     aside = _merge(varying, constant)
@@ -143,7 +143,7 @@ def _make_forward(plan, params, constant, save):
     z = zx
     if recurrent:
       r = _recurrent_input(plan, pointwise, before, aside)
-      zh = recurrent_product(r, w_h)
+      zh = recurrent_product(r, params["w_h"])
       z = zx + zh if cell.sums else (zx, zh)
     new, y = _step(plan, pointwise, z, before, aside)
     return new, ((y, before, z) if save else y)
@@ -151,9 +151,15 @@ def _make_forward(plan, params, constant, save):
   def forward(state, steps):
     x, varying = _swap(steps)
     zx = x if plan.project_inside else cell.project(params, x)
-    return lax.scan(step, state, (zx, varying), unroll=plan.unroll)
+    return _scan(plan, step, (params, constant), state, (zx, varying))
 
   return forward
+
+
+def _scan(plan, step, shared, carry, steps, reverse=False):
+  """`lax.scan` of (shared, carry, x) -> (carry, y)."""
+  scan = trials_last.scan if plan.tiny else trials_last.plain_scan
+  return scan(step, shared, carry, steps, reverse=reverse, unroll=plan.unroll)
 
 
 def run_autodiff(plan, params, x, state, aside):
@@ -195,14 +201,19 @@ def _run_backward(plan, residuals, cotangents):
   cell, pointwise = plan.cell, _pointwise(params)
   varying, constant = _split_constants(aside)
   recurrent = "w_h" in params
+  # Tiny matrices are summed up step by step as well: a product is not worth it.
+  in_step = plan.tiny and not is_symbols(x)
   forward = _make_forward(plan, params, constant, save=True)
+  w_h_transposed = None
   if recurrent:
     # Once: a product with a transposed matrix is slower, at every step.
     w_h_transposed = params["w_h"].astype(plan.dtype).mT
 
-  def step(carry, inputs):
-    dstate, dpointwise = carry
-    dy, before, z, varying = inputs
+  def step(shared, carry, inputs):
+    params, constant, w_h_transposed = shared
+    pointwise = _pointwise(params)
+    dstate, sums = carry
+    x, dy, before, z, varying = inputs
     aside = _merge(varying, constant)
     _, vjp = jax.vjp(
       lambda p, z, s: _step(plan, p, z, s, aside), pointwise, z, before
@@ -210,7 +221,7 @@ def _run_backward(plan, residuals, cotangents):
     dp, dz, dbefore = vjp((dstate, dy))
     if recurrent:
       dr = recurrent_product(dz if cell.sums else dz[1], w_h_transposed)
-      _, vjp = jax.vjp(
+      r, vjp = jax.vjp(
         lambda p, s: _recurrent_input(plan, p, s, aside), pointwise, before
       )
       dp_input, dbefore_input = vjp(dr)
@@ -218,41 +229,49 @@ def _run_backward(plan, residuals, cotangents):
     if aside.reset is not None:
       zeros = jax.tree.map(jnp.zeros_like, dbefore)
       dbefore = _where(aside.reset, zeros, dbefore)
-    return (dbefore, _add(dpointwise, dp)), dz
+    if in_step:
+      dweights, dx = weight_gradients.of_step(
+        cell, params, x, r if recurrent else None, dz
+      )
+      return (dbefore, _add(sums, _add_named(dweights, dp))), dx
+    return (dbefore, _add(sums, dp)), dz
 
   def run_chunk(carry, steps, saved):
-    dstate, sums = carry
+    dstate, sums, dweights = carry
     x, dy, varying = steps
     if plan.memory == "sqrt":
       _, (_, *saved) = forward(saved, (x, varying))
     x, dy, varying = _swap(steps)
     before, z = saved
-    (dstate, dpointwise), dz = lax.scan(
+    (dstate, sums), dz = _scan(
+      plan,
       step,
-      (dstate, jax.tree.map(jnp.zeros_like, pointwise)),
-      (dy, before, z, varying),
+      (params if in_step else pointwise, constant, w_h_transposed),
+      (dstate, sums),
+      (x if in_step else None, dy, before, z, varying),
       reverse=True,
-      unroll=plan.unroll,
     )
+    if in_step:
+      return (dstate, sums, dweights), _swap(dz), None  # it is dx
     r = None
     if recurrent:
       r = _recurrent_input(plan, pointwise, before, _merge(varying, constant))
-    dweights, dx = weight_gradients.of_piece(cell, params, x, r, dz)
-    return (dstate, _add(sums, (dweights, dpointwise))), _swap(dx), None
+    new, dx = weight_gradients.of_piece(cell, params, x, r, dz)
+    return (dstate, sums, _add(dweights, new)), _swap(dx), None
 
-  zeros = jax.tree.map(jnp.zeros_like, pointwise)
-  (dstate, (dweights, dpointwise)), dx, _ = scan_chunks(
+  sums = jax.tree.map(jnp.zeros_like, params if in_step else pointwise)
+  blank = {} if in_step else weight_gradients.blank(cell, params, x)
+  (dstate, sums, dweights), dx, _ = scan_chunks(
     run_chunk,
-    (dstate, (weight_gradients.blank(cell, params, x), zeros)),
+    (dstate, sums, blank),
     (x, dy, varying),
     plan.chunk,
     kept,
     reverse=True,
   )
-  dparams = weight_gradients.unjoin(cell, params, x, dweights)
-  for name, gradient in dpointwise.items():
-    dparams[name] = dparams.get(name, 0) + gradient
-  return dparams, dx, dstate, None
+  if not in_step:
+    dweights = weight_gradients.unjoin(cell, params, x, dweights)
+  return _add_named(dweights, sums), dx, dstate, None
 
 
 run_fused.defvjp(_run_forward, _run_backward)
@@ -260,3 +279,9 @@ run_fused.defvjp(_run_forward, _run_backward)
 
 def _add(a, b):
   return jax.tree.map(jnp.add, a, b)
+
+
+def _add_named(a, b):
+  """Sums of two dictionaries, either of which may lack a name."""
+  both = {name: a[name] + b[name] for name in a.keys() & b.keys()}
+  return a | b | both

@@ -60,6 +60,22 @@ def of_piece(
   return dparams, dx
 
 
+def of_step(
+  cell: Cell,
+  params: Params,
+  x: Float[Array, "1 d"],
+  r: Float[Array, "1 r"] | None,
+  dz: Float[Array, "1 g"] | tuple[Array, Array],
+) -> tuple[Params, Float[Array, "1 d"]]:
+  """The same for one step of one row, without matrix products."""
+  dzx, dzh = dz if isinstance(dz, tuple) else (dz, dz)
+  _, vjp = jax.vjp(cell.project, params, x)
+  dparams, dx = vjp(dzx)
+  if r is not None:
+    dparams["w_h"] += r.T * dzh
+  return dparams, dx
+
+
 def unjoin(cell: Cell, params: Params, x: Array, gradients: Params) -> Params:
   """A gradient for each parameter."""
   if not _is_one_product(cell, params, x):

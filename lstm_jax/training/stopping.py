@@ -80,6 +80,8 @@ def observe(
 
   def exchange(ring, new):
     old = lax.dynamic_index_in_dim(ring, place, keepdims=False)
+    # Read before written: else XLA copies the ring, twice, at every update.
+    ring, old = lax.optimization_barrier((ring, old))
     return lax.dynamic_update_index_in_dim(ring, new, place, 0), old
 
   wrongs, old_wrong = exchange(state.wrong, wrong)

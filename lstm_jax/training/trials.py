@@ -15,6 +15,7 @@ from flax import nnx
 from jax import lax
 from jax.sharding import Mesh
 
+from lstm_jax import trials_last
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
 from lstm_jax.training import stopping
@@ -104,7 +105,9 @@ def trial(tree: Any, number: int) -> Any:
   return jax.tree.map(lambda a: a[number], tree)
 
 
-def make_trials_call(call: Callable, mesh: Mesh | None) -> Callable:
+def make_trials_call(
+  call: Callable, mesh: Mesh | None, by_eights: bool = False
+) -> Callable:
   """`call` for every trial that is not done.
 
   Trials that are done are left out as soon as half of them, or of what is left,
@@ -112,9 +115,12 @@ def make_trials_call(call: Callable, mesh: Mesh | None) -> Callable:
   is a function of the state alone, so that a resumed run repeats its numbers.
 
   mesh: devices that share the trials, if there are enough of them.
+  by_eights: see `_fill_lanes`.
   """
   devices = mesh.size if mesh else 1
   mapped = jax.vmap(call, in_axes=(0, None))
+  if by_eights:
+    mapped = _fill_lanes(mapped)
   shared = split_rows(mapped, mesh, (ROWS, COPIES), (ROWS, ROWS))
   run_one, run_shared = jax.jit(mapped), jax.jit(shared)
 
@@ -142,6 +148,21 @@ def make_trials_call(call: Callable, mesh: Mesh | None) -> Callable:
     return put(state, rows, part), put(blank, rows, metrics)
 
   return run_active
+
+
+def _fill_lanes(mapped):
+  """Repeats trials up to a number that `trials_last` computes in vectors: eight
+  take the time of five."""
+
+  def run(state, data):
+    n = len(state.done)
+    rows = jnp.arange(n + -n % trials_last.LANES) % n
+    if n in (1, len(rows)):
+      return mapped(state, data)
+    results = mapped(jax.tree.map(lambda a: a[rows], state), data)
+    return jax.tree.map(lambda a: a[:n], results)
+
+  return run
 
 
 def choose_width(trials: int, active: int, devices: int) -> int:
