@@ -13,6 +13,7 @@ arXiv 1803.08240, with the settings of the authors' code:
   :ptb        24.2M parameters, 500 epochs; test perplexity in the paper 58.8,
               57.3 after fine-tuning
   :wikitext2  33.5M, 750 epochs; 66.0, 65.8 after fine-tuning
+  :ptb_20     the first 20 epochs of :ptb
   :ptb_finetune, :wikitext2_finetune  go on from `train.init_from`, averaging
               from the first update
   :ptb_chars  13.8M, 500 epochs; 1.175 bits per character
@@ -94,10 +95,11 @@ RECIPES = {
     decay_epochs=(25, 35),
   ),
 }
-FINETUNE = "_finetune"
+FINETUNE, START = "_finetune", "_20"
 VARIANTS = (
   *RECIPES,
   *(name + FINETUNE for name in ("ptb", "wikitext2")),
+  "ptb" + START,
   "tiny",
 )
 
@@ -106,7 +108,8 @@ def get_config(variant: str = "ptb") -> Config:
   check_variant(variant, VARIANTS)
   if variant == "tiny":
     return shrink(get_config())
-  r = RECIPES[variant.removesuffix(FINETUNE)]
+  r = RECIPES[variant.removesuffix(FINETUNE).removesuffix(START)]
+  epochs = 20 if variant.endswith(START) else r.epochs
   words = not r.decay_epochs
   averaging = "non_monotone" if words else "never"
   return Config(
@@ -132,7 +135,7 @@ def get_config(variant: str = "ptb") -> Config:
     ),
     train=TrainConfig(
       seed=0,
-      steps=r.epochs * r.steps_per_epoch,
+      steps=epochs * r.steps_per_epoch,
       batch_size=r.batch_size,
       validate_every=r.steps_per_epoch,
       validation_streams=10,

@@ -6,7 +6,7 @@ in a record. These are lists and dictionaries, and nothing runs here.
 
 from scripts.peers import ours, problem
 
-SECTIONS = ("layers", "gemm", "length", "extremes", "lm")
+SECTIONS = ("layers", "gemm", "length", "extremes")
 # batch, time, input, hidden, layers
 SHAPES = {
   "a": (20, 20, 200, 200, 2),  # Zaremba et al. 2014, small
@@ -34,7 +34,6 @@ SETTINGS = {
   "both": ("default", "tuned"),
   "all": ("default", "tuned", "split"),
 }
-LM = (20, 35, 650, 2, 10_000)  # batch, time, hidden, layers, vocabulary
 
 
 def layer_record(peer, process, shape, mode, variant="", **fields) -> dict:
@@ -128,24 +127,8 @@ def extremes() -> list[list[dict]]:
   ]  # fmt: skip
 
 
-def lm(peers) -> list[list[dict]]:
-  """A language model's whole update."""
-  return [
-    [
-      {
-        "section": "lm", "peer": peer, "process": setting, "results": [1],
-        "case": {"kind": "lm", "sizes": LM},
-      }
-      for peer, setting in (
-        ("ours", "tuned"), ("torch", "default"), ("torch", "tuned"),
-      )
-      if peer in peers
-    ]
-  ]  # fmt: skip
-
-
 def title(group: list[dict]) -> str:
   """What the records of a group have in common."""
-  names = ("section", "name", "time", "mode")
+  names = ("section", "name", "part", "time", "mode")
   values = [{record.get(name) for record in group} for name in names]
   return " ".join(str(*v) for v in values if len(v) == 1 and None not in v)

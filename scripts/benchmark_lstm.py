@@ -33,7 +33,12 @@ from scripts.peers.processes import Workers, measure
 
 
 def benchmark(
-  groups: list[list[dict]], seconds: float, pythons: dict, show, note
+  groups: list[list[dict]],
+  seconds: float,
+  pythons: dict,
+  show,
+  note,
+  modules: dict[str, str] = cases.MODULES | {"gemm": "gemm"},
 ) -> dict:
   """Measures the groups one after the other.
 
@@ -42,8 +47,8 @@ def benchmark(
     seconds: for each record's runs.
     pythons: interpreters by peer; this one for the others.
     show, note: take a line that moves, and one that stays.
+    modules: files of scripts/peers by peer.
   """
-  modules = cases.MODULES | {"gemm": "gemm"}
   pythons = dict.fromkeys(modules, sys.executable) | pythons
   started = datetime.datetime.now(datetime.UTC)
   complete = False
@@ -90,8 +95,38 @@ def chosen(flag: str, wanted: list[str], known) -> list[str]:
   return wanted
 
 
-def define_flags() -> flags.FlagValues:
+def interpreters(words: list[str], peers) -> dict[str, str]:
+  """Of --python=PEER=PATH, the path by peer."""
+  pythons = {}
+  for word in words:
+    peer, _, path = word.partition("=")
+    chosen("python", [peer], peers)
+    if not path:
+      raise ConfigError(f"--python={word}: give PEER=PATH")
+    # An interpreter is found from here, not from the worker's folder.
+    pythons[peer] = os.path.abspath(path) if os.sep in path else path
+  return pythons
+
+
+def define_shared_flags(output: str) -> flags.FlagValues:
   values = new_flags()
+  flags.DEFINE_float(
+    "seconds", 2.0, "for each contender and case", 0.0, flag_values=values
+  )
+  flags.DEFINE_multi_string(
+    "python", [], "PEER=PATH, another interpreter", flag_values=values
+  )
+  flags.DEFINE_string(
+    "output", output, "folder of the report", flag_values=values
+  )
+  flags.DEFINE_bool(
+    "quick", False, "a minute: few shapes and peers", flag_values=values
+  )
+  return values
+
+
+def define_flags() -> flags.FlagValues:
+  values = define_shared_flags("runs/benchmark")
   for name, default, text in (
     ("shapes", cases.SHAPES, "shapes of the layers"),
     ("peers", cases.MODULES, "contenders"),
@@ -102,59 +137,18 @@ def define_flags() -> flags.FlagValues:
   flags.DEFINE_enum(
     "setting", "all", list(cases.SETTINGS), "settings", flag_values=values
   )
-  flags.DEFINE_float(
-    "seconds", 2.0, "for each contender and case", 0.0, flag_values=values
-  )
-  flags.DEFINE_multi_string(
-    "python", [], "PEER=PATH, another interpreter", flag_values=values
-  )
-  flags.DEFINE_string(
-    "output", "runs/benchmark", "folder of the report", flag_values=values
-  )
-  flags.DEFINE_bool(
-    "quick", False, "a minute: few shapes and peers", flag_values=values
-  )
   return values
 
 
-QUICK = {
-  "shapes": ["a", "e", "g"],
-  "peers": ["ours", "torch", "linen"],
-  "skip": ["length", "extremes", "lm"],
-  "setting": "default",
-  "seconds": 0.3,
-}
+def be_quick(values: flags.FlagValues, quick: dict):
+  """With --quick, these values of the flags that were not given."""
+  for name, value in quick.items():
+    if values.quick and not values[name].present:
+      setattr(values, name, value)
 
 
-def main(argv: list[str]) -> int:
-  values = parse_flags(define_flags(), argv, __doc__)
-  if values.quick:
-    for name, value in QUICK.items():
-      if not values[name].present:
-        setattr(values, name, value)
-  skip = chosen("skip", values.skip, cases.SECTIONS)
-  peers = chosen("peers", values.peers, cases.MODULES)
-  modes = chosen("modes", values.modes, cases.MODES)
-  shapes = {
-    n: cases.SHAPES[n] for n in chosen("shapes", values.shapes, cases.SHAPES)
-  }
-  pythons = {}
-  for word in values.python:
-    peer, _, path = word.partition("=")
-    chosen("python", [peer], cases.MODULES)
-    if not path:
-      raise ConfigError(f"--python={word}: give PEER=PATH")
-    # An interpreter is found from here, not from the worker's folder.
-    pythons[peer] = os.path.abspath(path) if os.sep in path else path
-  groups = {
-    "gemm": cases.gemm((2048,)) if values.quick else cases.gemm(),
-    "layers": cases.layers(
-      shapes, peers, modes, cases.SETTINGS[values.setting]
-    ),
-    "length": cases.length(),
-    "extremes": cases.extremes(),
-    "lm": cases.lm(peers),
-  }
+def measure_and_write(groups, values, argv, write, modules) -> int:
+  """Measures the groups, writes benchmark.json and the report; exit code."""
   clear = "\r\x1b[2K" if sys.stdout.isatty() else ""
 
   def show(text):
@@ -164,21 +158,51 @@ def main(argv: list[str]) -> int:
   def note(text):
     print(clear + text, flush=True)
 
-  results = benchmark(
-    [g for name, part in groups.items() if name not in skip for g in part],
-    values.seconds,
-    pythons,
-    show,
-    note,
-  )
+  pythons = interpreters(values.python, modules)
+  results = benchmark(groups, values.seconds, pythons, show, note, modules)
   show("")
   output = pathlib.Path(values.output).expanduser()
   output.mkdir(parents=True, exist_ok=True)
   results["command"] = " ".join(argv)
   write_atomically(output / "benchmark.json", json.dumps(results, indent=1))
-  for path in benchmark_report.write(results, output):
+  for path in write(results, output):
     note(str(path))
   return 0 if results["complete"] else EXIT_SAVED_ON_SIGINT
+
+
+QUICK = {
+  "shapes": ["a", "e", "g"],
+  "peers": ["ours", "torch", "linen"],
+  "skip": ["length", "extremes"],
+  "setting": "default",
+  "seconds": 0.3,
+}
+
+
+def main(argv: list[str]) -> int:
+  values = parse_flags(define_flags(), argv, __doc__)
+  be_quick(values, QUICK)
+  skip = chosen("skip", values.skip, cases.SECTIONS)
+  peers = chosen("peers", values.peers, cases.MODULES)
+  modes = chosen("modes", values.modes, cases.MODES)
+  shapes = {
+    n: cases.SHAPES[n] for n in chosen("shapes", values.shapes, cases.SHAPES)
+  }
+  groups = {
+    "gemm": cases.gemm((2048,)) if values.quick else cases.gemm(),
+    "layers": cases.layers(
+      shapes, peers, modes, cases.SETTINGS[values.setting]
+    ),
+    "length": cases.length(),
+    "extremes": cases.extremes(),
+  }
+  return measure_and_write(
+    [g for name, part in groups.items() if name not in skip for g in part],
+    values,
+    argv,
+    benchmark_report.write,
+    cases.MODULES | {"gemm": "gemm"},
+  )
 
 
 if __name__ == "__main__":

@@ -29,27 +29,33 @@ def write(results: dict, output: pathlib.Path) -> list[pathlib.Path]:
 
 
 def markdown(results: dict) -> str:
-  machine = results["machine"]
-  versions = "; ".join(
-    f"{peer}: " + ", ".join(f"{n} {v}" for n, v in packages.items())
-    for peer, packages in results["versions"].items()
-  )
   parts = [
     "# LSTM benchmark",
-    f"{results['date']}, {machine['cpu']}, {machine['cores']} cores,"
-    f" {machine['system']}. `{results.get('command', '')}`",
-    f"Versions: {versions}.",
+    *circumstances(results),
     *_layer_tables(results),
     *_gemm_table(results),
     *_length_table(results),
     *_extremes_table(results),
-    *_lm_table(results),
     *_spread_table(results),
   ]
   return "\n\n".join(parts) + "\n"
 
 
-def _ms(seconds) -> str:
+def circumstances(results: dict) -> tuple[str, str]:
+  """When, where and with which versions it was measured."""
+  machine = results["machine"]
+  versions = "; ".join(
+    f"{peer}: " + ", ".join(f"{n} {v}" for n, v in packages.items())
+    for peer, packages in results["versions"].items()
+  )
+  return (
+    f"{results['date']}, {machine['cpu']}, {machine['cores']} cores,"
+    f" {machine['system']}. `{results.get('command', '')}`",
+    f"Versions: {versions}.",
+  )
+
+
+def ms(seconds: float | None) -> str:
   if seconds is None:
     return "-"
   return f"{1e3 * seconds:.{2 if seconds < 0.01 else 1 if seconds < 1 else 0}f}"
@@ -64,11 +70,11 @@ def _mb(count) -> str:
   return "-" if count is None else f"{count / 1e6:.1f}"
 
 
-def _times(seconds, base) -> str:
+def times(seconds, base) -> str:
   return "-" if None in (seconds, base) else f"{seconds / base:.2f}"
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def table(header: list[str], rows: list[list[str]]) -> str:
   lines = [header, ["-"] * len(header), *rows]
   return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
@@ -100,23 +106,23 @@ def _layer_tables(results):
           elif record is ours:
             process = "" if ours["process"] == setting else ours["process"]
             notes = filter(None, [f"{_gflops(ours)} GFLOP/s", process])
-            cells.append(f"{_ms(seconds)} ({', '.join(notes)})")
+            cells.append(f"{ms(seconds)} ({', '.join(notes)})")
           else:
-            cells.append(f"{_ms(seconds)} ({_times(seconds, median(ours))}x)")
+            cells.append(f"{ms(seconds)} ({times(seconds, median(ours))}x)")
         rows.append([name, _shape(known), setting, *cells])
     yield f"## LSTM layers, {mode}"
     yield (
       "Median ms, and in brackets how many times ours in the same row: above 1"
       " ours is faster. Shape: batch, time, input, hidden, layers."
     )
-    yield _table(["", "shape", "setting", *peers], rows)
+    yield table(["", "shape", "setting", *peers], rows)
 
 
 def _gemm_table(results):
   records = section(results, "gemm")
   if records:
     yield "## Matrix products, float32"
-    yield _table(
+    yield table(
       ["", "size", "GFLOP/s, median", "best"],
       [
         [
@@ -140,7 +146,7 @@ def _length_table(results):
       f" {records[0]['case']['shape'][3]}; tuned. Temporary memory is the"
       " compiled program's; the first call compiles."
     )
-    yield _table(
+    yield table(
       [
         "time",
         "",
@@ -153,7 +159,7 @@ def _length_table(results):
         [
           r["time"],
           r["name"],
-          _ms(median(r)),
+          ms(median(r)),
           f"{1e6 * median(r) / r['time']:.1f}" if median(r) else "-",
           _mb(r.get("temporary_bytes")),
           f"{r['first_seconds']:.2f}" if "first_seconds" in r else "-",
@@ -169,35 +175,9 @@ def _extremes_table(results):
     rows = []
     for ours, plain in zip(records[::2], records[1::2], strict=True):
       a, b = median(ours), median(plain)
-      times = _times(b, a)
-      rows.append([_shape(ours), ours["mode"], _ms(a), _ms(b), times])
+      rows.append([_shape(ours), ours["mode"], ms(a), ms(b), times(b, a)])
     yield "## Small and large inputs, tuned"
-    yield _table(["shape", "mode", "ours, ms", "plain scan, ms", "times"], rows)
-
-
-def _lm_table(results):
-  records = section(results, "lm")
-  if records:
-    batch, time, hidden, layers, vocabulary = records[0]["case"]["sizes"]
-    ours = median(find(records, peer="ours"))
-    yield "## A language model's update"
-    yield (
-      f"Vocabulary {vocabulary}, {layers} layers of {hidden}, batch {batch},"
-      f" {time} steps; SGD, clipped by global norm; the state is carried on."
-    )
-    yield _table(
-      ["", "allocator", "ms", "tokens/s", "times ours"],
-      [
-        [
-          r["peer"],
-          r["process"],
-          _ms(median(r)),
-          f"{batch * time / median(r):,.0f}" if median(r) else "-",
-          _times(median(r), ours),
-        ]
-        for r in records
-      ],
-    )
+    yield table(["shape", "mode", "ours, ms", "plain scan, ms", "times"], rows)
 
 
 def _spread_table(results):
@@ -210,7 +190,7 @@ def _spread_table(results):
         rows.append(
           [
             *(r[k] for k in ("name", "mode", "setting", "peer")),
-            *map(_ms, levels),
+            *map(ms, levels),
             len(r["seconds"]),
             f"{r['first_seconds']:.2f}",
             f"{r['peak_bytes'] / 1e6:.0f}" if "peak_bytes" in r else "-",
@@ -227,7 +207,7 @@ def _spread_table(results):
       "first call, s",
       "peak MB",
     ]
-    yield _table(["shape", "mode", "setting", "peer", *names], rows)
+    yield table(["shape", "mode", "setting", "peer", *names], rows)
 
 
 def main(argv: list[str]):

@@ -6,10 +6,11 @@
 
 A row is one run of experiments.train or several, in WORKDIR/PAPER/RUN; the same
 command again goes on with a run that was stopped, and leaves alone one that is
-recorded. A finished run is scored on the test split, trial by trial, and its
-records are appended to experiments/results/runs.jsonl, where the run stands as
-runs/PAPER/RUN and a folder of data as PATH. PAPER.md and PAPER.png, beside it,
-are made from that file alone.
+recorded. --partial trains nothing and records how far runs have got. A finished
+run is scored on the test split, trial by trial, and its records are appended to
+experiments/results/runs.jsonl, where the run stands as runs/PAPER/RUN and a
+folder of data as PATH. PAPER.md and PAPER.png, beside it, are made from that
+file alone.
 """
 
 import json
@@ -55,10 +56,12 @@ def reproduce(
   *,
   data: str = "",
   again: bool = False,
+  partial: bool = False,
 ) -> int:
   """Makes the runs of the rows, one after the other, and records them.
 
-  A run that fails is reported and the next one is made.
+  partial: makes none, and records what those that are not finished have
+    reached. A run that fails is reported and the next one is made.
 
   Returns:
     The exit code: 0, or that of a run which was stopped or has failed.
@@ -66,22 +69,26 @@ def reproduce(
   Raises:
     ConfigError: the rows read a file that is not in the folder `data`.
   """
-  check_data(rows, data)
+  if not partial:
+    check_data(rows, data)
   todo = [(row, run) for row in rows for run in runs(row)]
   code = 0
-  for number, (row, run) in enumerate(todo, 1):
+  for number, (row, run) in enumerate(todo, 1):  # it grows
     place = f"[{number}/{len(todo)}] {run.name}"
     path = workdir / name / run.name
     try:
       if again and path.exists():
         print(f"{place}: the old run is now {_move_away(path)}")
-      _reproduce_run(name, paper, row, run, path, results, place, data)
+      _reproduce_run(name, paper, row, run, path, results, place, data, partial)
     except RunError as error:
       print(f"{place}: {error}", flush=True)
       code = EXIT_ERROR
     except Stopped as stopped:
       print(f"{place}: stopped; the same command goes on there", flush=True)
       return stopped.args[0]
+    if run == runs(row)[-1]:
+      more = records.following(records.read_results(results), name, row)
+      todo += [(row, run) for run in more]
   for row in rows:
     found = records.latest(records.read_results(results), name, row)
     controls = getattr(paper, "CONTROLS", ())
@@ -102,7 +109,9 @@ def check_data(rows: list[Row], data: str):
       )
 
 
-def _reproduce_run(name, paper, row: Row, run: Run, path, results, place, data):
+def _reproduce_run(
+  name, paper, row: Row, run: Run, path, results, place, data, partial
+):
   """Trains, scores and records one run."""
   known = records.read_results(results)
   if records.is_recorded(known, name, row, run, path):
@@ -119,16 +128,15 @@ def _reproduce_run(name, paper, row: Row, run: Run, path, results, place, data):
   def command(*arguments):
     return shlex.join(["python", "-m", "experiments.train", *words(*arguments)])
 
-  print(f"{place}: {command(path, data)}", flush=True)
-  code, _ = _run("experiments.train", *words(path, data))
-  if code < 0:
-    raise RunError(
-      f"training was killed by signal {-code}; the same command goes on there"
-    )
-  if code:
-    raise RunError(f"training failed with exit code {code}")
-  print(f"{place}: scoring the test split", flush=True)
-  scores = {test: _score(path, change) for test, change in row.tests.items()}
+  scores = {}
+  if partial:
+    print(f"{place}: recording what it has reached", flush=True)
+  else:
+    print(f"{place}: {command(path, data)}", flush=True)
+    _train(*words(path, data))
+    print(f"{place}: scoring the {row.split} split", flush=True)
+    for test, change in row.tests.items():
+      scores[test] = _score(path, row.split, change)
   made = records.describe(
     name,
     paper.CONFIG,
@@ -143,13 +151,24 @@ def _reproduce_run(name, paper, row: Row, run: Run, path, results, place, data):
   write_page(name, paper, results)
 
 
-def _score(path: pathlib.Path, change: str) -> list[dict[str, Any]]:
-  """The test split's scores of each trial, the task changed if asked."""
+def _train(*words: str):
+  """Raises RunError where it fails."""
+  code, _ = _run("experiments.train", *words)
+  if code < 0:
+    raise RunError(
+      f"training was killed by signal {-code}; the same command goes on there"
+    )
+  if code:
+    raise RunError(f"training failed with exit code {code}")
+
+
+def _score(path: pathlib.Path, split, change: str) -> list[dict[str, Any]]:
+  """A split's scores of each trial, the task changed if asked."""
   ruled = records.read_settings(path)["stop"]["name"] != "never"
   code, printed = _run(
     "experiments.evaluate",
     f"--workdir={path}",
-    "--split=test",
+    f"--split={split}",
     "--trial=all",
     "--json",
     # The weights that met the rule are the result; else validation chooses.
@@ -254,6 +273,7 @@ def main(argv: list[str]) -> int:
   for flag, text in (
     ("list", "only list the rows"),
     ("page", "only write the page again"),
+    ("partial", "record how far runs have got; train nothing"),
     ("again", "make the runs again from the start, beside the old ones"),
   ):
     flags.DEFINE_bool(flag, False, text, flag_values=values)
@@ -276,6 +296,7 @@ def main(argv: list[str]) -> int:
     results,
     data=values.data,
     again=values.again,
+    partial=values.partial,
   )
 
 

@@ -56,7 +56,7 @@ def markdown(name: str, paper, results: list[dict]) -> str:
     parts += [f"![ours beside the paper's]({name}.png)", caption]
   parts += ["## Results", _summary(paper, rows), _table(name, paper, rows)]
   if controls:
-    parts += ["## Controls", _table(name, paper, controls, judged=False)]
+    parts += ["## Controls", _table(name, paper, controls, "")]
   for title, attribute in (
     ("Readings", "READINGS"),
     ("What differs", "DIFFERENCES"),
@@ -76,9 +76,13 @@ def verdict(paper, row, trials, missing) -> str:
   """ "yes", "no" with the reason, or how far the row has got."""
   if not trials:
     return "not run"
+  if hasattr(paper, "partial") and (part := paper.partial(row, trials)):
+    return f"partial: {part}"
   if missing:
     have = len({trial["run"] for trial in trials})
     return f"incomplete: {have} of {have + len(missing)} runs"
+  if not hasattr(paper, "judge"):
+    return "done"
   good, why = paper.judge(row, trials)
   return "yes" if good else f"no: {why}"
 
@@ -89,7 +93,9 @@ def _summary(paper, rows) -> str:
     f"{words.count(word)} {text}"
     for word, text in (
       ("yes", "reproduced"),
+      ("done", "done"),
       ("no", "not reproduced"),
+      ("partial", "partial"),
       ("incomplete", "incomplete"),
       ("not run", "not run"),
     )
@@ -115,10 +121,12 @@ def _our_scores(row, trials):
 SCORES = (("paper", _paper_scores), ("ours", _our_scores))  # the default
 
 
-def _table(name, paper, rows, judged: bool = True) -> str:
+def _table(name, paper, rows, judged: str = "reproduced") -> str:
   columns = getattr(paper, "columns", SCORES)
   header = ["row", "task", *(title for title, _ in columns)]
-  header += ["reproduced"] * judged + ["time", "command"]
+  if judged and not hasattr(paper, "judge"):
+    judged = "state"
+  header += [judged] * bool(judged) + ["time", "command"]
   lines = [header, ["-"] * len(header)]
   for row, trials, missing in rows:
     cells = [row.name, row.description]

@@ -17,6 +17,7 @@ from typing import Any
 
 from lstm_jax.errors import RunError
 from lstm_jax.run_directory import read_record
+from lstm_jax.training.metric_writer import read_metrics
 from scripts.benchmark_lstm import machine
 from scripts.papers.base import Row, Run, Trial, runs
 
@@ -62,8 +63,22 @@ def latest(
   Returns:
     The trials, and the runs that have no complete record.
   """
+  trials, missing = _latest(results, paper, row, runs(row))
+  if more := following(results, paper, row):
+    found, missing = _latest(results, paper, row, more)
+    trials += found
+  return trials, missing
+
+
+def following(results: list[Trial], paper: str, row: Row) -> list[Run]:
+  """The runs of `row.then`, once the others are recorded."""
+  trials, missing = _latest(results, paper, row, runs(row))
+  return row.then(trials) if row.then and not missing else []
+
+
+def _latest(results, paper, row, wanted):
   trials, missing = [], []
-  for run in runs(row):
+  for run in wanted:
     attempts = {}  # by start, in the order of the file
     for record in results:
       if _key(record) == (paper, row.name, run.name):
@@ -88,9 +103,12 @@ def is_recorded(
   starts = read_record(workdir)["starts"]
   if not starts:
     return False
-  mine = [r for r in results if r.get("started") == starts[0]["time"]]
-  _, missing = latest(mine, paper, row)
-  return run not in missing
+  mine = [
+    r
+    for r in results
+    if r.get("started") == starts[0]["time"] and "updates_done" not in r
+  ]
+  return not _latest(mine, paper, row, [run])[1]
 
 
 def _key(record):
@@ -107,14 +125,20 @@ def describe(
   command: str,
   measured: Sequence[dict[str, Any]] = (),
 ) -> list[Trial]:
-  """The records of a finished run, one a trial.
+  """The records of a run, one a trial.
 
-  scores: what experiments.evaluate --trial=all --json prints, of each test.
+  scores: what experiments.evaluate --trial=all --json prints, of each test;
+    none of a run that is not finished, whose records say `updates_done`.
   measured: more numbers of each trial.
 
   Raises:
     RunError: the run directory lacks what they need.
   """
+  step = _validated_step(workdir)
+  if scores:
+    step = next(iter(scores.values()))[0]["step"]
+  elif not step:
+    raise RunError(f"{workdir}: nothing has been validated yet")
   trials = _read_trials(workdir)
   for lines in scores.values():
     if len(trials) != len(lines):
@@ -122,7 +146,6 @@ def describe(
         f"{workdir}: {len(trials)} trials and {len(lines)} lines of scores"
       )
   record = read_record(workdir)
-  step = next(iter(scores.values()))[0]["step"]
   last = max(trial.get("updates", step) for trial in trials)
   # A start at the last step trained nothing.
   starts = [s for s in record["starts"] if s["from_step"] < last]
@@ -151,7 +174,7 @@ def describe(
     if "met" in trial:
       made |= {f"met_{i}": step for i, step in enumerate(trial["met"])}
       made["succeeded"] = trial["met"][-1] is not None
-    made["checkpoint"] = step
+    made["checkpoint" if scores else "updates_done"] = step
     for test, lines in scores.items():
       score = lines[number]
       for name, value in score.items():
@@ -163,6 +186,18 @@ def describe(
     more = measured[number] if measured else {}
     records.append(made | more | common)
   return records
+
+
+def _validated_step(workdir) -> int:
+  """The step of the last validation; 0 before the first."""
+  return max(
+    (
+      line["step"]
+      for line in read_metrics(workdir)
+      if any(name.startswith("valid/") for name in line)
+    ),
+    default=0,
+  )
 
 
 def _read_trials(workdir) -> list[dict[str, Any]]:

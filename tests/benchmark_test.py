@@ -79,14 +79,12 @@ def test_report_of_the_other_parts(tmp_path):
     *cases.gemm((1000,)),
     *cases.length((100,)),
     *cases.extremes(),
-    *cases.lm(["ours", "torch"]),
   ]
 
   def seconds(record):
     if record.get("name") == "linen":
       return None
-    plain = record.get("name") == "plain scan" or record["peer"] == "torch"
-    return [0.2 if plain else 0.1]
+    return [0.2 if record.get("name") == "plain scan" else 0.1]
 
   results = made_up(groups, seconds)
   for record in results["records"]:
@@ -103,7 +101,6 @@ def test_report_of_the_other_parts(tmp_path):
   assert row(text, "32, 128, 1, 256, 1", "train")[2:] == [
     "100.0", "200.0", "2.00",
   ]  # fmt: skip
-  assert row(text, "torch", "tuned")[2:] == ["200.0", "3,500", "2.00"]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from conftest import CONFIGS
 
+from configs import cells_ptb
 from experiments.command_line import load_config_file
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
@@ -58,6 +59,12 @@ def test_published_parameter_counts(name):
 def test_parameter_counts_published_in_millions(name):
   vocabulary, parameters = ROUGHLY[name]
   assert count(name, vocabulary) == pytest.approx(parameters, rel=0.03)
+
+
+@pytest.mark.parametrize("cell", cells_ptb.CELLS)
+def test_compared_cells_have_equal_parameters(cell):
+  found = count(f"cells_ptb.py:{cell}", PTB)
+  assert found == pytest.approx(cells_ptb.PARAMETERS, rel=0.01)
 
 
 def test_torch_counts_a_second_bias():

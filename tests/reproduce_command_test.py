@@ -64,6 +64,26 @@ def test_a_finished_run_is_recorded_once(tmp_path, fake, capfd):
   assert (tmp_path / "results/fake.png").is_file()
 
 
+def test_what_a_run_has_reached_is_recorded_before_its_scores(
+  tmp_path, fake, capfd
+):
+  fake.judge = lambda row, trials: (True, "")
+  fake.partial = lambda row, trials: "so far" * ("updates_done" in trials[0])
+  folders = tmp_path / "runs", tmp_path / "results"
+  arguments = ("fake", fake, fake.ROWS, *folders)
+  assert reproduce.reproduce(*arguments, partial=True) == 0
+  assert "first: partial: so far" in capfd.readouterr().out
+  records = reproduce_records.read_results(tmp_path / "results")
+  assert [record["updates_done"] for record in records] == [100] * 3
+  assert not any(name.startswith("test/") for name in records[0])
+  assert "Of 1 rows: 1 partial." in (tmp_path / "results/fake.md").read_text()
+  assert reproduce.reproduce(*arguments) == 0
+  assert "first: yes" in capfd.readouterr().out
+  shutil.rmtree(tmp_path / "runs")
+  assert reproduce.reproduce(*arguments, partial=True) == 2
+  assert "nothing has been validated yet" in capfd.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_failed_run_does_not_stop_the_others(tmp_path, fake, capfd):
   fake.CONFIG = "nowhere.py"

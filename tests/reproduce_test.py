@@ -1,5 +1,6 @@
 """scripts.reproduce: records, verdicts and pages, from made-up runs."""
 
+import functools
 import json
 import os
 import types
@@ -11,7 +12,7 @@ from configs import hochreiter_1997 as configs
 from lstm_jax.errors import RunError
 from scripts import reproduce_records
 from scripts.papers import hochreiter_1997 as paper_1997
-from scripts.papers.base import Row, all_rows, runs
+from scripts.papers.base import Row, all_rows, runs, with_seed
 from scripts.reproduce_page import markdown, verdict, write_page
 
 ROWS = {row.name: row for row in all_rows(paper_1997)}
@@ -111,6 +112,25 @@ def test_experiment_1_may_fail_once_in_30(failures, expected):
   )
   assert len(trials) == 20 and [run.name for run in missing] == ["1-3x2-0.2-2"]
   assert verdict(paper_1997, row, trials, missing) == "incomplete: 2 of 3 runs"
+
+
+def test_runs_that_follow_the_others():
+  def best(trials):
+    seed = max(trials, key=lambda trial: trial["test/wrong"])["seed"]
+    return [with_seed("b", seed)]
+
+  row = Row("6a", "", ("a",), seeds=(0, 1), then=best)
+  first = made_up(row, "a-0", [9], wrong=1, seed=0)
+  second = made_up(row, "a-1", [9], wrong=2, seed=1)
+  latest = functools.partial(reproduce_records.latest, paper="hochreiter_1997")
+  trials, missing = latest(first, row=row)
+  assert len(trials) == 1 and [run.name for run in missing] == ["a-1"]
+  trials, missing = latest(first + second, row=row)
+  assert len(trials) == 2 and [run.name for run in missing] == ["b-1"]
+  assert missing[0].overrides == ("--config.train.seed=1",)
+  third = made_up(row, "b-1", [9], seed=1)
+  trials, missing = latest(first + second + third, row=row)
+  assert len(trials) == 3 and not missing
 
 
 # the page

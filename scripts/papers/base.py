@@ -3,17 +3,16 @@
 A module in scripts.papers is data: TITLE, CITATION and INTRODUCTION are texts,
 CONFIG is the config file, ROWS the rows of the paper's tables; READINGS and
 DIFFERENCES, both tuples of texts, say how the paper was read and what is not
-as there. Then there is
+as there. Where they are of use, there are
 
   judge(row, trials)   reproduced or not, and why not
-
-and where they are of use
-
   CONTROLS             rows of a second table, which are not judged
   columns              pairs of a header and a function (row, trials) -> text
   plot(rows, axes)     draws pairs of a row and its trials
   measure(run)         numbers of a finished run directory that no score has: a
                        flat dictionary for each trial
+  partial(row, trials) how much of the paper's training was done, where that is
+                       not all of it; the row is not judged then
   CAPTION, HEIGHT      below the plot; of the plot in inches
 
 Trials are the records of experiments/results/runs.jsonl, one a trial.
@@ -22,14 +21,22 @@ Trials are the records of experiments/results/runs.jsonl, one a trial.
 import dataclasses
 import importlib
 import pathlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lstm_jax.errors import ConfigError, suggest
+from lstm_jax.training.metric_writer import read_metrics
 
 Trial = dict[str, Any]
+
+
+class Run(NamedTuple):
+  name: str  # of the run directory
+  variant: str  # of the config file
+  overrides: tuple[str, ...]  # more words of the command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,25 +52,22 @@ class Row:
   tests: dict[str, str] = dataclasses.field(
     default_factory=lambda: {"test": ""}
   )
+  split: str = "test"  # that the tests score
+  # further runs, chosen by the trials of the others once all are recorded
+  then: Callable[[list[Trial]], list[Run]] | None = None
   data: str = ""  # the file that the task reads, in the folder --data
   field: str = "task.source"  # of the config, that names the file
 
 
-class Run(NamedTuple):
-  name: str  # of the run directory
-  variant: str  # of the config file
-  overrides: tuple[str, ...]  # more words of the command
+def with_seed(variant: str, seed: int) -> Run:
+  return Run(f"{variant}-{seed}", variant, (f"--config.train.seed={seed}",))
 
 
 def runs(row: Row) -> list[Run]:
-  """The runs that make up a row."""
+  """The runs that make up a row, but for those of `row.then`."""
   if not row.seeds:
     return [Run(variant, variant, ()) for variant in row.variants]
-  return [
-    Run(f"{variant}-{seed}", variant, (f"--config.train.seed={seed}",))
-    for variant in row.variants
-    for seed in row.seeds
-  ]
+  return [with_seed(v, seed) for v in row.variants for seed in row.seeds]
 
 
 def load_paper(name: str) -> ModuleType:
@@ -102,3 +106,34 @@ def mean_and_std(numbers: np.ndarray, digits: int = 0) -> str:
   if len(numbers) > 1:
     text += f" ± {numbers.std(ddof=1):,.{digits}f}"
   return text
+
+
+def validation_curve(
+  workdir: str | pathlib.Path, score: str
+) -> list[dict[str, float]]:
+  """For `measure`, of a run of one trial: a validation score as curve/EPOCH,
+  and the median speed of training as tokens_per_second."""
+  lines = read_metrics(workdir)
+  curve = {
+    f"curve/{round(line['epoch'])}": line[score]
+    for line in lines
+    if line.get(score) is not None
+  }
+  speeds = [
+    speed
+    for line in lines
+    for name, speed in line.items()
+    if name.endswith("s_per_second")
+  ]
+  if speeds:
+    curve["tokens_per_second"] = float(np.median(speeds))
+  return [curve]
+
+
+def curve_of(trial: Trial) -> dict[int, float]:
+  """What `validation_curve` measured, by epoch."""
+  return {
+    int(name.removeprefix("curve/")): value
+    for name, value in trial.items()
+    if name.startswith("curve/") and value is not None
+  }

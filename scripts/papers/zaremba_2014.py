@@ -4,7 +4,18 @@ The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
 simple-examples.tgz, in one zip file.
 """
 
-from scripts.papers.base import Row, mean_and_std, values
+import functools
+
+import numpy as np
+
+from configs.zaremba_2014 import RECIPES
+from scripts.papers.base import (
+  Row,
+  curve_of,
+  mean_and_std,
+  validation_curve,
+  values,
+)
 
 TITLE = "Recurrent neural network regularization"
 CITATION = (
@@ -18,8 +29,14 @@ INTRODUCTION = (
   " but the recurrence: it lets the large networks train; the small one has"
   " none."
 )
-CAPTION = "Test perplexity, lower is better. Bars are the paper's, dots ours."
+CAPTION = (
+  "Perplexity, lower is better. Lines are our validation perplexity by epoch,"
+  " one for each run whose curve was recorded; dots at the last epoch are our"
+  " test perplexities, diamonds the paper's."
+)
 SCORE = "test/perplexity"
+VALID = {"small": 120.7, "medium": 86.2}  # the paper's
+measure = functools.partial(validation_curve, score="valid/perplexity")
 # test perplexity of the paper, and the largest mean that counts as reproduced
 PAPER = {"small": (114.5, 116.5), "medium": (82.7, 84.0)}
 
@@ -46,6 +63,11 @@ def judge(row: Row, trials) -> tuple[bool, str]:
   return mean <= most, f"mean {mean:.1f} is above {most}"
 
 
+def partial(row, trials) -> str:
+  done = [len(curve_of(t)) for t in trials if "updates_done" in t]
+  return f"{min(done)} of {RECIPES[row.name].epochs} epochs" if done else ""
+
+
 def _paper(row, trials):
   return f"{row.paper[SCORE]:.1f}"
 
@@ -58,21 +80,33 @@ def _parameters(row, trials):
   return f"{trials[0]['parameters']:,}" if trials else "-"
 
 
+def _valid(row, trials):
+  best = [min(curve_of(t).values()) for t in trials if curve_of(t)]
+  text = mean_and_std(np.array(best), 2)
+  return f"{VALID[row.name]} / {text}"
+
+
 columns = (
   ("paper: test perplexity", _paper),
   ("ours: mean ± std", _ours),
+  ("best on validation, paper / ours", _valid),
   ("parameters", _parameters),
 )
 
 
 def plot(rows, axes):
-  for place, (row, trials) in enumerate(rows):
-    axes.bar(place, row.paper[SCORE], 0.6, color="#bbbbbb")
+  for (row, trials), colour in zip(rows, ("#2a6f97", "#c44e22"), strict=True):
+    last = RECIPES[row.name].epochs
+    axes.plot(last, row.paper[SCORE], "D", color="#222222", ms=5)
     ours = values(trials, SCORE)
-    axes.plot([place] * len(ours), ours, "o", ms=6, color="#c44e22", zorder=3)
-  axes.set_xticks(range(len(rows)), [row.description for row, _ in rows])
-  axes.set_ylim(70, 125)
-  axes.set_ylabel("test perplexity")
+    axes.plot([last] * len(ours), ours, "o", color=colour, alpha=0.7)
+    for trial in trials:
+      curve = curve_of(trial)
+      axes.plot(list(curve), list(curve.values()), color=colour)
+    axes.plot([], [], color=colour, label=row.description)
+  axes.set_ylim(70, 200)
+  axes.set_xlabel("epochs")
+  axes.set_ylabel("perplexity")
 
 
 READINGS = (

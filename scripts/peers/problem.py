@@ -6,7 +6,8 @@ NumPy alone, so that each peer's interpreter can import it. A shape is
 
 import numpy as np
 
-LM_RATE, LM_CLIP = 1.0, 0.25  # SGD's learning rate; the largest global norm
+# of language models: SGD's learning rate, and the largest global norm
+LM_RATE, LM_CLIP = 1.0, 0.25
 
 
 def arrays(shape, time_major: bool):
@@ -28,6 +29,18 @@ def tokens(batch: int, time: int, vocabulary: int):
   rng = np.random.default_rng(0)
   text = rng.integers(0, vocabulary, (batch, time + 1), np.int32)
   return text[:, :-1], text[:, 1:]
+
+
+def top(case: dict):
+  """Features [b t h] below a language model's softmax, its weights ([h v]; tied
+  [v h], as the embedding has them) and biases [v]."""
+  hidden, vocabulary = case["hidden"][-1], case["vocabulary"]
+  rng = np.random.default_rng(1)
+  shape = (case["batch"], case["time"], hidden)
+  features = rng.uniform(-1, 1, shape).astype(np.float32)
+  w = rng.uniform(-0.1, 0.1, (hidden, vocabulary)).astype(np.float32)
+  b = np.zeros(vocabulary, np.float32)
+  return features, np.ascontiguousarray(w.T) if case["tied"] else w, b
 
 
 def result_sizes(shape, mode: str) -> set[int]:

@@ -1,4 +1,4 @@
-"""PyTorch: torch.nn.LSTM, and the update of its word language model."""
+"""PyTorch: torch.nn.LSTM."""
 
 import torch
 from torch import nn
@@ -30,40 +30,3 @@ def make(case: dict):
     return forward
   x.requires_grad_()
   return train
-
-
-class LanguageModel(nn.Module):
-  def __init__(self, hidden: int, layers: int, vocabulary: int):
-    super().__init__()
-    self.embedding = nn.Embedding(vocabulary, hidden)
-    self.lstm = nn.LSTM(hidden, hidden, layers)
-    self.softmax = nn.Linear(hidden, vocabulary)
-
-  def forward(self, tokens, state):
-    y, state = self.lstm(self.embedding(tokens), state)
-    return self.softmax(y).flatten(0, 1), state
-
-
-def lm_step(batch: int, time: int, hidden: int, layers: int, vocabulary: int):
-  torch.manual_seed(0)
-  model = LanguageModel(hidden, layers, vocabulary)
-  optimizer = torch.optim.SGD(model.parameters(), lr=problem.LM_RATE)
-  inputs, targets = (
-    torch.from_numpy(a.T.copy()).long()  # time-major
-    for a in problem.tokens(batch, time, vocabulary)
-  )
-  zeros = torch.zeros(layers, batch, hidden)
-  state = (zeros, zeros.clone())
-
-  def run():
-    nonlocal state
-    optimizer.zero_grad()
-    logits, state = model(inputs, state)
-    state = tuple(s.detach() for s in state)
-    loss = nn.functional.cross_entropy(logits, targets.flatten())
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), problem.LM_CLIP)
-    optimizer.step()
-    return [loss.detach()]
-
-  return run

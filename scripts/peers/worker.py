@@ -56,8 +56,6 @@ def peak_bytes() -> int:
 
 def make(module, setting: str, case: dict):
   """The function that runs the case once, blocks, and returns its results."""
-  if case["kind"] == "lm":
-    return module.lm_step(*case["sizes"])
   if case["kind"] == "layer" and hasattr(module, "layer"):
     from scripts.peers import jax_worker
 

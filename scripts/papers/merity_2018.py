@@ -1,0 +1,94 @@
+"""The first epochs of AWD-LSTM on the words of the Penn Treebank.
+
+The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
+simple-examples.tgz, in one zip file.
+"""
+
+import functools
+
+from scripts.papers.base import (
+  Row,
+  curve_of,
+  mean_and_std,
+  validation_curve,
+  values,
+)
+
+TITLE = "Regularizing and optimizing LSTM language models"
+CITATION = (
+  "S. Merity, N. S. Keskar and R. Socher, Regularizing and Optimizing LSTM"
+  " Language Models, ICLR 2018."
+)
+CONFIG = "configs/awd_lstm.py"
+INTRODUCTION = (
+  "AWD-LSTM: three layers of 1150, 1150 and 400 units whose recurrent weights"
+  " are dropped, as are embeddings, inputs and outputs. The paper trains for"
+  " 500 epochs; this is the beginning of that run, under the same settings, and"
+  " says nothing about the paper's score."
+)
+CAPTION = (
+  "Validation perplexity by epoch. The dashed line is the paper's after 500"
+  " epochs, before fine-tuning."
+)
+EPOCHS = 500
+VALID = "valid/perplexity"
+measure = functools.partial(validation_curve, score=VALID)
+
+ROWS = (
+  Row(
+    "ptb-20",
+    "the first 20 epochs, 24.2M parameters",
+    ("ptb_20",),
+    {VALID: 60.7},
+    tests={"valid": ""},
+    split="valid",
+    data="ptb.zip",
+    field="task.corpus",
+  ),
+)
+
+
+def partial(row, trials) -> str:
+  return f"{min(len(curve_of(t)) for t in trials)} of {EPOCHS} epochs"
+
+
+def _paper(row, trials):
+  return f"{row.paper[VALID]} after {EPOCHS} epochs"
+
+
+def _ours(row, trials):
+  return mean_and_std(values(trials, VALID), 2)
+
+
+def _speed(row, trials):
+  return mean_and_std(values(trials, "tokens_per_second"))
+
+
+columns = (
+  ("paper: validation perplexity", _paper),
+  ("ours, best so far", _ours),
+  ("tokens a second", _speed),
+)
+
+
+def plot(rows, axes):
+  for row, trials in rows:
+    axes.axhline(row.paper[VALID], color="#777777", ls="--", lw=1)
+    for trial in trials:
+      if curve := curve_of(trial):
+        axes.plot(*zip(*curve.items(), strict=True), "o-", color="#c44e22")
+  axes.set_yscale("log")
+  axes.set_xlabel("epochs")
+  axes.set_ylabel("validation perplexity")
+
+
+READINGS = (
+  "No row is judged. The learning rate is constant and averaging starts only"
+  " where validation no longer improves, so that the first epochs are those of"
+  " the whole run.",
+  "The validation score is that of the best checkpoint in one stream; the curve"
+  " is of 10 streams, as the authors validate.",
+)
+DIFFERENCES = (
+  "Weights start in this library's way, and there is one bias a gate, not two.",
+)

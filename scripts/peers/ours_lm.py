@@ -1,0 +1,164 @@
+"""lstm_jax: what a language model does, as experiments.train sets it up.
+
+With two host devices the batch is split over them.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from lstm_jax import LSTM
+from lstm_jax.layers import softmax
+from lstm_jax.models.language_model import Head, LanguageModel
+from lstm_jax.sampling import generate
+from lstm_jax.tasks.base import Batch
+from lstm_jax.tasks.text_lm import TextLM, WordLMConfig
+from lstm_jax.training import optimizers, train_state
+from lstm_jax.training.data_parallel import (
+  COPIES,
+  ROWS,
+  make_mesh,
+  place,
+  split_rows,
+  sum_over_devices,
+)
+from scripts.peers import problem
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax")
+
+
+class _Task(TextLM):
+  """The same window at every step; the state goes on."""
+
+  # what a training loop reads, and a step does not
+  train = sizes = steps_per_epoch = headline = token = tokens_per_step = None
+  vocabulary = record = None
+  scores = WordLMConfig.scores
+
+  def __init__(self):
+    pass
+
+  def batch(self, data, step, key):
+    inputs, targets = data
+    weights = jnp.ones(inputs.shape)
+    return Batch(inputs, targets, weights, restart=jnp.bool_(False))
+
+
+def _build(case):
+  def build(rngs):
+    return LanguageModel(
+      [LSTM(hidden) for hidden in case["hidden"]],
+      vocabulary_size=case["vocabulary"],
+      embedding_size=case["embedding"],
+      head=Head(tied=case["tied"]),
+      rngs=rngs,
+    )
+
+  return train_state.make_model(build, 0)
+
+
+def _window(case):
+  return problem.tokens(case["batch"], case["time"], case["vocabulary"])
+
+
+def _carry(structure, params, batch):
+  return nnx.merge(structure, params).initial_state(batch)
+
+
+def update(case: dict):
+  """Loss, gradient, clipping and SGD: the train step itself."""
+  structure, params = _build(case)
+  mesh = make_mesh(jax.device_count())
+  config = optimizers.OptimizerConfig(
+    name=optimizers.Optimizer.SGD,
+    learning_rate=problem.LM_RATE,
+    clip_norm=problem.LM_CLIP,
+  )
+  schedule = optimizers.make_schedule(config, 1, 1)
+  optimizer = optimizers.make_optimizer(config, schedule)
+  step = jax.jit(
+    train_state.make_train_step(structure, _Task(), optimizer, schedule, mesh),
+    donate_argnums=0,
+  )
+  carry = _carry(structure, params, case["batch"])
+  state = train_state.init_state(params, carry, optimizer, None, 0)
+  state = train_state.place_state(state, mesh)
+  data = place(jax.device_put(_window(case)), mesh, COPIES)
+
+  def run():
+    nonlocal state
+    state, metrics = jax.block_until_ready(step(state, data))
+    return [metrics.sums.nats]
+
+  return run
+
+
+def forward(case: dict):
+  """The loss of a window, and the state after it."""
+  structure, params = _build(case)
+  mesh = make_mesh(jax.device_count())
+
+  def score(params, carry, inputs, targets):
+    output = nnx.merge(structure, params)(inputs, carry)
+    return output.state, sum_over_devices(output.nll(targets).sum(), mesh)
+
+  arguments = (COPIES, ROWS, ROWS, ROWS)
+  score = jax.jit(split_rows(score, mesh, arguments, (ROWS, COPIES)))
+  carry = place(_carry(structure, params, case["batch"]), mesh, ROWS)
+  window = place(jax.device_put(_window(case)), mesh, ROWS)
+  params = place(params, mesh, COPIES)
+
+  def run():
+    nonlocal carry
+    carry, nats = jax.block_until_ready(score(params, carry, *window))
+    return [nats]
+
+  return run
+
+
+def top(case: dict):
+  """The softmax and its loss alone, with the gradients of all it reads."""
+  mesh = make_mesh(jax.device_count())
+  features, w, b = problem.top(case)
+  _, targets = _window(case)
+
+  def loss(arguments, targets):
+    features, w, b = arguments
+    w = w.T if case["tied"] else w
+    return softmax.cross_entropy(features, w, b, targets).sum()
+
+  def gradients(features, w, b, targets):
+    nats, (df, dw, db) = jax.value_and_grad(loss)((features, w, b), targets)
+    return df, sum_over_devices((nats, dw, db), mesh)
+
+  split = (ROWS, COPIES, COPIES, ROWS)
+  gradients = jax.jit(split_rows(gradients, mesh, split, (ROWS, COPIES)))
+  arguments = [
+    place(jax.device_put(a), mesh, spec)
+    for a, spec in zip((features, w, b, targets), split, strict=True)
+  ]
+
+  def run():
+    return jax.block_until_ready(jax.tree.leaves(gradients(*arguments)))
+
+  return run
+
+
+def sample(case: dict):
+  """Symbols drawn one after the other, in one stream."""
+  model = nnx.merge(*_build(case))
+  prompt = np.zeros(1, np.int32)
+
+  def run():
+    blocks = generate(model, prompt, case["length"])
+    return [np.concatenate(list(blocks))]
+
+  return run
+
+
+PARTS = {"update": update, "forward": forward, "softmax": top, "sample": sample}
+
+
+def make(case: dict):
+  return PARTS[case["part"]](case)
