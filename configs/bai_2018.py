@@ -21,7 +21,7 @@ from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 # file, dropout of outputs, updates, updates between validations
 VARIANTS = {
   "jsb": ("JSB_Chorales", 0.4, 1000, 50),
-  "nottingham": ("Nottingham", 0.1, 2000, 200),
+  "nottingham": ("Nottingham", 0.1, 6000, 500),
   "tiny": ("JSB_Chorales", 0.4, 20, 10),
 }
 

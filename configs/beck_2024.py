@@ -53,14 +53,14 @@ def get_config(variant: str = "parity-lstm") -> Config:
     ),
     optimizer=OptimizerConfig(
       name=Optimizer.ADAM,
-      learning_rate=1e-2,
+      learning_rate=5e-3,
       schedule=Schedule.COSINE,
       clip_norm=1.0,
     ),
     train=TrainConfig(
-      steps=1500,
-      batch_size=32,
-      trials=2,
+      steps=3000,
+      batch_size=64,
+      trials=3,
       steps_per_call=50,
       stop=StopConfig(name="set", sequences=256),
       validate_every=500,

@@ -4,9 +4,8 @@ would now.
   python -m experiments.train --config=configs/multiplication.py \\
       --workdir=runs/multiplication
 
-Two cores of an Intel Xeon, shared with other work, seed 0: 8000 updates in 114
-s; 98.2 % of the validation products are off by no more than 0.04, where the
-rule asks for 254 of 256.
+Batches of 64: with the seeds 0 to 4 the rule is met at updates 2,300 to 8,150.
+With 32 two of five do not leave the mean.
 """
 
 from configs._recipes import sequence_recipe
@@ -24,8 +23,9 @@ def get_config(variant: str = "") -> Config:
     variant,
     TASKS,
     hidden_size=32,
-    steps=8000,
-    learning_rate=3e-3,
+    steps=16_000,
+    batch_size=64,
+    learning_rate=1e-2,
     forget_bias=4.0,
     misses=2,
   )

@@ -4,9 +4,8 @@ learned as one would now.
   python -m experiments.train --config=configs/two_sequence.py \\
       --workdir=runs/two_sequence
 
-Two cores of an Intel Xeon, shared with other work, seed 0: the rule is met at
-update 50, after 41 s, most of it compilation. By single runs, the seeds 0 to 4
-meet it at updates 50 to 100.
+With the seeds 0 to 4 and 100 to 104 every trial of all three variants meets the
+rule; at a rate of 0.01 one of five does not in "signal" and in "targets".
 """
 
 from configs._recipes import sequence_recipe
@@ -27,7 +26,6 @@ def get_config(variant: str = "") -> Config:
     TASKS,
     hidden_size=16,
     steps=3000,
-    learning_rate=1e-2,
     forget_bias=4.0,
     misses=5 if variant == "signal" else 0,
   )

@@ -115,6 +115,6 @@ DIFFERENCES = (
   " minLSTM, in place of the causal convolution in xLSTM's blocks, and one of"
   " the cell that the row names. Two layers of mLSTM alone did not"
   " learn recall in 3,000 updates.",
-  "Two trials, at most 1,500 updates in batches of 32, Adam; training ends as"
+  "Three trials, at most 3,000 updates in batches of 64, Adam; training ends as"
   " soon as 256 validation sequences are right.",
 )

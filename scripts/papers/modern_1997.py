@@ -12,7 +12,8 @@ CITATION = (
 )
 CONFIG = "configs/modern_1997.py"
 INTRODUCTION = (
-  "One layer of LSTM with forget gates, Adam and batches of 32 fresh sequences."
+  "One layer of LSTM with forget gates, Adam and batches of 32 fresh sequences,"
+  " 64 in experiment 5."
   " Nothing here is the paper's setting but the tasks; that is on the [page of"
   " 1997](hochreiter_1997.md)."
 )
@@ -21,7 +22,6 @@ CAPTION = (
   " cross for one that did not, and the paper's mean, by its own rule, as a"
   " diamond."
 )
-BATCH = 32
 
 # by variant: description, the row of the 1997 paper, right sequences of 256
 TASKS = {
@@ -57,6 +57,10 @@ def judge(row: Row, trials) -> tuple[bool, str]:
   return enough, f"{good} of {len(trials)} trials solved it"
 
 
+def _batch(row) -> int:
+  return 64 if row.name == "5" else 32
+
+
 def _solved(row, trials):
   return f"{len(succeeded(trials))}/{len(trials)}" if trials else "-"
 
@@ -70,7 +74,7 @@ def _updates(row, trials):
 
 
 def _sequences(row, trials):
-  return mean_and_std(BATCH * values(succeeded(trials), "met_0"))
+  return mean_and_std(_batch(row) * values(succeeded(trials), "met_0"))
 
 
 def _paper(row, trials):
@@ -103,8 +107,9 @@ def plot(rows, axes):
   for y, (row, trials) in enumerate(rows):
     axes.plot(row.paper["sequences"], y, "D", color=theirs, ms=5)
     good = succeeded(trials)
-    met = BATCH * values(good, "met_0")
-    failed = BATCH * values([t for t in trials if t not in good], "updates")
+    met = _batch(row) * values(good, "met_0")
+    left = [t for t in trials if t not in good]
+    failed = _batch(row) * values(left, "updates")
     axes.plot(met, [y] * len(met), "o", color=ours, ms=5, alpha=0.5)
     axes.plot(failed, [y] * len(failed), "x", color="#c44e22", ms=6)
   for style, colour, label in (
