@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import signal
 import subprocess
 import sys
 
@@ -10,8 +9,8 @@ import pytest
 from conftest import run_process
 
 from experiments.command_line import parse_config
-from experiments.launchers import child, optuna, vmap
-from experiments.launchers.child import SIGNALS, Job
+from experiments.launchers import optuna, vmap
+from experiments.launchers.child import Job
 from experiments.sweep import load_sweep, plan
 from lstm_jax.errors import ConfigError
 from lstm_jax.sweeps import Choice, Integers, SearchSpace, Uniform, grid
@@ -51,17 +50,18 @@ def test_a_point_alone_is_a_run():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl")
 def test_a_training_process_blocks_no_signals():
-  code = "import signal as s; print(s.pthread_sigmask(s.SIG_BLOCK, []))"
-  before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-  try:
-    printed = subprocess.run(
-      [sys.executable, "-c", code],
-      preexec_fn=child._make_prepare(None),
-      capture_output=True,
-      text=True,
-    ).stdout
-  finally:
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+  inner = "import signal as s; print(s.pthread_sigmask(s.SIG_BLOCK, []))"
+  # In a process without JAX, which warns of forks.
+  outer = (
+    "import signal, subprocess, sys\n"
+    "from experiments.launchers import child\n"
+    "signal.pthread_sigmask(signal.SIG_BLOCK, child.SIGNALS)\n"
+    "subprocess.run([sys.executable, '-c', sys.argv[1]],"
+    " preexec_fn=child._make_prepare(None))\n"
+  )
+  printed = subprocess.check_output(
+    [sys.executable, "-c", outer, inner], text=True
+  )
   assert printed == "set()\n"
 
 
