@@ -22,7 +22,7 @@ from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 # letters, largest n of training, hidden units, updates
 VARIANTS = {
   "ab": (2, 10, 4, 6000),
-  "abc": (3, 40, 6, 4000),
+  "abc": (3, 40, 6, 20_000),
   "tiny": (2, 4, 4, 20),
 }
 

@@ -20,7 +20,7 @@ from lstm_jax.training.optimizers import Optimizer, OptimizerConfig
 from lstm_jax.training.stopping import StopConfig
 
 # T, updates, of each task
-SIZES = {"copy": {200: 4000, 500: 4000}, "adding": {200: 4000, 750: 4000}}
+SIZES = {"copy": {200: 4000, 500: 4000}, "adding": {200: 12_000, 750: 4000}}
 VARIANTS = [
   f"{task}-{length}-{start}"
   for task, lengths in SIZES.items()
