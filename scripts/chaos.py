@@ -108,6 +108,7 @@ def page(rows: list[dict]) -> str:
     cells = [row["fault"], row["wanted"], row["found"]]
     cells += ["yes" if row["sound"] else "**no**", f"`{row['group']}`"]
     lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
+  lines += ["", f"- `endurance`: {endurance.REMARK}"]
   lines += ["", "## Measured", ""]
   groups = {row["group"]: row for row in rows}
   for group, row in groups.items():
