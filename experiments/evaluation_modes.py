@@ -76,6 +76,13 @@ def define_flags(values):
     f"dynamic and cache: find settings on the validation split, for {FOUND}",
     flag_values=values,
   )
+  flags.DEFINE_integer(
+    "search_tokens",
+    0,
+    "search: tokens from the start of the validation split; 0 is all",
+    0,
+    flag_values=values,
+  )
   for settings in SETTINGS.values():
     for name, (default, low, high) in settings.items():
       text = f"{HELP[name]}; {default}, or what --search found"
@@ -99,6 +106,8 @@ def check_flags(values, trial: int | None):
         raise ConfigError(f"--{name}: must be a number, got nan")
   if values.search and mode not in ("dynamic", "cache"):
     raise ConfigError(f"--search: --mode={mode} has nothing to search")
+  if values.search_tokens and not values.search:
+    raise ConfigError("--search_tokens is for --search")
   if values.search and values.split != "valid":
     raise ConfigError("--search looks at the validation split alone")
   if mode == "static":
@@ -117,7 +126,7 @@ def settings(values) -> dict[str, Any]:
   Raises:
     RunError: what a search found cannot be read.
   """
-  found = _found(values.workdir).get(values.mode, {})
+  found = found_settings(values.workdir).get(values.mode, {})
   chosen = {}
   for name, (default, *_) in SETTINGS[values.mode].items():
     chosen[name] = found.get(name, default)
@@ -126,7 +135,14 @@ def settings(values) -> dict[str, Any]:
   return chosen
 
 
-def _found(workdir) -> dict[str, dict[str, Any]]:
+def found_settings(
+  workdir: str | pathlib.Path,
+) -> dict[str, dict[str, Any]]:
+  """By mode, what --search found for a run; {} where it was never called.
+
+  Raises:
+    RunError: the file cannot be read.
+  """
   path = pathlib.Path(workdir).expanduser() / FOUND
   try:
     found = json.loads(path.read_text("utf-8"))
@@ -183,7 +199,7 @@ def search(values, chosen: dict[str, Any], run: Run, task: Any):
     keys = "theta", "share"
     steps = cache.make_cache(
       *(structure, task, "valid", values.streams[0] or 1, chosen["cache_size"]),
-      *(THETAS, SHARES),
+      *(THETAS, SHARES, values.search_tokens),
     )
     grid = _last(steps(run.params), "cache")
     for theta, row in zip(THETAS, grid, strict=True):
@@ -192,7 +208,9 @@ def search(values, chosen: dict[str, Any], run: Run, task: Any):
         print(f"theta {theta:<5} share {share:<5} {name} {score(sums):.3f}")
   else:
     keys = "rate", "decay"
-    read = _dynamic(chosen, structure, task, "valid", run.params)
+    read = _dynamic(
+      chosen, structure, task, "valid", run.params, values.search_tokens
+    )
 
     def attempt(rate, decay):
       if (rate, decay) in tried:
@@ -209,13 +227,13 @@ def search(values, chosen: dict[str, Any], run: Run, task: Any):
   best = min(tried, key=tried.__getitem__)
   chosen |= dict(zip(keys, best, strict=True))
   path = pathlib.Path(values.workdir).expanduser() / FOUND
-  found = _found(values.workdir) | {values.mode: chosen}
+  found = found_settings(values.workdir) | {values.mode: chosen}
   write_atomically(path, json.dumps(found, indent=1) + "\n")
   settled = ", ".join(f"{key} {chosen[key]}" for key in keys)
   print(f"best: {settled}, {name} {tried[best]:.4f}; kept in {FOUND}")
 
 
-def _dynamic(chosen, structure, task, split, params):
+def _dynamic(chosen, structure, task, split, params, tokens=0):
   """(rate, decay) -> the split's loss."""
   rms = None
   if chosen["form"] == "rms":
@@ -224,7 +242,7 @@ def _dynamic(chosen, structure, task, split, params):
       structure, task, params, chosen["rms_windows"], watch
     )
   options = {name: chosen[name] for name in ("segment", "form", "epsilon")}
-  steps = dynamic.make_dynamic(structure, task, split, **options)
+  steps = dynamic.make_dynamic(structure, task, split, tokens, **options)
 
   def read(rate, decay) -> Sums:
     return _last(steps(params, rate, decay, rms), "dynamic")

@@ -13,21 +13,15 @@ folder of data as PATH. PAPER.md and PAPER.png, beside it, are made from that
 file alone.
 """
 
-import json
 import os
 import pathlib
 import shlex
-import signal
-import subprocess
-import sys
-from typing import Any
+import time
 
 from absl import flags
 
 from experiments.command_line import (
   EXIT_ERROR,
-  EXIT_SAVED_ON_SIGINT,
-  EXIT_SAVED_ON_SIGTERM,
   new_flags,
   parse_flags,
   run_command,
@@ -37,14 +31,10 @@ from lstm_jax.errors import ConfigError, RunError, suggest
 from lstm_jax.files import existing_path
 from scripts import reproduce_records as records
 from scripts.papers.base import Row, Run, all_rows, load_paper, runs
+from scripts.reproduce_commands import Stopped, score, search, train
 from scripts.reproduce_page import verdict, write_page
 
 RESULTS = "experiments/results"
-SAVED = (EXIT_SAVED_ON_SIGINT, EXIT_SAVED_ON_SIGTERM)
-
-
-class Stopped(Exception):
-  """A signal stopped a process; it holds the exit code."""
 
 
 def reproduce(
@@ -71,15 +61,20 @@ def reproduce(
   """
   if not partial:
     check_data(rows, data)
-  todo = [(row, run) for row in rows for run in runs(row)]
+  todo = [
+    (row, run) for row in rows for run in runs(row) if not (partial and run.of)
+  ]
   code = 0
   for number, (row, run) in enumerate(todo, 1):  # it grows
     place = f"[{number}/{len(todo)}] {run.name}"
-    path = workdir / name / run.name
+    path = workdir / (run.of or f"{name}/{run.name}")
     try:
-      if again and path.exists():
+      if again and path.exists() and not run.of:
         print(f"{place}: the old run is now {_move_away(path)}")
-      _reproduce_run(name, paper, row, run, path, results, place, data, partial)
+      _reproduce_run(
+        *(name, paper, row, run, path, results, place, data, partial),
+        again=again and bool(run.of),
+      )
     except RunError as error:
       print(f"{place}: {error}", flush=True)
       code = EXIT_ERROR
@@ -110,33 +105,38 @@ def check_data(rows: list[Row], data: str):
 
 
 def _reproduce_run(
-  name, paper, row: Row, run: Run, path, results, place, data, partial
+  name, paper, row: Row, run: Run, path, results, place, data, partial, again
 ):
   """Trains, scores and records one run."""
   known = records.read_results(results)
-  if records.is_recorded(known, name, row, run, path):
+  if not again and records.is_recorded(known, name, row, run, path):
     print(f"{place}: recorded already", flush=True)
     return
   config = f"{paper.CONFIG}:{run.variant}" if run.variant else paper.CONFIG
 
-  def words(workdir, data):
+  def arguments(workdir, data):
     found = [f"--config={config}", f"--workdir={workdir}", *run.overrides]
     if row.data:
       found.append(f"--config.{row.field}={pathlib.Path(data, row.data)}")
     return found
 
-  def command(*arguments):
-    return shlex.join(["python", "-m", "experiments.train", *words(*arguments)])
+  def command(*place):
+    return shlex.join(["python", "-m", "experiments.train", *arguments(*place)])
 
-  scores = {}
+  scores, seconds = {}, {}
   if partial:
     print(f"{place}: recording what it has reached", flush=True)
   else:
     print(f"{place}: {command(path, data)}", flush=True)
-    _train(*words(path, data))
-    print(f"{place}: scoring the {row.split} split", flush=True)
-    for test, change in row.tests.items():
-      scores[test] = _score(path, row.split, change)
+    train(*arguments(path, data))
+    start = time.monotonic()
+    if run.search:
+      search(place, path, run.search, again)
+    for test, words in (run.tests or row.tests).items():
+      print(f"{place}: scoring, {test}", flush=True)
+      scores[test] = score(path, *shlex.split(words))
+    if run.of:  # training is another row's
+      seconds = {"seconds": round(time.monotonic() - start)}
   made = records.describe(
     name,
     paper.CONFIG,
@@ -144,80 +144,11 @@ def _reproduce_run(
     run,
     path,
     scores,
-    command(f"runs/{name}/{run.name}", "PATH"),
+    command(f"runs/{run.of or f'{name}/{run.name}'}", "PATH"),
     paper.measure(path) if hasattr(paper, "measure") else (),
   )
-  records.append_results(results, made)
+  records.append_results(results, [record | seconds for record in made])
   write_page(name, paper, results)
-
-
-def _train(*words: str):
-  """Raises RunError where it fails."""
-  code, _ = _run("experiments.train", *words)
-  if code < 0:
-    raise RunError(
-      f"training was killed by signal {-code}; the same command goes on there"
-    )
-  if code:
-    raise RunError(f"training failed with exit code {code}")
-
-
-def _score(path: pathlib.Path, split, change: str) -> list[dict[str, Any]]:
-  """A split's scores of each trial, the task changed if asked."""
-  ruled = records.read_settings(path)["stop"]["name"] != "never"
-  code, printed = _run(
-    "experiments.evaluate",
-    f"--workdir={path}",
-    f"--split={split}",
-    "--trial=all",
-    "--json",
-    # The weights that met the rule are the result; else validation chooses.
-    f"--checkpoint={'latest' if ruled else 'best'}",
-    f"--task={change}",
-    capture=True,
-  )
-  if code:
-    raise RunError(f"scoring failed with exit code {code}")
-  return [json.loads(line) for line in printed.splitlines()]
-
-
-def _run(module: str, *words: str, capture: bool = False) -> tuple[int, str]:
-  """Exit code and, if captured, output of a command.
-
-  The process is out of the terminal's reach and gets each signal once, from
-  here, so that it can save.
-
-  Raises:
-    Stopped: a signal arrived here, or the process says that it has saved.
-  """
-  received, process = [], None
-
-  def forward(number, frame):
-    received.append(number)
-    if process:
-      process.send_signal(number)
-
-  numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-  before = {number: signal.signal(number, forward) for number in numbers}
-  try:
-    process = subprocess.Popen(
-      [sys.executable, "-m", module, *words],
-      stdout=subprocess.PIPE if capture else None,
-      text=True,
-      process_group=0,
-    )
-    for number in received:  # before there was a process
-      process.send_signal(number)
-    printed, _ = process.communicate()
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)
-  if received:
-    first = received[0] == signal.SIGINT
-    raise Stopped(EXIT_SAVED_ON_SIGINT if first else EXIT_SAVED_ON_SIGTERM)
-  if process.returncode in SAVED:
-    raise Stopped(process.returncode)
-  return process.returncode, printed or ""
 
 
 def _move_away(path: pathlib.Path) -> pathlib.Path:

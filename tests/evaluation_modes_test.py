@@ -91,6 +91,23 @@ def test_dynamic_is_the_papers_update(made):
     assert sums.nats == pytest.approx(nats, rel=1e-4)
 
 
+def test_the_start_of_a_split_is_read_in_whole_pieces(made):
+  task, structure, params = made
+  read = dynamic.make_dynamic(
+    structure, task, "valid", 20, segment=7, form="sgd"
+  )
+  part = last(read(params, 0.0, 0.0))
+  assert part.weight == 21
+  *_, (_, _, cached) = cache.make_cache(
+    *(structure, task, "valid", 1, 10, (0.5,), (0.0,), 17)
+  )(params)
+  assert cached[0][0].weight == 24  # windows of 8
+  inputs, targets = stream(task)
+  nll = nnx.merge(structure, params)(inputs[None]).nll(targets[None])[0]
+  assert part.nats == pytest.approx(float(nll[:21].sum()), rel=1e-5)
+  assert cached[0][0].nats == pytest.approx(float(nll[:24].sum()), rel=1e-5)
+
+
 def test_gradient_rms(made):
   """Of the streams' mean gradient, times the root of their number."""
   task, structure, params = made
@@ -180,6 +197,9 @@ def test_a_search_is_kept_and_used(finished_run, tmp_path, capsys):
   assert len(printed) == 7 * 6 + 1
   best = min(float(line.split()[-1]) for line in printed[:-1])
   found = json.loads((path / "evaluation.json").read_text())["cache"]
+  some = [*words, "--search", "--search_tokens=20"]
+  assert run_main(evaluate, capsys, *some).splitlines() != printed
+  run_main(evaluate, capsys, *words, "--search")
   assert printed[-1].startswith(
     f"best: theta {found['theta']}, share {found['share']}, bits_per_char"
   )
@@ -229,6 +249,7 @@ def test_what_every_mode_prints(words, finished_run, capsys):
     (["--mode=cache", "--rate=1"], "--rate is for --mode=dynamic, not cache"),
     (["--search"], "--mode=static has nothing to search"),
     (["--mode=cache", "--search", "--split=test"], "validation split alone"),
+    (["--search_tokens=9"], "--search_tokens is for --search"),
     (["--mode=dynamic", "--streams=2"], "reads one stream"),
     (["--mode=cache", "--streams=1,2"], "takes one number of --streams"),
     (["--mode=cache", "--trial=all"], "evaluates one trial"),

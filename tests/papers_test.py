@@ -67,20 +67,27 @@ def test_a_page_of_nothing_and_of_something(name, tmp_path):
   assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
-def test_the_best_rate_gets_more_seeds():
+def test_the_best_rate_gets_more_seeds_and_alone_reads_the_test_split():
   row = rows_of("cells_ptb")["slstm"]
   trials = trials_of("cells_ptb", row)
   for trial in trials:
     if trial["run"] == "slstm-0.004-0":
       trial |= {"curve/2": 0.0001}
   more = row.then(trials)
-  assert [run.name for run in more] == ["slstm-0.004-1", "slstm-0.004-2"]
+  assert row.tests == {"valid": "--split=valid"}
+  assert [run.tests for run in more] == [{"test": ""}] * 3
+  assert [(run.name, run.of) for run in more] == [
+    ("slstm-0.004-0-test", "cells_ptb/slstm-0.004-0"),
+    ("slstm-0.004-1", ""),
+    ("slstm-0.004-2", ""),
+  ]
   found = dict(cells_ptb.columns)
-  for number, run in enumerate(more, 1):
+  for number, run in enumerate(more):
     scores = {"run": run.name, "seed": number, "curve/1": 7.0}
     trials.append(trials[-1] | scores | {"test/perplexity": 114.0 + number})
+  assert row.then(trials) == more
   ours = found["test perplexity: mean ± std"](row, trials)
-  assert ours == "114.75 ± 0.96"  # of 114, 114, 115, 116
+  assert ours == "115.00 ± 1.00"
   assert verdict(cells_ptb, row, trials, []) == "done"
 
 
@@ -127,6 +134,8 @@ TALLEC = "tallec_2018", "copy-200"
     ("merity_2018", "ptb-20", {"valid/perplexity": 50}, "partial: 2 of 500"),
     ("zaremba_2014", "medium", {"test/perplexity": 84}, "yes"),
     ("zaremba_2014", "medium", {"updates_done": 9}, "partial: 2 of 39 epochs"),
+    ("adaptive_lm", "cache", {"test/perplexity": 108.4}, "no: 4.9% is less"),
+    ("adaptive_lm", "dynamic", {"test/perplexity": 108.3}, "yes"),
     ("modern_1997", "2a", {}, "yes"),
     ("modern_1997", "4", {"succeeded": False}, "no: 0 of 2 trials solved"),
   ],

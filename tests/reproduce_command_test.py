@@ -11,10 +11,10 @@ import types
 import pytest
 from conftest import REPOSITORY
 
-from lstm_jax.errors import ConfigError
-from scripts import reproduce, reproduce_records
+from lstm_jax.errors import ConfigError, RunError
+from scripts import reproduce, reproduce_commands, reproduce_records
 from scripts.papers import hochreiter_1997 as paper_1997
-from scripts.papers.base import Row, load_paper
+from scripts.papers.base import Row, Run, load_paper
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_finished_run_is_recorded_once(tmp_path, fake, capfd):
   for _ in range(2):
     assert reproduce.reproduce("fake", fake, fake.ROWS, *folders) == 0
   printed = capfd.readouterr().out
-  assert printed.count("scoring the test split") == 1
+  assert printed.count("scoring, test") == 1
   assert "recorded already" in printed and "going on from step 100" in printed
   found = reproduce_records.read_results(tmp_path / "results")
   assert [record["trial"] for record in found] == [0, 1, 2]
@@ -84,6 +84,40 @@ def test_what_a_run_has_reached_is_recorded_before_its_scores(
   assert "nothing has been validated yet" in capfd.readouterr().out
 
 
+def test_a_trained_run_is_scored_once_more(tmp_path, fake, capfd):
+  short = {"short": "--task=evaluation_sequences=20"}
+  of = Run("again", "tiny", of="fake/tiny", tests=short)
+  rows = (*fake.ROWS, Row("second", "", runs=(of,), paper={"sequences_0": 1}))
+  fake.ROWS = rows
+  folders = tmp_path / "runs", tmp_path / "results"
+  for _ in range(2):
+    assert reproduce.reproduce("fake", fake, rows[1:], *folders) == 0
+  assert capfd.readouterr().out.count("scoring, short") == 1
+  arguments = ("fake", fake, rows[1:], *folders)
+  assert reproduce.reproduce(*arguments, partial=True) == 0
+  found = reproduce_records.read_results(tmp_path / "results")
+  assert [record["run"] for record in found] == ["again"] * 3
+  assert "short/sequences" in found[0] and "test/sequences" not in found[0]
+  assert found[0]["command"].endswith("--workdir=runs/fake/tiny")
+  assert found[0]["seconds"] > 0
+  assert reproduce.reproduce(*arguments, again=True) == 0
+  assert len(reproduce_records.read_results(tmp_path / "results")) == 6
+  assert [path.name for path in (tmp_path / "runs/fake").iterdir()] == ["tiny"]
+
+
+def test_settings_are_searched_once(tmp_path, finished_run, capfd):
+  path = tmp_path / "run"
+  shutil.copytree(finished_run, path)
+  words = "place", path, "--mode=cache --search_tokens=9"
+  for again, count in ((False, 1), (False, 0), (True, 1)):
+    reproduce_commands.search(*words, again)
+    printed = capfd.readouterr().out
+    assert printed.count("place: searching") == count
+    assert printed.count("best: theta") == count
+  with pytest.raises(RunError, match="the search failed with exit code"):
+    reproduce_commands.search("place", path, "--mode=dynamic --rate=x", False)
+
+
 @pytest.mark.slow
 def test_a_failed_run_does_not_stop_the_others(tmp_path, fake, capfd):
   fake.CONFIG = "nowhere.py"
@@ -120,9 +154,9 @@ sys.exit(130)
 """
 PARENT = """
 import sys
-from scripts.reproduce import Stopped, _run
+from scripts.reproduce_commands import Stopped, run_module
 try:
-  _run("child")
+  run_module("child")
 except Stopped as stopped:
   sys.exit(stopped.args[0])
 """

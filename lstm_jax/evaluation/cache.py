@@ -70,13 +70,19 @@ def make_cache(
   size: int,
   thetas: tuple[float, ...],
   shares: tuple[float, ...],
+  tokens: int = 0,
 ) -> Callable[..., Iterator[tuple[int, int, list[list[Sums]]]]]:
   """params -> (windows done, all, sums so far [theta][share]).
 
   Every theta is tried with every share in one pass over the split.
+
+  tokens: those to read, from the start of the streams, in whole windows; 0 is
+    all.
   """
   window, data, count = task.evaluation(split, streams)
   data = jax.device_put(data)
+  if tokens:
+    count = min(count, -(-tokens // (streams * task.window)))
 
   @jax.jit
   def read(data, params, carry, memory, index):

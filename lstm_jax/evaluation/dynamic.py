@@ -74,6 +74,7 @@ def make_dynamic(
   structure: Any,
   task: TextLM,
   split: str,
+  tokens: int = 0,
   *,
   segment: int = 5,
   form: str = "rms",
@@ -85,10 +86,13 @@ def make_dynamic(
   The split is one stream, as there is one set of parameters. rms is that of
   `gradient_rms` for the form "rms", None for "sgd".
 
+  tokens: those to read, from the start, in whole segments; 0 is all.
   segment: tokens between updates.
   """
   window, data, count = task.evaluation(split, 1, segment)
   data = jax.device_put(data)
+  if tokens:
+    count = min(count, -(-tokens // segment))
 
   def update(rates, p, start, g, rms=None, norm=1.0):
     rate, decay = rates

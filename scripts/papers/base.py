@@ -34,25 +34,30 @@ Trial = dict[str, Any]
 
 
 class Run(NamedTuple):
-  name: str  # of the run directory
+  name: str  # of the record, and of the run directory but for `of`
   variant: str  # of the config file
-  overrides: tuple[str, ...]  # more words of the command
+  overrides: tuple[str, ...] = ()  # more words of the command
+  # another run, as PAPER/RUN, which is trained if need be and scored once more
+  of: str = ""
+  # words of experiments.evaluate --search, which is called before the tests
+  search: str = ""
+  tests: dict[str, str] | None = None  # in place of the row's
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
   name: str
   description: str
-  variants: tuple[str, ...]  # of the config file, a run each
+  variants: tuple[str, ...] = ()  # of the config file, a run each
   # the paper's numbers, under names that its judge and columns know
   paper: dict[str, float] = dataclasses.field(default_factory=dict)
   seeds: tuple[int, ...] = ()  # a run of each variant with each; () leaves it
-  # tests by name, each with what it changes of the task: {"long":
-  # "shortest=41,length=500"} gives long/accuracy and so on
+  runs: tuple[Run, ...] = ()  # in place of those of variants and seeds
+  # tests by name, each with words of experiments.evaluate, which scores the
+  # test split: {"long": "--task=length=500"} gives long/accuracy and so on
   tests: dict[str, str] = dataclasses.field(
     default_factory=lambda: {"test": ""}
   )
-  split: str = "test"  # that the tests score
   # further runs, chosen by the trials of the others once all are recorded
   then: Callable[[list[Trial]], list[Run]] | None = None
   data: str = ""  # the file that the task reads, in the folder --data
@@ -65,8 +70,10 @@ def with_seed(variant: str, seed: int) -> Run:
 
 def runs(row: Row) -> list[Run]:
   """The runs that make up a row, but for those of `row.then`."""
+  if row.runs:
+    return list(row.runs)
   if not row.seeds:
-    return [Run(variant, variant, ()) for variant in row.variants]
+    return [Run(variant, variant) for variant in row.variants]
   return [with_seed(v, seed) for v in row.variants for seed in row.seeds]
 
 

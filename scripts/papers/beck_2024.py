@@ -27,7 +27,7 @@ CELLS = {
   "min_lstm": "minLSTM",
 }
 GUESS = {"parity": 1 / 2, "recall": 1 / 8}
-LONG = {"test": "", "long": "shortest=256,length=256"}
+LONG = {"test": "", "long": "--task=shortest=256,length=256"}
 
 ROWS = (
   *(

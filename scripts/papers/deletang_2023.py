@@ -19,7 +19,7 @@ CAPTION = (
   " many trials (diamonds) and ours (dots, a trial each)."
 )
 SCORE = "long/sequence_accuracy"
-TESTS = {"test": "", "long": "shortest=41,length=500"}
+TESTS = {"test": "", "long": "--task=shortest=41,length=500"}
 GUESS = {"modular_arithmetic": 20, "cycle_navigation": 20, "bucket_sort": 20}
 # the paper's Table 2: LSTM, RNN
 PAPER = {

@@ -29,7 +29,7 @@ PIECE = 100  # symbols read at a time
 STEPS = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 10_000)  # measured
 ENOUGH, TOO_MUCH = 0.99, 0.60
 
-STREAMS = {"test": "length=10000,evaluation_sequences=10"}
+STREAMS = {"test": "--task=length=10000,evaluation_sequences=10"}
 ROWS = (
   Row("forget", "with forget gates", ("forget",), {}, tests=STREAMS),
   Row(

@@ -22,9 +22,9 @@ CAPTION = (
 
 def _row(name, language, trained, bounds, factor):
   """Tests are ranges of n that follow each other."""
-  tests = {f"to_{trained}": f"smallest=1,largest={trained}"}
+  tests = {f"to_{trained}": f"--task=smallest=1,largest={trained}"}
   for low, high in zip((trained, *bounds), bounds, strict=False):
-    tests[f"to_{high}"] = f"smallest={low + 1},largest={high}"
+    tests[f"to_{high}"] = f"--task=smallest={low + 1},largest={high}"
   return Row(
     name,
     f"{language}, learned to n = {trained}",
