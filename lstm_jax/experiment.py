@@ -144,8 +144,11 @@ def build(
   data = jax.device_put(task.train)
   if several:
     state = _stack_trials(config, task, params, init)
-    by_eights = settings.update_every != "step" and trials_last.serves(carry)
-    call = trials.make_trials_call(call, mesh, by_eights)
+    if trials.gain_in_turn(carry, jax.default_backend()):
+      call = trials.make_turns_call(call, mesh)
+    else:
+      by_eights = settings.update_every != "step" and trials_last.serves(carry)
+      call = trials.make_trials_call(call, mesh, by_eights)
   else:
     state = train_state.place_state(init(params, settings.seed), mesh)
     state = train_state.reorder(state, mesh, model_parallel.to_memory)

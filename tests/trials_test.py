@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import run_main, sha, slow_but
 
-from configs import hochreiter_1997
+from configs import deletang_2023, hochreiter_1997
 from experiments import evaluate
 from experiments.train import train
 from lstm_jax.config import validate
@@ -17,6 +17,7 @@ from lstm_jax.experiment import build
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.training import trials
 from lstm_jax.training.metric_writer import read_metrics
+from lstm_jax.training.stopping import StopConfig
 
 
 def small(count=3):
@@ -24,6 +25,17 @@ def small(count=3):
   config.task = TemporalOrderConfig(length=15)
   config.train.trials = count
   config.train.stop.sequences = 20
+  config.train.steps_per_call = 10
+  return config
+
+
+def wide(count=3):
+  """Networks whose trials are computed in turn."""
+  config = deletang_2023.get_config("tiny")
+  config.task.length = 5
+  config.model.hidden_sizes = (32,)
+  config.train.trials, config.train.batch_size = count, 4
+  config.train.stop = StopConfig()
   config.train.steps_per_call = 10
   return config
 
@@ -41,12 +53,14 @@ def assert_close(a, b, **tolerances):
       np.testing.assert_allclose(x, y, **tolerances)
 
 
-def test_a_trial_is_the_run_of_its_seed():
-  config = small()
+@pytest.mark.parametrize("make", [small, wide])
+def test_a_trial_is_the_run_of_its_seed(make):
+  config = make()
+  config.optimizer.learning_rate = 0.5
   config.train.trial_learning_rates = (0.5, 0.25)
   together, _ = run_calls(config, 3)
   for number, rate in enumerate((0.5, 0.25, 0.5)):
-    alone = small(1)
+    alone = make(1)
     alone.train.seed = config.train.seed + number
     alone.optimizer.learning_rate = rate
     state, _ = run_calls(alone, 3)
@@ -56,14 +70,16 @@ def test_a_trial_is_the_run_of_its_seed():
     assert int(state.step) == 30
 
 
+@pytest.mark.parametrize("make", [small, wide])
 @pytest.mark.parametrize("devices", slow_but([1, 2], [2]))
-def test_trials_that_are_done_stay_as_they_are(devices):
-  config = small(4)
+def test_trials_that_are_done_stay_as_they_are(devices, make):
+  config = make(4)
   experiment, state = build(config, devices=devices)
   before = jax.tree.map(jnp.copy, state.replace(done=jnp.arange(4) != 2))
   state, metrics = experiment.train_call(before, experiment.data)
   assert state.step.tolist() == [0, 0, 10, 0]
-  assert metrics.sums.weight.tolist() == [0, 0, 10, 0]
+  weight = metrics.sums.weight
+  assert (weight > 0).tolist() == [False, False, True, False]
   for number in (0, 1, 3):
     assert_close(
       trials.trial(state.params, number),
@@ -77,6 +93,19 @@ def test_trials_that_are_done_stay_as_they_are(devices):
     rtol=1e-5,
     atol=1e-6,
   )
+
+
+def test_which_trials_are_computed_in_turn():
+  state = [np.zeros((4, 8)), np.zeros((4, 32))]
+  assert trials.gain_in_turn(state, "cpu")
+  assert not trials.gain_in_turn(state, "gpu")
+  assert not trials.gain_in_turn(state[:1], "cpu")
+  assert not trials.gain_in_turn([np.zeros((1, 32))], "cpu")
+
+
+def test_an_uneven_number_of_wide_trials_is_not_split():
+  (one, _), (two, _) = (run_calls(wide(), 2, devices) for devices in (1, 2))
+  assert_close(one.params, two.params, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
