@@ -94,13 +94,13 @@ def make_dynamic(
   if tokens:
     count = min(count, -(-tokens // segment))
 
-  def update(rates, p, start, g, rms=None, norm=1.0):
-    rate, decay = rates
+  def update(rates, p, start, g, rms=None):
+    rate, decay, mean = rates
     if rms is not None:
-      g = g / (rms + epsilon)
-    return p + jnp.minimum(decay * norm, 1.0) * (start - p) - rate * g
+      decay, g = decay * rms / mean, g / (rms + epsilon)
+    return p + jnp.minimum(decay, 1.0) * (start - p) - rate * g
 
-  def learn(batch, start, rates, extra, state):
+  def learn(batch, start, rates, rms, state):
     params, carry = state
 
     def loss(params):
@@ -109,20 +109,17 @@ def make_dynamic(
       return sums.nats / jnp.maximum(sums.weight, 1), (sums, output.state)
 
     gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
-    params = jax.tree.map(
-      functools.partial(update, rates), params, start, gradient, *extra
-    )
+    trees = [params, start, gradient, *([] if rms is None else [rms])]
+    params = jax.tree.map(functools.partial(update, rates), *trees)
     return (params, carry), (sums.nats, sums.weight)
 
   @jax.jit
   def read(data, start, rates, rms, state, first):
-    extra = () if form == "sgd" else (rms, _over_mean(rms))
+    rates = *rates, _mean(rms)
     # Beyond the end, the last segment is read again and not counted.
     numbers = first + jnp.arange(BLOCK)
     state, (nats, weight) = lax.scan(
-      lambda state, index: learn(
-        window(data, index), start, rates, extra, state
-      ),
+      lambda state, index: learn(window(data, index), start, rates, rms, state),
       state,
       jnp.minimum(numbers, count - 1),
     )
@@ -149,9 +146,8 @@ def make_dynamic(
   return evaluate
 
 
-def _over_mean(tree):
-  """Each number over the mean of all."""
+def _mean(tree):
+  """Of all numbers; 0 of none."""
   leaves = jax.tree.leaves(tree)
   total = sum(leaf.sum() for leaf in leaves)
-  count = sum(leaf.size for leaf in leaves)
-  return jax.tree.map(lambda leaf: leaf * (count / total), tree)
+  return total / max(sum(leaf.size for leaf in leaves), 1)
