@@ -103,19 +103,21 @@ columns = (
 
 def plot(rows, axes):
   for place, (_, trials) in enumerate(rows):
-    for offset, score, colour in (
-      (-0.18, STATIC, "#9a9a9a"),
-      (0.18, SCORE, "#c44e22"),
+    for offset, score, colour, label in (
+      (-0.18, STATIC, "#9a9a9a", "as trained"),
+      (0.18, SCORE, "#c44e22", "adapting"),
     ):
-      if found := list(values(trials, score)):
-        axes.bar(place + offset, found[0], 0.32, color=colour)
-        axes.annotate(
-          f"{found[0]:.1f}", (place + offset, found[0]), ha="center"
-        )
+      found = values(trials, score)[:1]
+      where = [place + offset] * len(found)
+      bars = axes.bar(where, found, 0.32, color=colour)
+      axes.bar_label(bars, fmt="%.1f", padding=2)
+      if not place:
+        axes.plot([], [], "s", color=colour, label=label)
     if trials:
       most = (1 - LEAST) * values(trials, STATIC)[0]
       axes.plot([place - 0.4, place + 0.4], [most] * 2, "k--", lw=1)
   axes.set_xticks(range(len(rows)), [row.description for row, _ in rows])
+  axes.set_xlim(-0.6, len(rows) - 0.4)
   axes.set_ylabel("test perplexity")
 
 
