@@ -8,8 +8,8 @@ variant is a task and a cell, lstm or rnn:
 
 Strings of 1 to 40 symbols, as there; python -m scripts.reproduce
 --paper=deletang_2023 scores them at 41 to 500. The network has 64 units in
-place of 256, and some thousand updates in place of a million; a trial ends as
-soon as 256 validation strings are right.
+place of 256, and 100,000 updates in place of a million; a trial ends as soon as
+256 validation strings are right.
 """
 
 from configs._recipes import shrink
@@ -53,13 +53,13 @@ def get_config(variant: str = "parity-lstm") -> Config:
       clip_norm=1.0,
     ),
     train=TrainConfig(
-      steps=4000,
+      steps=100_000,
       batch_size=32,
       trials=3,
-      steps_per_call=50,
+      steps_per_call=100,
       stop=StopConfig(name="set", sequences=256),
       validate_every=1000,
       validation_streams=256,
     ),
-    run=RunConfig(log_every=100, save_every=250, tensorboard=False),
+    run=RunConfig(log_every=500, save_every=2000, tensorboard=False),
   )

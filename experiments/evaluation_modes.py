@@ -121,12 +121,15 @@ def check_flags(values, trial: int | None):
 
 
 def settings(values) -> dict[str, Any]:
-  """Those of the mode: flags, else what a search found, else the defaults.
+  """Those of the mode: flags, else what a search found, else the defaults; a
+  new search does not look at what an old one found.
 
   Raises:
     RunError: what a search found cannot be read.
   """
-  found = found_settings(values.workdir).get(values.mode, {})
+  found = {}
+  if not values.search:
+    found = found_settings(values.workdir).get(values.mode, {})
   chosen = {}
   for name, (default, *_) in SETTINGS[values.mode].items():
     chosen[name] = found.get(name, default)
@@ -241,7 +244,7 @@ def _dynamic(chosen, structure, task, split, params, tokens=0):
     rms = dynamic.gradient_rms(
       structure, task, params, chosen["rms_windows"], watch
     )
-  options = {name: chosen[name] for name in ("segment", "form", "epsilon")}
+  options = {name: chosen[name] for name in ("segment", "epsilon")}
   steps = dynamic.make_dynamic(structure, task, split, tokens, **options)
 
   def read(rate, decay) -> Sums:

@@ -147,9 +147,9 @@ def describe(
       )
   record = read_record(workdir)
   last = max(trial.get("updates", step) for trial in trials)
-  # A start at the last step trained nothing.
+  # A start at the last step trained nothing; for scores alone it is the one.
   starts = [s for s in record["starts"] if s["from_step"] < last]
-  starts = starts or record["starts"][:1]
+  starts = record["starts"][-1:] if run.of else starts or record["starts"][:1]
   common = {
     "command": command,
     "started": record["starts"][0]["time"],

@@ -46,7 +46,7 @@ def stream(task, split="valid"):
 def test_dynamic_that_learns_nothing_is_static(made):
   task, structure, params = made
   static = make_evaluation(structure, task, "valid", 1)(params)
-  read = dynamic.make_dynamic(structure, task, "valid", form="sgd")
+  read = dynamic.make_dynamic(structure, task, "valid")
   sums = last(read(params, 0.0, 0.5))
   assert sums.weight == static.weight == 59
   assert sums.nats == pytest.approx(static.nats, rel=1e-5)
@@ -85,7 +85,7 @@ def test_dynamic_is_the_papers_update(made):
 
       now = jax.tree.map(update, now, params, g, rms)
     read = dynamic.make_dynamic(
-      structure, task, "valid", segment=segment, form=form, epsilon=epsilon
+      structure, task, "valid", segment=segment, epsilon=epsilon
     )
     sums = last(read(params, rate, decay, rms if form == "rms" else None))
     assert sums.nats == pytest.approx(nats, rel=1e-4)
@@ -93,9 +93,7 @@ def test_dynamic_is_the_papers_update(made):
 
 def test_the_start_of_a_split_is_read_in_whole_pieces(made):
   task, structure, params = made
-  read = dynamic.make_dynamic(
-    structure, task, "valid", 20, segment=7, form="sgd"
-  )
+  read = dynamic.make_dynamic(structure, task, "valid", 20, segment=7)
   part = last(read(params, 0.0, 0.0))
   assert part.weight == 21
   *_, (_, _, cached) = cache.make_cache(

@@ -1,5 +1,6 @@
 """scripts.reproduce as a command: one real, tiny run, stops and failures."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -89,6 +90,10 @@ def test_a_trained_run_is_scored_once_more(tmp_path, fake, capfd):
   of = Run("again", "tiny", of="fake/tiny", tests=short)
   rows = (*fake.ROWS, Row("second", "", runs=(of,), paper={"sequences_0": 1}))
   fake.ROWS = rows
+  path = tmp_path / "runs/fake/tiny/run.json"
+  record = json.loads(path.read_text())
+  record["starts"][0]["commit"] = "of the training"
+  path.write_text(json.dumps(record))
   folders = tmp_path / "runs", tmp_path / "results"
   for _ in range(2):
     assert reproduce.reproduce("fake", fake, rows[1:], *folders) == 0
@@ -99,7 +104,7 @@ def test_a_trained_run_is_scored_once_more(tmp_path, fake, capfd):
   assert [record["run"] for record in found] == ["again"] * 3
   assert "short/sequences" in found[0] and "test/sequences" not in found[0]
   assert found[0]["command"].endswith("--workdir=runs/fake/tiny")
-  assert found[0]["seconds"] > 0
+  assert found[0]["seconds"] > 0 and "training" not in str(found[0]["commit"])
   assert reproduce.reproduce(*arguments, again=True) == 0
   assert len(reproduce_records.read_results(tmp_path / "results")) == 6
   assert [path.name for path in (tmp_path / "runs/fake").iterdir()] == ["tiny"]

@@ -77,14 +77,13 @@ def make_dynamic(
   tokens: int = 0,
   *,
   segment: int = 5,
-  form: str = "rms",
   epsilon: float = 0.001,
 ) -> Callable[..., Iterator[tuple[int, int, Sums]]]:
   """(params, rate, decay, rms) -> (segments done, all, sums so far), a block of
   segments at a time.
 
   The split is one stream, as there is one set of parameters. rms is that of
-  `gradient_rms` for the form "rms", None for "sgd".
+  `gradient_rms` for the form "rms"; None is the form "sgd".
 
   tokens: those to read, from the start, in whole segments; 0 is all.
   segment: tokens between updates.

@@ -117,7 +117,7 @@ READINGS = (
 )
 DIFFERENCES = (
   "64 units for 256, three trials for ten seeds and three rates, batches of 32"
-  " for 128, and at most 4,000 updates, with a cosine schedule, for a million.",
+  " for 128, and at most 100,000 updates, on a cosine schedule, for a million.",
   "A trial ends as soon as 256 validation strings of 1 to 40 symbols are all"
   " right.",
   "Each string of a batch has its own length; there a batch has one. The head"
