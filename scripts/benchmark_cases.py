@@ -26,6 +26,7 @@ MODULES = {  # peer: its file in scripts/peers
   "equinox": "equinox_lstm",
   "keras": "keras_lstm",
 }
+ON_GPU = {"cudnn": "ours_cudnn"}  # more contenders: ours by another engine
 MODES = ("forward", "train")
 SETTINGS = {
   "default": ("default",),
@@ -49,10 +50,14 @@ def layer_record(peer, process, shape, mode, variant="", **fields) -> dict:
   }
 
 
-def layers(shapes: dict, peers, modes, settings) -> list[list[dict]]:
+def layers(
+  shapes: dict, peers, modes, settings, platform: str = "cpu"
+) -> list[list[dict]]:
   """A group for each shape and mode: every peer in every setting."""
 
   def process(peer, setting, shape):
+    if platform == "gpu":
+      return "default"  # the others tune a CPU
     if peer == "ours" and setting == "default":
       return ours.default_setting(shape)
     if setting == "split" and (peer == "torch" or shape[0] % 2):
@@ -74,16 +79,16 @@ def layers(shapes: dict, peers, modes, settings) -> list[list[dict]]:
   ]  # fmt: skip
 
 
-def gemm(sizes=(1024, 2048, 4096)) -> list[list[dict]]:
+def gemm(sizes=(1024, 2048, 4096), by=("xla", "numpy")) -> list[list[dict]]:
   """The largest throughput of matrix products that the machine reaches."""
   return [
     [
       {
-        "section": "gemm", "peer": "gemm", "process": "tuned", "by": by,
+        "section": "gemm", "peer": "gemm", "process": "tuned", "by": who,
         "size": size, "flops": 2 * size**3,
-        "case": {"kind": "gemm", "by": by, "size": size},
+        "case": {"kind": "gemm", "by": who, "size": size},
       }
-      for by in ("xla", "numpy")
+      for who in by
       for size in sizes
     ]
   ]  # fmt: skip

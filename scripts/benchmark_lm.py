@@ -1,14 +1,16 @@
-"""Times language models against PyTorch, each in a process of its own, on CPU.
+"""Times language models against PyTorch, each in a process of its own.
 
   python -m scripts.benchmark_lm --python=torch=X/bin/python
+  python -m scripts.benchmark_lm --platform=gpu
   python -m scripts.benchmark_lm --quick --python=torch=X/bin/python
 
 Measures the whole update (loss, gradient, clipping, SGD), evaluation (the loss
 of a window), the softmax with its loss and gradients alone, and sampling in one
 stream, all in float32 and without dropout. Contenders take turns: ours as
 experiments.train sets it up, torch as a user gets it, and torch with a tuned
-allocator and a thread for each core. Writes benchmark.json (every measured run)
-and benchmark.md.
+allocator and a thread for each core. On an NVIDIA GPU they are ours, ours with
+the layers through cuDNN, and torch, all with TF32 products. Writes
+benchmark.json (every measured run) and benchmark.md.
 """
 
 import math
@@ -51,21 +53,28 @@ PARTS = {
   "sample": "Sampling in one stream",
 }
 SAMPLED = 256  # symbols in a run
-CONTENDERS = (("ours", "default"), ("torch", "default"), ("torch", "tuned"))
+ON_GPU = {"cudnn": "ours_lm_cudnn"}
+CONTENDERS = {
+  "cpu": (("ours", "default"), ("torch", "default"), ("torch", "tuned")),
+  "gpu": (("ours", "default"), ("cudnn", "default"), ("torch", "default")),
+}
 QUICK = {"shapes": ["small", "characters"], "seconds": 0.5}
 
 
-def groups(shapes: dict, parts, peers) -> list[list[dict]]:
+def groups(
+  shapes: dict, parts, peers, platform: str = "cpu"
+) -> list[list[dict]]:
   """A group of records for each shape and part, as `measure` fills them in."""
   return [
     [
       {
         "section": "lm", "name": name, "part": part, "peer": peer,
-        "setting": setting, "process": _process(peer, setting, shape, part),
+        "setting": setting,
+        "process": _process(peer, setting, shape, part, platform),
         "case": {"kind": "lm", "part": part, "length": SAMPLED, **shape},
         "results": [_results(shape, part)], "tokens": _tokens(shape, part),
       }
-      for peer, setting in CONTENDERS
+      for peer, setting in CONTENDERS[platform]
       if peer in peers
     ]
     for name, shape in shapes.items()
@@ -73,8 +82,8 @@ def groups(shapes: dict, parts, peers) -> list[list[dict]]:
   ]  # fmt: skip
 
 
-def _process(peer, setting, shape, part) -> str:
-  if peer != "ours":
+def _process(peer, setting, shape, part, platform) -> str:
+  if peer != "ours" or platform == "gpu":
     return setting
   if part == "sample":
     return "tuned"
@@ -107,7 +116,7 @@ def markdown(results: dict) -> str:
 def _contenders(records):
   return [
     (peer, setting)
-    for peer, setting in CONTENDERS
+    for peer, setting in dict.fromkeys(sum(CONTENDERS.values(), ()))
     if find(records, peer=peer, setting=setting)
   ]
 
@@ -183,10 +192,12 @@ def main(argv: list[str]) -> int:
   be_quick(values, QUICK)
   shapes = {n: SHAPES[n] for n in chosen("shapes", values.shapes, SHAPES)}
   parts = chosen("parts", values.parts, PARTS)
-  peers = chosen("peers", values.peers, MODULES)
-  return measure_and_write(
-    groups(shapes, parts, peers), values, argv, write, MODULES
-  )
+  modules = MODULES | (ON_GPU if values.platform == "gpu" else {})
+  if not values["peers"].present:
+    values.peers = list(modules)
+  peers = chosen("peers", values.peers, modules)
+  planned = groups(shapes, parts, peers, values.platform)
+  return measure_and_write(planned, values, argv, write, modules)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
-"""Times LSTM layers against their peers, each in a process of its own, on CPU.
+"""Times LSTM layers against their peers, each in a process of its own.
 
   python -m scripts.benchmark_lstm --quick
   python -m scripts.benchmark_lstm --python=torch=X/bin/python
+  python -m scripts.benchmark_lstm --platform=gpu
 
 writes benchmark.json (every measured run), benchmark.md and benchmark.png. All
 contenders of a case are prepared, then run in turn. Settings: "default" is what
 a library's user gets (of ours, what experiments.train sets up); "tuned" has a
 tuned allocator; "split" is tuned, with the batch over two host devices.
 Forward is one pass; train adds the gradients of all parameters and of inputs.
+
+On an NVIDIA GPU there are the layers and matrix products alone, in one setting,
+and ours through cuDNN besides. All take JAX's default there, TF32 products.
 """
 
 import datetime
@@ -15,6 +19,7 @@ import json
 import os
 import pathlib
 import platform
+import subprocess
 import sys
 
 from absl import flags
@@ -39,6 +44,7 @@ def benchmark(
   show,
   note,
   modules: dict[str, str] = cases.MODULES | {"gemm": "gemm"},
+  on: str = "cpu",
 ) -> dict:
   """Measures the groups one after the other.
 
@@ -48,11 +54,13 @@ def benchmark(
     pythons: interpreters by peer; this one for the others.
     show, note: take a line that moves, and one that stays.
     modules: files of scripts/peers by peer.
+    on: "cpu" or "gpu".
   """
   pythons = dict.fromkeys(modules, sys.executable) | pythons
   started = datetime.datetime.now(datetime.UTC)
   complete = False
-  with Workers(pythons, modules, note) as workers:
+  backend = {"cpu": "cpu", "gpu": "cuda"}[on]
+  with Workers(pythons, modules, note, backend) as workers:
     try:
       for i, group in enumerate(groups):
         place = f"{i + 1}/{len(groups)}  {cases.title(group)}"
@@ -70,13 +78,13 @@ def benchmark(
     "date": started.isoformat(timespec="seconds"),
     "complete": complete,
     "seconds_per_case": seconds,
-    "machine": machine(),
+    "machine": machine(on),
     "versions": versions,
     "records": [record for group in groups for record in group],
   }
 
 
-def machine() -> dict:
+def machine(on: str = "cpu") -> dict:
   cpu = platform.processor() or platform.machine()
   path = pathlib.Path("/proc/cpuinfo")
   if path.is_file():
@@ -84,7 +92,16 @@ def machine() -> dict:
     names = [x.split(":")[1].strip() for x in lines if x.startswith("model n")]
     cpu = names[0] if names else cpu
   cores = len(os.sched_getaffinity(0))
-  return {"cpu": cpu, "cores": cores, "system": platform.platform()}
+  found = {"cpu": cpu, "cores": cores, "system": platform.platform()}
+  if on == "gpu":
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv"]
+    try:
+      lines = subprocess.run(query, capture_output=True, text=True).stdout
+    except OSError as error:
+      reason = f"nvidia-smi: {error.strerror}"
+      raise ConfigError(f"--platform=gpu: no NVIDIA GPU: {reason}") from None
+    found["gpu"] = lines.strip().splitlines()[-1]
+  return found
 
 
 def chosen(flag: str, wanted: list[str], known) -> list[str]:
@@ -118,6 +135,9 @@ def define_shared_flags(output: str) -> flags.FlagValues:
   )
   flags.DEFINE_string(
     "output", output, "folder of the report", flag_values=values
+  )
+  flags.DEFINE_enum(
+    "platform", "cpu", ["cpu", "gpu"], "where", flag_values=values
   )
   flags.DEFINE_bool(
     "quick", False, "a minute: few shapes and peers", flag_values=values
@@ -159,7 +179,10 @@ def measure_and_write(groups, values, argv, write, modules) -> int:
     print(clear + text, flush=True)
 
   pythons = interpreters(values.python, modules)
-  results = benchmark(groups, values.seconds, pythons, show, note, modules)
+  machine(values.platform)  # says so where there is no GPU
+  results = benchmark(
+    groups, values.seconds, pythons, show, note, modules, values.platform
+  )
   show("")
   output = pathlib.Path(values.output).expanduser()
   output.mkdir(parents=True, exist_ok=True)
@@ -183,16 +206,25 @@ def main(argv: list[str]) -> int:
   values = parse_flags(define_flags(), argv, __doc__)
   be_quick(values, QUICK)
   skip = chosen("skip", values.skip, cases.SECTIONS)
-  peers = chosen("peers", values.peers, cases.MODULES)
+  modules, settings = cases.MODULES, cases.SETTINGS[values.setting]
+  on_gpu = values.platform == "gpu"
+  if on_gpu:
+    modules = modules | cases.ON_GPU
+    settings = cases.SETTINGS["default"]
+    skip = [*skip, "length", "extremes"]
+    if not values["peers"].present:
+      values.peers = list(modules)
+  peers = chosen("peers", values.peers, modules)
   modes = chosen("modes", values.modes, cases.MODES)
   shapes = {
     n: cases.SHAPES[n] for n in chosen("shapes", values.shapes, cases.SHAPES)
   }
   groups = {
-    "gemm": cases.gemm((2048,)) if values.quick else cases.gemm(),
-    "layers": cases.layers(
-      shapes, peers, modes, cases.SETTINGS[values.setting]
+    "gemm": cases.gemm(
+      (2048,) if values.quick else (1024, 2048, 4096),
+      ("xla",) if on_gpu else ("xla", "numpy"),
     ),
+    "layers": cases.layers(shapes, peers, modes, settings, values.platform),
     "length": cases.length(),
     "extremes": cases.extremes(),
   }
@@ -201,7 +233,7 @@ def main(argv: list[str]) -> int:
     values,
     argv,
     benchmark_report.write,
-    cases.MODULES | {"gemm": "gemm"},
+    modules | {"gemm": "gemm"},
   )
 
 

@@ -44,12 +44,15 @@ def markdown(results: dict) -> str:
 def circumstances(results: dict) -> tuple[str, str]:
   """When, where and with which versions it was measured."""
   machine = results["machine"]
+  hardware = ", ".join(
+    machine[part] for part in ("gpu", "cpu") if part in machine
+  )
   versions = "; ".join(
     f"{peer}: " + ", ".join(f"{n} {v}" for n, v in packages.items())
     for peer, packages in results["versions"].items()
   )
   return (
-    f"{results['date']}, {machine['cpu']}, {machine['cores']} cores,"
+    f"{results['date']}, {hardware}, {machine['cores']} cores,"
     f" {machine['system']}. `{results.get('command', '')}`",
     f"Versions: {versions}.",
   )

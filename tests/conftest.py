@@ -4,7 +4,8 @@ own."""
 import os
 import tempfile
 
-os.environ["JAX_PLATFORMS"] = "cpu"
+# "cuda" is for tests/gpu_test.py and those of the cells.
+os.environ["JAX_PLATFORMS"] = os.environ.get("LSTM_JAX_TEST_PLATFORM", "cpu")
 # Programs are compiled more often than they are run here.
 os.environ["XLA_FLAGS"] = (
   "--xla_force_host_platform_device_count=8"

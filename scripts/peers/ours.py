@@ -20,11 +20,13 @@ def default_setting(shape) -> str:
 
 
 def options(time: int, variant: str = "") -> Options:
-  """variant: "sqrt" for less memory, "plain" for autodiff through one scan."""
+  """variant: "sqrt" for less memory, "plain" for autodiff through one scan,
+  "cudnn" for NVIDIA's own."""
   return {
     "": Options(),
     "sqrt": Options(memory="sqrt"),
     "plain": Options(backward="autodiff", chunk=time),
+    "cudnn": Options(engine="cudnn"),
   }[variant]
 
 

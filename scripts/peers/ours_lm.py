@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from lstm_jax import LSTM
+from lstm_jax import LSTM, Options
 from lstm_jax.layers import softmax
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.sampling import generate
@@ -52,6 +52,7 @@ def _build(case):
       vocabulary_size=case["vocabulary"],
       embedding_size=case["embedding"],
       head=Head(tied=case["tied"]),
+      options=Options(engine=case.get("engine", "auto")),
       rngs=rngs,
     )
 

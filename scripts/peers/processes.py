@@ -16,15 +16,23 @@ class WorkerError(Exception):
 
 
 class Worker:
-  """A process of `worker.py`, asked one thing at a time."""
+  """A process of `worker.py`, asked one thing at a time.
 
-  def __init__(self, python: str, module: str, setting: str):
+  platform: "cpu" or "cuda", which JAX and torch know by the same names.
+  """
+
+  def __init__(self, python: str, module: str, setting: str, platform: str):
     environment = {
       name: value
       for name, value in os.environ.items()
       if name not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")
     }
-    environment |= {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    paths = [str(ROOT), os.environ.get("PYTHONPATH")]
+    environment |= {
+      "JAX_PLATFORMS": platform,
+      "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+      "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the contenders share a GPU
+    }
     self._errors = tempfile.TemporaryFile("w+", errors="replace")
     try:
       self._process = subprocess.Popen(
@@ -86,8 +94,11 @@ class Workers:
   pythons: the interpreter of each peer; modules: its file in scripts/peers.
   """
 
-  def __init__(self, pythons: dict[str, str], modules: dict[str, str], note):
+  def __init__(
+    self, pythons: dict[str, str], modules: dict[str, str], note, platform: str
+  ):
     self._pythons, self._modules, self._note = pythons, modules, note
+    self._platform = platform
     self._workers = {}
     self.versions = {}
 
@@ -104,7 +115,8 @@ class Workers:
     key = peer, setting
     if key not in self._workers:
       try:
-        worker = Worker(self._pythons[peer], self._modules[peer], setting)
+        python, module = self._pythons[peer], self._modules[peer]
+        worker = Worker(python, module, setting, self._platform)
         self.versions[peer] = worker.versions
       except WorkerError as error:
         worker = error

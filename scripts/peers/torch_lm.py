@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from scripts.peers import problem
+from scripts.peers.torch_device import DEVICE, waiting
 
 PACKAGES = ("torch", "numpy")
 
@@ -35,8 +36,10 @@ def _start(case: dict):
   """The model, and a window's inputs and targets."""
   torch.manual_seed(0)
   window = problem.tokens(case["batch"], case["time"], case["vocabulary"])
-  inputs, targets = (torch.from_numpy(a.T.copy()).long() for a in window)
-  model = LanguageModel(case)
+  inputs, targets = (
+    torch.from_numpy(a.T.copy()).long().to(DEVICE) for a in window
+  )
+  model = LanguageModel(case).to(DEVICE)
   return model, [None] * len(model.layers), inputs, targets.flatten()
 
 
@@ -79,7 +82,7 @@ def top(case: dict):
   features, w, b = map(torch.from_numpy, problem.top(case))
   features = features.transpose(0, 1).flatten(0, 1).contiguous()
   w = w if case["tied"] else w.T.contiguous()  # [v h], torch's own layout
-  arguments = [a.requires_grad_() for a in (features, w, b)]
+  arguments = [a.to(DEVICE).requires_grad_() for a in (features, w, b)]
 
   def run():
     for a in arguments:
@@ -100,7 +103,7 @@ def sample(case: dict):
   @torch.inference_mode()
   def run():
     states = [None] * len(model.layers)
-    symbol, made = torch.zeros(1, 1, dtype=torch.long), []
+    symbol, made = torch.zeros(1, 1, dtype=torch.long, device=DEVICE), []
     for _ in range(case["length"]):
       logits, states = model(symbol, states)
       symbol = torch.multinomial(logits.softmax(-1), 1)
@@ -114,4 +117,4 @@ PARTS = {"update": update, "forward": forward, "softmax": top, "sample": sample}
 
 
 def make(case: dict):
-  return PARTS[case["part"]](case)
+  return waiting(PARTS[case["part"]](case))

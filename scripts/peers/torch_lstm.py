@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from scripts.peers import problem
+from scripts.peers.torch_device import DEVICE, waiting
 
 PACKAGES = ("torch", "numpy")
 
@@ -12,7 +13,9 @@ def make(case: dict):
   _, _, inputs, hidden, layers = case["shape"]
   torch.manual_seed(0)
   lstm = nn.LSTM(inputs, hidden, layers)  # time-major, torch's own layout
-  x, dy = map(torch.from_numpy, problem.arrays(case["shape"], time_major=True))
+  lstm.to(DEVICE)
+  arrays = problem.arrays(case["shape"], time_major=True)
+  x, dy = (torch.from_numpy(a).to(DEVICE) for a in arrays)
 
   def forward():
     with torch.inference_mode():
@@ -27,6 +30,6 @@ def make(case: dict):
 
   if case["mode"] == "forward":
     lstm.eval()
-    return forward
+    return waiting(forward)
   x.requires_grad_()
-  return train
+  return waiting(train)

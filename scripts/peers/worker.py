@@ -68,7 +68,10 @@ def prepare(module, setting: str, case: dict, runs: list) -> dict:
   forget_peak()
   run = make(module, setting, case)
   started = time.perf_counter()
-  results = [np.asarray(result) for result in run()]
+  results = [
+    np.asarray(result.cpu() if hasattr(result, "cpu") else result)
+    for result in run()
+  ]
   compiled = time.perf_counter()
   run()
   answer = {
