@@ -3,11 +3,11 @@
 Not a paper's table: one recipe for all, an embedding of 128 that is tied to the
 softmax, one layer, and as many hidden units as make 2 million parameters.
 
-  python -m experiments.train --config=configs/cells_ptb.py:lstm-0.002 \\
+  python -m experiments.train --config=configs/cells_ptb.py:lstm-0.008 \\
       --workdir=runs/cells_lstm --config.task.corpus=FOLDER_OR_ZIP
 
   :lstm, :peephole, :coupled, :layer_norm, :mogrifier, :slstm
-             five epochs of Adam with cosine decay, at the rate 0.002, or at
+             five epochs of Adam with cosine decay, at the rate 0.004, or at
              another one, which follows the name
   :tiny      seconds, on the standard library
 
@@ -31,7 +31,7 @@ CELLS = {  # variant: the cell, its options, hidden units
   "mogrifier": ("mogrifier", {"rounds": 5}, 292),
   "slstm": ("slstm", {"heads": 4}, 580),
 }
-RATES = (0.001, 0.002, 0.004)
+RATES = (0.002, 0.004, 0.008)
 
 
 def get_config(variant: str = "lstm") -> Config:
@@ -56,7 +56,7 @@ def get_config(variant: str = "lstm") -> Config:
     ),
     optimizer=OptimizerConfig(
       name=Optimizer.ADAM,
-      learning_rate=float(rate or 0.002),
+      learning_rate=float(rate or 0.004),
       schedule=Schedule.COSINE,
       clip_norm=1.0,
     ),

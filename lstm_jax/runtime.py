@@ -14,6 +14,7 @@ from lstm_jax import processes
 from lstm_jax.errors import ConfigError
 
 _CACHE_BYTES = 2**30
+_REPEAT = "--xla_gpu_deterministic_ops"
 _show_warning = None  # Python's own
 
 
@@ -47,6 +48,7 @@ def setup(
     _add_xla_flags("--xla_cpu_multi_thread_eigen=false")
   if tune_allocator:
     tune_glibc()
+  repeat_on_gpu()
   if platform:
     jax.config.update("jax_platforms", platform)
   use_compilation_cache(compilation_cache)
@@ -67,6 +69,16 @@ def _add_xla_flags(*new: str):
   old = os.environ.get("XLA_FLAGS", "").split()
   kept = [flag for flag in old if flag.split("=")[0] not in names]
   os.environ["XLA_FLAGS"] = " ".join([*kept, *new])
+
+
+def repeat_on_gpu():
+  """Lets a GPU compute the same numbers each time, unless XLA_FLAGS says not.
+
+  By default the gradient of an embedding is summed in any order there, and
+  algorithms are chosen by how long they take at the start of the process.
+  """
+  if _REPEAT not in os.environ.get("XLA_FLAGS", ""):
+    _add_xla_flags(f"{_REPEAT}=true")
 
 
 def cores() -> int:

@@ -11,6 +11,7 @@ os.environ["XLA_FLAGS"] = (
   "--xla_force_host_platform_device_count=8"
   " --xla_backend_optimization_level=0"
   " --xla_llvm_disable_expensive_passes=true"
+  " --xla_gpu_deterministic_ops=true"
 )
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lstm_jax_tests_")
 

@@ -72,8 +72,7 @@ def test_a_run_repeats_itself_and_resumes_bit_exactly(config, engine, tmp_path):
   for name in ("once", "twice"):
     assert train(config, str(tmp_path / name)) == 0
   shutil.copytree(tmp_path / "once", tmp_path / "resumed")
-  for step in (9, 12):
-    shutil.rmtree(tmp_path / "resumed/checkpoints" / str(step))
+  shutil.rmtree(tmp_path / "resumed/checkpoints/12")
   assert train(config, str(tmp_path / "resumed")) == 0
   digests = {sha(tmp_path / name) for name in ("once", "twice", "resumed")}
   assert len(digests) == 1

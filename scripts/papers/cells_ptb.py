@@ -118,17 +118,12 @@ def _parameters(row, trials):
   return f"{trials[0]['parameters']:,}" if trials else "-"
 
 
-def _speed(row, trials):
-  return mean_and_std(values(_chosen(trials), "tokens_per_second"))
-
-
 columns = (
   ("test perplexity: mean ± std", _ours),
   ("validation: mean ± std", _valid),
   (f"validation at {' / '.join(map(str, RATES))}", _rates),
   ("hidden units", _units),
   ("parameters", _parameters),
-  ("tokens a second", _speed),
 )
 
 

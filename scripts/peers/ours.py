@@ -4,11 +4,12 @@ import os
 
 import jax
 
-from lstm_jax import LSTM, Options, unroll
+from lstm_jax import LSTM, Options, runtime, unroll
 from lstm_jax.training.data_parallel import choose_devices
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax")
 TIME_MAJOR = False
+runtime.repeat_on_gpu()  # as experiments.train does
 
 
 def default_setting(shape) -> str:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from lstm_jax import LSTM, Options
+from lstm_jax import LSTM, Options, runtime
 from lstm_jax.layers import softmax
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.sampling import generate
@@ -26,6 +26,7 @@ from lstm_jax.training.data_parallel import (
 from scripts.peers import problem
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax")
+runtime.repeat_on_gpu()  # as experiments.train does
 
 
 class _Task(TextLM):
