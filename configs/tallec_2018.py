@@ -7,9 +7,11 @@ variant is a task, its T, and the initialisation, chrono or bias:
       --workdir=runs/copy-200-chrono
 
 As there: RMSprop with the rate 1e-3 and decay 0.9, no clipping, and chrono
-biases for 3T/2 steps in copying and T in adding. Smaller than there: 32 units
-for 128, batches of 16 for 50.
+biases for 3T/2 steps in copying and T in adding. Copying 200 steps back has the
+paper's 128 units and batches of 50; the others have 32 and 16.
 """
+
+from typing import NamedTuple
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
@@ -19,8 +21,18 @@ from lstm_jax.tasks.copy_memory import CopyMemoryConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig
 from lstm_jax.training.stopping import StopConfig
 
-# T, updates, of each task
-SIZES = {"copy": {200: 4000, 500: 4000}, "adding": {200: 12_000, 750: 4000}}
+
+class Size(NamedTuple):
+  updates: int
+  units: int = 32
+  batch: int = 16
+  trials: int = 3
+
+
+SIZES = {  # task: {T: size}
+  "copy": {200: Size(30_000, 128, 50, 1), 500: Size(4000)},
+  "adding": {200: Size(12_000), 750: Size(20_000)},
+}
 VARIANTS = [
   f"{task}-{length}-{start}"
   for task, lengths in SIZES.items()
@@ -38,7 +50,7 @@ def get_config(variant: str = "copy-200-chrono") -> Config:
     )
   task, length, start = variant.split("-")
   length = int(length)
-  steps = SIZES[task][length]
+  size = SIZES[task][length]
   if task == "copy":
     made = CopyMemoryConfig(length=length, evaluation_sequences=512)
     longest, stop = 1.5 * length, StopConfig()
@@ -57,7 +69,7 @@ def get_config(variant: str = "copy-200-chrono") -> Config:
     model=SequenceModelConfig(
       cell="lstm",
       options=CellOptions(chrono=longest if start == "chrono" else 0.0),
-      hidden_sizes=(32,),
+      hidden_sizes=(size.units,),
     ),
     optimizer=OptimizerConfig(
       name=Optimizer.RMSPROP,
@@ -66,9 +78,9 @@ def get_config(variant: str = "copy-200-chrono") -> Config:
       clip_norm=0.0,
     ),
     train=TrainConfig(
-      steps=steps,
-      batch_size=16,
-      trials=3,
+      steps=size.updates,
+      batch_size=size.batch,
+      trials=size.trials,
       steps_per_call=25,
       validate_every=200,
       validation_streams=256,

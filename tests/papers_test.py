@@ -187,6 +187,10 @@ def test_validation_curves_of_each_trial(tmp_path):
     {"curve/10": 2.0, "curve/20": 1.0},
     {"curve/10": 3.0},
   ]
+  alone = [line for line in lines if "trial" not in line]
+  text = "".join(json.dumps(line) + "\n" for line in alone)
+  (tmp_path / "metrics.jsonl").write_text(text)
+  assert tallec_2018.measure(tmp_path) == [{"curve/10": 2.5}]
 
 
 def test_files_of_data_are_looked_for_first(tmp_path):
