@@ -15,7 +15,8 @@ arXiv 1803.08240, with the settings of the authors' code:
   :wikitext2  33.5M, 750 epochs; 66.0, 65.8 after fine-tuning
   :ptb_20     the first 20 epochs of :ptb
   :ptb_finetune, :wikitext2_finetune  go on from `train.init_from`, averaging
-              from the first update
+              from the first update; the authors' end when validation no longer
+              improves, these after as many epochs as training
   :ptb_chars  13.8M, 500 epochs; 1.175 bits per character
   :enwik8     47M, 50 epochs of its bytes; 1.232 bits per character
   :tiny       seconds, on the standard library
@@ -69,21 +70,21 @@ RECIPES = {
     "ptb.zip",
     (400, 1150, 1150, 400),
     _dropout(0.4, 0.25, 0.4, 0.1, 0.5),
-    *(70, 20, 683, 500, 30.0),
+    *(70, 20, 685, 500, 30.0),
   ),
   "wikitext2": Recipe(
     WordLMConfig,
     "wikitext-2",
     (400, 1150, 1150, 400),
     _dropout(0.65, 0.2, 0.4, 0.1, 0.5),
-    *(70, 80, 384, 750, 30.0),
+    *(70, 80, 385, 750, 30.0),
   ),
   "ptb_chars": Recipe(
     CharLMConfig,
     "ptb_chars",
     (200, 1000, 1000, 200),
     _dropout(0.1, 0.25, 0.1, 0.0, 0.5),
-    *(150, 128, 268, 500, 2e-3),
+    *(150, 128, 269, 500, 2e-3),
     decay_epochs=(300, 400),
   ),
   "enwik8": Recipe(
@@ -91,7 +92,7 @@ RECIPES = {
     "enwik8",
     (400, 1840, 1840, 400),
     _dropout(0.1, 0.1, 0.4, 0.0, 0.2),
-    *(200, 128, 3606, 50, 1e-3),
+    *(200, 128, 3614, 50, 1e-3),
     decay_epochs=(25, 35),
   ),
 }

@@ -13,10 +13,10 @@ that the authors' code was published with:
 
 Read as: the softmax sees the sum of all layers; Adam without momentum stands
 for their RMSprop. Their loss is a sum over the steps of a window and ours a
-mean: clipping norm and l2 are divided by it. Their states restart now and then
-(one in a hundred windows), which ours do at each epoch alone. The rate of the
-recurrent dropout of :10m, the plateau of the learning rate and the number of
-epochs are our choices.
+mean: clipping norm and l2 are divided by it, and the l2 is added after
+clipping, not before. Their states restart now and then (one in a hundred
+windows), which ours do at each epoch alone. The plateau of the learning rate
+and the number of epochs are our choices.
 """
 
 from configs._recipes_lm import check_variant, shrink
@@ -45,7 +45,6 @@ def get_config(variant: str = "24m") -> Config:
         between=0.31323,
         recurrent=0.48479,
         output=0.69626,
-        locked=True,
       ),
     ),
     optimizer=OptimizerConfig(
@@ -71,8 +70,7 @@ def get_config(variant: str = "24m") -> Config:
   if variant == "10m":
     config.model.hidden_sizes, config.model.embedding_size = (1194,), 268
     config.model.sum_layers, config.model.project = False, True
-    config.model.dropout = Dropout(
-      input=0.58, recurrent=0.3, output=0.327, locked=True
-    )
+    config.model.dropout = Dropout(input=0.58, recurrent=0.215, output=0.327)
     config.optimizer.learning_rate = 0.00418
+    config.optimizer.l2 = 1.2435e-4 / WINDOW
   return shrink(config) if variant == "tiny" else config

@@ -14,7 +14,9 @@ is our choice:
 
 Averages start when 50 validations have not improved on those before. Their loss
 is a sum over the steps of a window and ours a mean: clipping norm and l2 are
-divided by it.
+divided by it, and the l2 is added after clipping, not before. Their states
+restart now and then (one in a hundred windows), which ours do at each epoch
+alone. The softmax sees the sum of all layers.
 """
 
 from configs._recipes_lm import check_variant, shrink
@@ -38,9 +40,10 @@ def get_config(variant: str = "") -> Config:
       options=CellOptions(rounds=5, rank=84, cap_input_gate=True),
       embedding_size=size,
       hidden_sizes=(size, size),
+      sum_layers=True,
       tied=True,
       dropout=Dropout(
-        input=0.729, between=0.291, recurrent=0.387, output=0.716, locked=True
+        input=0.729, between=0.291, recurrent=0.387, output=0.716
       ),
     ),
     optimizer=OptimizerConfig(

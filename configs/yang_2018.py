@@ -36,7 +36,7 @@ def get_config(variant: str = "") -> Config:
     locked=True,
   )
   config.optimizer.learning_rate = 25.0 if finetune else 20.0
-  steps_per_epoch = 1138
+  steps_per_epoch = 1144
   config.train.batch_size = 12
   config.train.steps = 1000 * steps_per_epoch
   config.train.validate_every = steps_per_epoch

@@ -50,7 +50,8 @@ def setup(
     tune_glibc()
   repeat_on_gpu()
   if platform:
-    jax.config.update("jax_platforms", platform)
+    # Asked for "gpu", JAX fails unless all makers' GPUs are there.
+    jax.config.update("jax_platforms", None if platform == "gpu" else platform)
   use_compilation_cache(compilation_cache)
   jax.config.update("jax_enable_x64", False)  # whatever the environment says
   try:
@@ -61,6 +62,11 @@ def setup(
     raise ConfigError(
       f'platform: "{wanted}" is not available here: {reason}'
     ) from None
+  if platform == "gpu" and jax.default_backend() != "gpu":
+    raise ConfigError(
+      f'platform: "gpu" is not available here: JAX has {jax.default_backend()}'
+      " alone; an NVIDIA GPU takes its driver and jax[cuda13]"
+    )
 
 
 def _add_xla_flags(*new: str):

@@ -12,6 +12,7 @@ import pytest
 from conftest import make_small_config, sha
 from engine_test import CUDNN, loss, single
 from recurrence_test import assert_close, problem
+from runtime_test import set_up
 
 from experiments.train import train
 from lstm_jax import LSTM, Options, unroll
@@ -53,6 +54,11 @@ def test_tf32_is_the_default_of_both_engines():
     # 2^-11 a factor, over sums of 128 products and 20 steps.
     assert_close(rounded, exact, 5e-3)
     assert np.abs(rounded - exact).max() > 1e-6
+
+
+def test_it_is_found_by_its_name_whatever_the_environment_says():
+  done = set_up("gpu", JAX_PLATFORMS="cpu")
+  assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -44,6 +44,9 @@ def test_formulas_of_the_first_updates():
   np.testing.assert_allclose(adamw, [-0.1 - 0.1 * 0.5], rtol=rtol)
   rmsprop = updates([2.0], name=Optimizer.RMSPROP, rms_decay=0.75)
   np.testing.assert_allclose(rmsprop, [-0.1 * 2 / (0.25 * 4) ** 0.5], rtol=rtol)
+  # of small gradients too: epsilon, 1e-8, is added to their root mean square
+  rmsprop = updates([1e-6], name=Optimizer.RMSPROP, rms_decay=0.75)
+  np.testing.assert_allclose(rmsprop, [-0.1e-6 / (0.5e-6 + 1e-8)], rtol=rtol)
 
 
 def test_clipping_by_global_norm():

@@ -67,18 +67,24 @@ def test_the_users_cache_follows_the_environment(tmp_path):
   assert entries(tmp_path / "lstm_jax")
 
 
-def test_a_platform_that_is_not_there():
-  program = 'from lstm_jax import runtime; runtime.setup("tpu", False, "")'
-  environment = os.environ | {"JAX_PLATFORMS": ""}
-  done = subprocess.run(
+def set_up(platform: str, **environment) -> subprocess.CompletedProcess:
+  program = f'from lstm_jax import runtime; runtime.setup("{platform}", 0, "")'
+  return subprocess.run(
     [sys.executable, "-c", program],
     cwd=REPOSITORY,
     capture_output=True,
     text=True,
-    env=environment,
+    env=os.environ | environment,
   )
-  assert ConfigError.__name__ in done.stderr
-  assert 'platform: "tpu" is not available' in done.stderr
+
+
+@pytest.mark.skipif(os.environ["JAX_PLATFORMS"] != "cpu", reason="a GPU")
+@pytest.mark.parametrize("platform", ["tpu", "gpu"])
+def test_a_platform_that_is_not_there(platform):
+  done = set_up(platform, JAX_PLATFORMS="", CUDA_VISIBLE_DEVICES="")
+  last = done.stderr.splitlines()[-1]
+  assert ConfigError.__name__ in last
+  assert f'platform: "{platform}" is not available here' in last
 
 
 def test_the_allocator_is_tuned_where_there_is_glibc():

@@ -132,8 +132,12 @@ def make_optimizer(
         schedule, weight_decay=config.weight_decay, **adam
       )
     case Optimizer.RMSPROP:
+      # Inside the root 1e-8 would be a floor of 1e-4, above many gradients.
       optimizer = optax.rmsprop(
-        schedule, decay=config.rms_decay, eps=config.epsilon
+        schedule,
+        decay=config.rms_decay,
+        eps=config.epsilon,
+        eps_in_sqrt=False,
       )
   before = []
   if config.clip_value:

@@ -22,11 +22,10 @@ class Worker:
   """
 
   def __init__(self, python: str, module: str, setting: str, platform: str):
-    environment = {
-      name: value
-      for name, value in os.environ.items()
-      if name not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")
-    }
+    environment = dict(os.environ)
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    if platform == "cpu":  # whose settings a worker chooses
+      environment.pop("XLA_FLAGS", None)
     paths = [str(ROOT), os.environ.get("PYTHONPATH")]
     environment |= {
       "JAX_PLATFORMS": platform,
