@@ -152,8 +152,7 @@ READINGS = (
   " values in [0, 1] and one marker in each half.",
 )
 DIFFERENCES = (
-  "32 units, batches of 16 and three trials, where the paper has 128 and 50;"
-  " copying at T = 200 has the paper's size, and one trial.",
-  "Copying at T = 500 has a few thousand updates, where the paper's curves are"
-  " longer.",
+  "32 units (copying at T = 500: 64), batches of 16 and three trials, where the"
+  " paper has 128 units and 50; copying at T = 200 has the paper's size, and one"
+  " trial.",
 )
