@@ -153,6 +153,5 @@ READINGS = (
 )
 DIFFERENCES = (
   "32 units (copying at T = 500: 64), batches of 16 and three trials, where the"
-  " paper has 128 units and 50; copying at T = 200 has the paper's size, and one"
-  " trial.",
+  " paper has 128 and 50; copying at T = 200 has these, and one trial.",
 )
