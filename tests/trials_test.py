@@ -9,7 +9,7 @@ import pytest
 from conftest import run_main, sha, slow_but
 
 from configs import deletang_2023, hochreiter_1997
-from experiments import evaluate
+from experiments import evaluate, generate
 from experiments.train import train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
@@ -126,6 +126,19 @@ def test_an_uneven_number_of_wide_trials_is_not_split():
 )
 def test_widths(count, active, devices, width):
   assert trials.choose_width(count, active, devices) == width
+
+
+def test_trials_on_text_end_with_a_sample_of_the_first(
+  small_config, tmp_path, capsys
+):
+  small_config.train.trials = 2
+  small_config.train.steps = small_config.train.validate_every = 2
+  small_config.run.save_every = 0
+  assert train(small_config, str(tmp_path)) == 0
+  printed = capsys.readouterr().out
+  sample = printed.split("a sample of 10 characters, of trial 0:\n")[1]
+  words = [f"--workdir={tmp_path}", "--length=10"]
+  assert run_main(generate, capsys, *words) == sample
 
 
 @pytest.mark.slow
