@@ -312,12 +312,14 @@ def _build(kind, value, path):
 
 def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
   """ "train.steps: 100 -> 200" for each field that differs, `run.*` and the
-  ignored ones apart."""
+  ignored ones apart. Fields of a task or model that the other has not go
+  without saying: its name differs."""
   before, after = fields(old), fields(new)
   return [
     f"{path}: {show(before[path])} -> {show(after[path])}"
     for path in before
-    if not path.startswith("run.")
+    if path in after
+    and not path.startswith("run.")
     and path not in ignore
     and before[path] != after[path]
   ]
