@@ -30,8 +30,9 @@ def run_command(main: Callable[[list[str]], int | None]):
   # Orbax logs the traceback of every error that it also raises.
   logging.getLogger("absl").setLevel(logging.CRITICAL)
   sys.unraisablehook = _print_unraisable
-  if sys.stdout is None:  # closed by the caller
-    sys.stdout = open(os.devnull, "w")
+  for name in ("stdout", "stderr"):
+    if getattr(sys, name) is None:  # closed by the caller
+      setattr(sys, name, open(os.devnull, "w"))
   for stream in (sys.stdout, sys.stderr):
     stream.reconfigure(errors="backslashreplace")
   try:

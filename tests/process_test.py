@@ -153,6 +153,11 @@ def test_errors_are_one_line_and_exit_2(tmp_path):
   )
 
 
+def test_a_closed_stderr_changes_no_exit_code(tmp_path):
+  command = f'"{sys.executable}" -m experiments.runs "{tmp_path}" 2>&-'
+  assert subprocess.run(command, shell=True, cwd=REPOSITORY).returncode == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda p: p.stem)
 def test_tiny_runs_from_start_to_end(file, tmp_path):
