@@ -140,7 +140,9 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
   "sighup, steps, code, said",
   [
     ("caught", 100_000, 75, "stopped and saved"),
-    ("ignored", 200, 0, "step 200: validation"),
+    pytest.param(
+      *("ignored", 200, 0, "step 200: validation"), marks=pytest.mark.slow
+    ),
   ],
 )
 def test_a_closed_terminal(tmp_path, corpus, sighup, steps, code, said):
