@@ -65,8 +65,9 @@ class TrainConfig:
   # "sequence" or window, or "step": an update after every time step, for one
   # layer of lstm_1997, whose gradient has a forward form
   update_every: str = "sequence"
-  # updates after which the recurrent layers, and the weights that read them,
-  # begin to learn; until then the rest of the network does what it can
+  # updates after which the recurrent layers of a sequence_model, and the
+  # weights that read them, begin to learn; until then the rest of the network
+  # does what it can
   recurrent_from: int = 0
   # "stop" where a loss or gradient is not finite, or "skip" that update
   on_non_finite: str = "stop"

@@ -198,6 +198,13 @@ def test_differences_leave_run_out():
   assert differences(old, new, ("train.steps", "model.hidden_sizes")) == []
 
 
+def test_a_language_model_learns_from_the_first_update_on():
+  config = char_lm.get_config("tiny")
+  config.train.recurrent_from = 2
+  with pytest.raises(ConfigError, match="recurrent_from: it is for a"):
+    validate(config)
+
+
 def test_differences_to_another_task():
   changed = differences(char_lm.get_config(), adding.get_config(), ())
   assert "task.name: char_lm -> adding" in changed
