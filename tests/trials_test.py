@@ -18,6 +18,7 @@ from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.training import trials
 from lstm_jax.training.metric_writer import read_metrics
 from lstm_jax.training.stopping import StopConfig
+from scripts import benchmark_trials
 
 
 def small(count=3):
@@ -216,3 +217,9 @@ def test_what_does_not_go_together(change, message):
     setattr(target, name, value)
   with pytest.raises(ConfigError, match=message):
     validate(config)
+
+
+@pytest.mark.parametrize("trials", ["x", "1,0", ""])
+def test_wrong_numbers_of_trials_to_time(trials):
+  with pytest.raises(ConfigError, match="--trials: must be numbers from 1"):
+    benchmark_trials.main(["benchmark_trials", f"--trials={trials}"])
