@@ -18,6 +18,7 @@ from lstm_jax.sampling import generate
 from lstm_jax.trained_run import digest
 from lstm_jax.training.data_parallel import COPIES, place
 from lstm_jax.training.train_state import run_step
+from lstm_jax.training.trials import trial
 
 
 def finish(config, experiment, state, checkpointer, report, path, stop):
@@ -38,6 +39,9 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   with contextlib.suppress(RunError):  # somebody took metrics.jsonl away
     report.note(f"learning curve in {_short(plot_run(path))}")
   if config.run.sample_length and task.vocabulary:
+    of_trial = ""
+    if config.train.trials > 1:
+      params, of_trial = trial(params, 0), ", of trial 0"
     blocks = generate(
       nnx.merge(experiment.structure, params),
       task.vocabulary.encode("\n"),
@@ -47,7 +51,7 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
     blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
     text = "".join(map(task.vocabulary.decode, blocks))
     length = sum(map(len, blocks))
-    report.note(f"a sample of {length} {task.token}s:\n{text}")
+    report.note(f"a sample of {length} {task.token}s{of_trial}:\n{text}")
 
 
 def whole_params(experiment, params):

@@ -70,6 +70,10 @@ def _check_training(config):
       f"run.devices: train.batch_size {train.batch_size} cannot be split over"
       f" {shares}"
     )
+  if train.recurrent_from and config.model.name == "language_model":
+    raise ConfigError(
+      'train.recurrent_from: it is for a "sequence_model"; set it to 0'
+    )
   if train.update_every == "step" and train.on_non_finite == "skip":
     raise ConfigError(
       'train.on_non_finite: "skip" needs train.update_every "sequence"'

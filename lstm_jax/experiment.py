@@ -60,12 +60,14 @@ def build(
   config: Config,
   vocabulary: Vocabulary | None = None,
   devices: int = 1,
+  resuming: bool = False,
 ) -> tuple[Experiment, TrainState]:
   """Loads the data and makes the model and its initial train state.
 
-  vocabulary: that of the run to go on with. Its parameters are about to be
-    restored, so that train.init_from is not looked at.
+  vocabulary: that of the run to go on with, where its task is text.
   devices: to split each batch over, or the trials where there are several.
+  resuming: the parameters are about to be restored, so that train.init_from is
+    not looked at.
 
   Raises:
     DataError: the corpus cannot be used.
@@ -74,7 +76,7 @@ def build(
   """
   settings = config.train
   parent = None
-  if settings.init_from and vocabulary is None:
+  if settings.init_from and not resuming:
     try:
       parent = load_run(settings.init_from)
     except RunError as error:
