@@ -190,3 +190,7 @@ def test_a_tiny_run(tmp_path, capsys):
   assert "<unk>" not in (
     run_main(generate, capsys, workdir, "--prompt=the", "--length=40")
   )
+  (tmp_path / "text").write_text("  ")
+  for command, word in ((generate, "--prompt= "), (evaluate, score)):
+    with pytest.raises(DataError, match="no word in it"):
+      command.main(["x", workdir, word])
