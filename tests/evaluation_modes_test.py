@@ -158,6 +158,20 @@ def test_cache_is_the_papers_sum(made, size):
   assert grid[0][0].weight == 59
 
 
+def test_what_is_too_unlikely_for_float32(made):
+  """Positions and padding of more than 88 nats."""
+  task, structure, params = made
+  params = params | {"softmax_w": 1e4 * params["softmax_w"]}
+  inputs, targets = stream(task)
+  nll = nnx.merge(structure, params)(inputs[None]).nll(targets[None])
+  assert nll.max() > 1000
+  shares = (0.0, 0.1)
+  read = cache.make_cache(structure, task, "valid", 1, 10, (0.5,), shares)
+  without, with_it = (sums.nats for sums in last(read(params))[0])
+  assert without == pytest.approx(float(nll.sum()), rel=1e-5)
+  assert 0 < with_it < without
+
+
 def test_streams_have_a_cache_each(made):
   task, structure, params = made
   options = (1000, (0.5,), (0.3,))
