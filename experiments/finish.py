@@ -11,6 +11,7 @@ from flax import nnx
 from experiments.plot import plot_run
 from experiments.scores import summarise
 from lstm_jax import processes
+from lstm_jax.data.vocabulary import first_symbol
 from lstm_jax.errors import RunError
 from lstm_jax.metrics import Sums
 from lstm_jax.models.language_model import parameter_count
@@ -44,12 +45,12 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
       params, of_trial = trial(params, 0), ", of trial 0"
     blocks = generate(
       nnx.merge(experiment.structure, params),
-      task.vocabulary.encode("\n"),
+      first_symbol(task.vocabulary),
       config.run.sample_length,
       forbidden=(task.vocabulary.unknown_symbol,),
     )
     blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
-    text = "".join(map(task.vocabulary.decode, blocks))
+    text = task.vocabulary.decode(itertools.chain(*blocks))
     length = sum(map(len, blocks))
     report.note(f"a sample of {length} {task.token}s{of_trial}:\n{text}")
 

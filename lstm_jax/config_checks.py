@@ -173,6 +173,10 @@ def _check_trials(config):
     raise ConfigError("train.trial_learning_rates: must be above 0")
   if train.trials > 1 and not config.optimizer.learning_rate:
     raise ConfigError("optimizer.learning_rate: must be above 0 with trials")
+  if train.trials > 1 and config.model.engine == "cudnn":
+    raise ConfigError(
+      'model.engine: "cudnn" computes one trial; set it to "auto"'
+    )
   if train.trials > 1 and train.init_from:
     raise ConfigError("train.init_from: there are several trials; give none")
   schedule = config.optimizer.schedule

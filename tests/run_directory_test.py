@@ -154,6 +154,19 @@ def test_load_run(finished_run):
     load_run(finished_run, 5)
 
 
+def test_a_run_of_cudnn_is_loaded_without_an_nvidia_gpu(finished_run, tmp_path):
+  shutil.copytree(finished_run, tmp_path / "run")
+  path = tmp_path / "run/config.json"
+  text = path.read_text()
+  path.write_text(text.replace('"engine": "auto"', '"engine": "cudnn"'))
+  assert read_config(path.parent).model.engine == "cudnn"
+  run, plain = load_run(path.parent), load_run(finished_run)
+  tokens = run.vocabulary.encode("red")[None]
+  np.testing.assert_array_equal(
+    run.model(tokens).logits(), plain.model(tokens).logits()
+  )
+
+
 def test_runs_that_are_not_there(tmp_path):
   with pytest.raises(RunError, match="no run here: config.json is missing"):
     load_run(tmp_path)

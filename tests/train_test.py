@@ -19,6 +19,7 @@ from conftest import (
 from configs import adding
 from experiments import evaluate, plot, train
 from experiments.command_line import load_config_file
+from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.experiment import build
 from lstm_jax.run_directory import read_record
@@ -232,6 +233,16 @@ def test_an_engine_that_cannot_serve(small_config, tmp_path, engine, reason):
   with pytest.raises(ConfigError, match=f"model.engine: .*{reason}"):
     train.train(small_config, str(tmp_path / "run"))
   assert not (tmp_path / "run").exists()
+
+
+def test_cudnn_has_no_masks_and_no_trials(small_config):
+  small_config.model.engine = "cudnn"
+  small_config.task.window_spread = 2.0
+  with pytest.raises(ConfigError, match="model.engine: .*it has no mask"):
+    build(small_config)
+  small_config.train.trials = 2
+  with pytest.raises(ConfigError, match="model.engine: .*one trial"):
+    validate(small_config)
 
 
 @pytest.mark.parametrize(

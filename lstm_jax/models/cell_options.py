@@ -9,6 +9,10 @@ from lstm_jax.cells.registry import CELLS
 from lstm_jax.cells.rnn import NONLINEARITIES
 from lstm_jax.cells.slstm import FORGET_GATES
 
+# options that say what parameters start as
+INITIAL = ("forget_bias", "chrono", "identity", "init_scale")
+INITIAL += ("input_gate_biases", "output_gate_biases")
+
 
 @dataclasses.dataclass(slots=True)
 class CellOptions:
