@@ -19,7 +19,7 @@ from ml_collections import config_flags
 
 from lstm_jax import config as config_lib
 from lstm_jax.config import Config
-from lstm_jax.errors import ConfigError, UserError, suggest
+from lstm_jax.errors import ConfigError, UserError, out_of_memory, suggest
 
 PLATFORMS = ("cpu", "gpu", "tpu")
 EXIT_ERROR, EXIT_SAVED_ON_SIGTERM, EXIT_SAVED_ON_SIGINT = 2, 75, 130
@@ -30,8 +30,9 @@ def run_command(main: Callable[[list[str]], int | None]):
   # Orbax logs the traceback of every error that it also raises.
   logging.getLogger("absl").setLevel(logging.CRITICAL)
   sys.unraisablehook = _print_unraisable
-  if sys.stdout is None:  # closed by the caller
-    sys.stdout = open(os.devnull, "w")
+  for name in ("stdout", "stderr"):
+    if getattr(sys, name) is None:  # closed by the caller
+      setattr(sys, name, open(os.devnull, "w"))
   for stream in (sys.stdout, sys.stderr):
     stream.reconfigure(errors="backslashreplace")
   try:
@@ -44,14 +45,9 @@ def run_command(main: Callable[[list[str]], int | None]):
     print("error: nobody reads the output any more; stopped", file=sys.stderr)
     sys.exit(EXIT_ERROR)
   except jax.errors.JaxRuntimeError as error:
-    if "memory" not in str(error).lower():
+    if not (text := out_of_memory(error)):
       raise
-    reason = str(error).splitlines()[0][:200]
-    print(
-      f"error: out of memory: {reason}; lower train.batch_size, task.window or"
-      " model.hidden_sizes",
-      file=sys.stderr,
-    )
+    print(f"error: {text}", file=sys.stderr)
     sys.exit(EXIT_ERROR)
   except OSError as error:  # a full disk, a directory that went away
     print(f"error: {error}", file=sys.stderr)

@@ -38,7 +38,8 @@ from experiments.command_line import (
 from lstm_jax import runtime
 from lstm_jax.config import Config, type_name, validate
 from lstm_jax.data.text import read_text
-from lstm_jax.errors import ConfigError, RunError, suggest
+from lstm_jax.data.vocabulary import first_symbol
+from lstm_jax.errors import ConfigError, DataError, RunError, suggest
 from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.metrics import Sums
 from lstm_jax.run_directory import read_record
@@ -181,8 +182,10 @@ def _show_percent(done: int, all: int):
 
 
 def score_text(run: Run, text: str) -> np.ndarray:
-  """Nats of every token [t], the text taken to follow a line end."""
-  return score(run.model, run.vocabulary.encode("\n" + text))
+  """Nats of every token [t], the text taken to follow `first_symbol`."""
+  symbols = run.vocabulary.encode(text)
+  start = first_symbol(run.vocabulary)
+  return score(run.model, np.concatenate([start, symbols]))
 
 
 def main(argv: list[str]):
@@ -284,6 +287,8 @@ def _print_score(values, trial: int):
   text = read_text(values.score)
   nats = score_text(run, text)
   tokens, token = run.vocabulary.split(text), run.config.task.token
+  if not tokens:
+    raise DataError(f"{values.score}: no word in it")
   for value, word in zip(nats, tokens, strict=True):
     print(f"{value:.4f}\t{json.dumps(word, ensure_ascii=False)}")
   sums = Sums(float(nats.sum()), len(nats))

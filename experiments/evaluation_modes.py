@@ -38,6 +38,7 @@ SETTINGS: dict[str, dict[str, tuple]] = {
   "mc_dropout": {"samples": (20, 1, 10**6), "seed": (0, 0, 2**32 - 1)},
 }
 MODES = tuple(SETTINGS)
+SGD_RATE = 0.1  # the default of the form sgd: in the middle of RATES
 HELP = {
   "form": "dynamic: rms, or sgd",
   "segment": "dynamic: tokens between updates",
@@ -51,7 +52,9 @@ HELP = {
   "samples": "mc_dropout: masks that are averaged over",
   "seed": "mc_dropout: of the masks",
 }
-# what --search tries: rates first, then pulls with the best; all pairs of these
+# what --search finds
+SEARCHED = {"dynamic": ("rate", "decay"), "cache": ("theta", "share")}
+# and what it tries: rates first, then pulls with the best; all pairs of these
 RATES = {
   "rms": (0.0005, 0.001, 0.002, 0.004),
   "sgd": (0.02, 0.05, 0.1, 0.2, 0.4),
@@ -85,7 +88,8 @@ def define_flags(values):
   )
   for settings in SETTINGS.values():
     for name, (default, low, high) in settings.items():
-      text = f"{HELP[name]}; {default}, or what --search found"
+      sgd = f" (sgd: {SGD_RATE})" if name == "rate" else ""
+      text = f"{HELP[name]}; {default}{sgd}, or what --search found"
       if name == "form":
         flags.DEFINE_enum(name, None, tuple(RATES), text, flag_values=values)
         continue
@@ -104,8 +108,11 @@ def check_flags(values, trial: int | None):
         raise ConfigError(f"--{name} is for --mode={other}, not {mode}")
       if values[name].value != values[name].value:
         raise ConfigError(f"--{name}: must be a number, got nan")
-  if values.search and mode not in ("dynamic", "cache"):
+  if values.search and mode not in SEARCHED:
     raise ConfigError(f"--search: --mode={mode} has nothing to search")
+  for name in ("json", *SEARCHED.get(mode, ())):
+    if values.search and values[name].present:
+      raise ConfigError(f"--search takes no --{name}")
   if values.search_tokens and not values.search:
     raise ConfigError("--search_tokens is for --search")
   if values.search and values.split != "valid":
@@ -121,21 +128,26 @@ def check_flags(values, trial: int | None):
 
 
 def settings(values) -> dict[str, Any]:
-  """Those of the mode: flags, else what a search found, else the defaults; a
-  new search does not look at what an old one found.
+  """Those of the mode: flags, else what a search found for the same form, else
+  the defaults; a new search does not use what an old one found.
 
   Raises:
+    ConfigError: a flag is for another form.
     RunError: what a search found cannot be read.
   """
-  found = {}
-  if not values.search:
-    found = found_settings(values.workdir).get(values.mode, {})
-  chosen = {}
-  for name, (default, *_) in SETTINGS[values.mode].items():
-    chosen[name] = found.get(name, default)
-    if values[name].present:
-      chosen[name] = values[name].value
-  return chosen
+  mode = values.mode
+  defaults = {name: default for name, (default, *_) in SETTINGS[mode].items()}
+  given = {n: values[n].value for n in SETTINGS[mode] if values[n].present}
+  found = found_settings(values.workdir).get(mode, {})
+  other = given.get("form") not in (None, (defaults | found).get("form"))
+  if values.search or other:
+    found = {}
+  if (defaults | found | given).get("form") == "sgd":
+    defaults["rate"] = SGD_RATE
+    for name in ("epsilon", "rms_windows"):
+      if name in given:
+        raise ConfigError(f"--{name} is for --form=rms, not sgd")
+  return defaults | found | given
 
 
 def found_settings(
@@ -144,22 +156,35 @@ def found_settings(
   """By mode, what --search found for a run; {} where it was never called.
 
   Raises:
-    RunError: the file cannot be read.
+    RunError: the file cannot be read, or is not as it was written.
   """
   path = pathlib.Path(workdir).expanduser() / FOUND
   try:
     found = json.loads(path.read_text("utf-8"))
-    if not isinstance(found, dict) or not all(
-      isinstance(each, dict) for each in found.values()
-    ):
-      raise ValueError("not as it was written")
+    for mode, chosen in found.items():
+      for name, value in chosen.items():
+        _check_found(mode, name, value)
     return found
   except FileNotFoundError:
     return {}
-  except (OSError, ValueError) as error:
+  except (OSError, ValueError, AttributeError) as error:
     raise RunError(
       f"{path}: cannot be read: {error}; remove it to use the defaults"
     ) from None
+
+
+def _check_found(mode, name, value):
+  """Raises ValueError for what no search writes."""
+  if name not in SETTINGS.get(mode, ()):
+    raise ValueError(f"{mode} has no {name}")
+  default, low, high = SETTINGS[mode][name]
+  right = type(value) in {int, type(default)}
+  if name == "form":
+    right = value in list(RATES)
+  elif right:
+    right = low <= value <= high
+  if not right:
+    raise ValueError(f"{mode}: {name} is {value!r}")
 
 
 def evaluate(
@@ -192,14 +217,13 @@ def search(values, chosen: dict[str, Any], run: Run, task: Any):
   """Prints a line for every setting tried, and writes the best to FOUND."""
   _check_run(values.mode, run, task)
   structure, _ = nnx.split(run.model)
-  name = task.headline
+  name, keys = task.headline, SEARCHED[values.mode]
 
   def score(sums: Sums) -> float:
     return task.scores(sums)[name]
 
   tried: dict[tuple, float] = {}
   if values.mode == "cache":
-    keys = "theta", "share"
     steps = cache.make_cache(
       *(structure, task, "valid", values.streams[0] or 1, chosen["cache_size"]),
       *(THETAS, SHARES, values.search_tokens),
@@ -210,7 +234,6 @@ def search(values, chosen: dict[str, Any], run: Run, task: Any):
         tried[theta, share] = score(sums)
         print(f"theta {theta:<5} share {share:<5} {name} {score(sums):.3f}")
   else:
-    keys = "rate", "decay"
     read = _dynamic(
       chosen, structure, task, "valid", run.params, values.search_tokens
     )
@@ -256,7 +279,10 @@ def _dynamic(chosen, structure, task, split, params, tokens=0):
 def _check_run(mode, run, task):
   if not isinstance(task, TextLM):
     raise ConfigError(f"--mode={mode} is for language models")
-  if mode == "mc_dropout" and run.config.model.dropout == Dropout():
+  model = run.config.model
+  rates = [getattr(model.dropout, name) for name in Dropout.RANGES]
+  rates.append(getattr(model, "latent_dropout", 0))
+  if mode == "mc_dropout" and not any(rates):
     raise ConfigError("--mode=mc_dropout: the model has no dropout")
 
 

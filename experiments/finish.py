@@ -11,6 +11,7 @@ from flax import nnx
 from experiments.plot import plot_run
 from experiments.scores import summarise
 from lstm_jax import processes
+from lstm_jax.data.vocabulary import first_symbol
 from lstm_jax.errors import RunError
 from lstm_jax.metrics import Sums
 from lstm_jax.models.language_model import parameter_count
@@ -18,6 +19,7 @@ from lstm_jax.sampling import generate
 from lstm_jax.trained_run import digest
 from lstm_jax.training.data_parallel import COPIES, place
 from lstm_jax.training.train_state import run_step
+from lstm_jax.training.trials import trial
 
 
 def finish(config, experiment, state, checkpointer, report, path, stop):
@@ -38,16 +40,19 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   with contextlib.suppress(RunError):  # somebody took metrics.jsonl away
     report.note(f"learning curve in {_short(plot_run(path))}")
   if config.run.sample_length and task.vocabulary:
+    of_trial = ""
+    if config.train.trials > 1:
+      params, of_trial = trial(params, 0), ", of trial 0"
     blocks = generate(
       nnx.merge(experiment.structure, params),
-      task.vocabulary.encode("\n"),
+      first_symbol(task.vocabulary),
       config.run.sample_length,
       forbidden=(task.vocabulary.unknown_symbol,),
     )
     blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
-    text = "".join(map(task.vocabulary.decode, blocks))
+    text = task.vocabulary.decode(itertools.chain(*blocks))
     length = sum(map(len, blocks))
-    report.note(f"a sample of {length} {task.token}s:\n{text}")
+    report.note(f"a sample of {length} {task.token}s{of_trial}:\n{text}")
 
 
 def whole_params(experiment, params):

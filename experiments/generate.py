@@ -15,25 +15,35 @@ from experiments.command_line import (
   run_command,
 )
 from lstm_jax import runtime
-from lstm_jax.data.vocabulary import WordVocabulary
+from lstm_jax.data.vocabulary import (
+  WordVocabulary,
+  decode_blocks,
+  first_symbol,
+)
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import Run, load_run
 
 
 def encode_prompt(run: Run, prompt: str):
-  """The symbols of a prompt, a line end for an empty one.
+  """The symbols of a prompt; of an empty one what a text begins with.
 
   Raises:
-    DataError: the vocabulary lacks some of its characters or words.
+    DataError: the vocabulary lacks some of its characters or words, or there is
+      no word in it.
   """
-  if unknown := run.vocabulary.unknown(prompt or "\n"):
+  if not prompt:
+    return first_symbol(run.vocabulary)
+  if unknown := run.vocabulary.unknown(prompt):
     raise DataError(
       "--prompt: the model's vocabulary lacks "
       + ", ".join(ascii(token) for token in unknown[:10])
       + (" and others" if len(unknown) > 10 else "")
     )
-  return run.vocabulary.encode(prompt or "\n")
+  symbols = run.vocabulary.encode(prompt)
+  if not len(symbols):
+    raise DataError("--prompt: no word in it; leave it out to start anew")
+  return symbols
 
 
 def main(argv: list[str]):
@@ -98,8 +108,8 @@ def main(argv: list[str]):
     seed=values.seed,
     forbidden=(run.vocabulary.unknown_symbol,),
   )
-  for block in blocks:
-    print(run.vocabulary.decode(block), end="", flush=True)
+  for text in decode_blocks(run.vocabulary, blocks):
+    print(text, end="", flush=True)
   print()
 
 

@@ -40,11 +40,21 @@ def start_process(config: Config, starts: list[dict]) -> int:
     )
   if processes.count() > 1:
     return _check_batch(config, min(devices or available, available))
-  if run.devices or starts:
-    return min(max(devices, 1), available)
+  if run.devices:
+    return devices
+  if starts:
+    return _as_many(config, min(max(devices, 1), available))
   # Chosen for a CPU with so many cores; an accelerator takes the whole batch.
   fits = jax.default_backend() == "cpu" and 1 <= devices <= available
   return devices if fits else 1
+
+
+def _as_many(config, devices) -> int:
+  """At most so many devices, between which the rows can be split."""
+  if config.train.trials > 1:  # each has its own rows
+    return devices
+  rows = config.train.batch_size
+  return next(n for n in range(devices, 0, -1) if rows % n == 0)
 
 
 def _fast_on_cpu(config):

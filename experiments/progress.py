@@ -17,6 +17,7 @@ from rich.progress import (
   TextColumn,
 )
 
+from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
 
 
@@ -62,10 +63,12 @@ class ProgressReport:
 
   def __exit__(self, *error):
     if self._live:
-      self._live.stop()
+      with outliving_terminal():
+        self._live.stop()
     with contextlib.suppress(OSError):  # every line was flushed before
       self._file.close()
 
+  @outliving_terminal()
   def note(self, text: str):
     """Prints a line that stays."""
     self._to_log(text)
@@ -76,6 +79,7 @@ class ProgressReport:
     else:
       print(text, flush=True)
 
+  @outliving_terminal()
   def update(
     self, step: int, loss: float, speed: float, *, log: bool, extra: str = ""
   ):
@@ -102,6 +106,7 @@ class ProgressReport:
       self._live.refresh()
       self._drawn = time.monotonic()
 
+  @outliving_terminal()
   def activity(self, text: str):
     """Shows on the live line what takes the time between two updates."""
     if self._live:

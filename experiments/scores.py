@@ -4,6 +4,7 @@ import json
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 
 from lstm_jax.experiment import trial_seeds
@@ -18,13 +19,8 @@ def score_trials(validate, params, several: bool) -> list[Sums]:
   """The sums of the run, or of each of its trials."""
   if not several:
     return [validate(params)]
-  count = len(next(iter(_leaves(params))))
+  count = len(jax.tree.leaves(params)[0])
   return [validate(trial(params, number)) for number in range(count)]
-
-
-def _leaves(tree):
-  for value in tree.values():
-    yield from _leaves(value) if isinstance(value, dict) else [value]
 
 
 def mean_scores(task, sums: list[Sums]) -> tuple[dict[str, float], float]:

@@ -1,5 +1,7 @@
 """SIGTERM, SIGHUP and Ctrl-C as something that the training loop asks for."""
 
+import contextlib
+import errno
 import os
 import signal
 import sys
@@ -12,7 +14,8 @@ from lstm_jax import processes
 class StopSignal:
   """Remembers the first signal; a SIGINT after it interrupts at once.
 
-  `number` is None until a signal arrives. Use as a context manager.
+  `number` is None until a signal arrives. Use as a context manager. What was
+  ignored before, as nohup does with SIGHUP, stays ignored.
 
   Of several processes all must stop at the same step. There SIGTERM belongs to
   JAX, which tells the others and chooses the step; the other signals become it.
@@ -28,7 +31,9 @@ class StopSignal:
     if not self._several:
       caught.append(signal.SIGTERM)
     self._before = {
-      number: signal.signal(number, self._receive) for number in caught
+      number: signal.signal(number, self._receive)
+      for number in caught
+      if signal.getsignal(number) != signal.SIG_IGN
     }
     return self
 
@@ -46,8 +51,32 @@ class StopSignal:
   def _receive(self, number, frame):
     if self.number is None:
       self.number = number
-      print("\nstopping; Ctrl-C stops at once, without saving", file=sys.stderr)
+      if number == signal.SIGHUP:
+        _print_nowhere()
+      with contextlib.suppress(OSError):
+        print(
+          "\nstopping; Ctrl-C stops at once, without saving", file=sys.stderr
+        )
       if self._several:
         os.kill(os.getpid(), signal.SIGTERM)
     elif number == signal.SIGINT:
       raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def outliving_terminal():
+  """A block, or function, that prints. Where the terminal has closed nothing
+  more is shown; it is left to SIGHUP, which follows, to end the run."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno != errno.EIO:
+      raise
+    _print_nowhere()
+
+
+def _print_nowhere():
+  nowhere = os.open(os.devnull, os.O_WRONLY)
+  for stream in (sys.stdout, sys.stderr):
+    os.dup2(nowhere, stream.fileno())
+  os.close(nowhere)

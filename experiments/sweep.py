@@ -136,7 +136,7 @@ def is_finished(job: Job) -> bool:
     old = read_config(job.directory)
     ignore = ("task.corpus",)
     return not config_lib.differences(old, config, ignore)
-  except (RunError, KeyError):
+  except RunError:
     return False
 
 

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from experiments.launchers.child import Job, failure, is_saved
+from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
 from lstm_jax.run_status import Status, read_status
 
@@ -35,7 +36,8 @@ class SweepTable:
 
   def __exit__(self, *error):
     if self._live:
-      self._live.stop()
+      with outliving_terminal():
+        self._live.stop()
 
   def started(self, job: Job):
     self._running[job] = time.monotonic()
@@ -56,6 +58,7 @@ class SweepTable:
       f"[{self._done}/{self._total}] {job.name}: {how} ({seconds:.0f} s)"
     )
 
+  @outliving_terminal()
   def draw(self):
     """Draws the table again, at most once a second."""
     if not self._live or time.monotonic() - self._drawn < 1:
@@ -72,6 +75,7 @@ class SweepTable:
       table.add_row(job.name, step, _best(status).lstrip(", "), seconds)
     self._live.update(table, refresh=True)
 
+  @outliving_terminal()
   def _print(self, text):
     if self._live:
       self._live.console.print(text, markup=False, highlight=False)

@@ -75,7 +75,9 @@ def train(
       vocabulary = run_directory.read_vocabulary(path)
     source = getattr(config.task, "corpus", config.task.name)
     print(f"reading {source} and making the model", flush=True)
-    experiment, state = experiment_lib.build(config, vocabulary, devices)
+    experiment, state = experiment_lib.build(
+      config, vocabulary, devices, resuming
+    )
     task = experiment.task
     run_directory.check_data(path, task.record)
     if processes.count() > 1:
@@ -109,9 +111,9 @@ def train(
           token=task.token,
         ) as report,
       ):
+        report.note(describe(config, experiment, state, path))
         for note in notes:
           report.note(note)
-        report.note(describe(config, experiment, state, path))
         trace = traced if first else None
         with profiled(experiment, trace, step, path, report) as seen:
           state = loop(config, seen, state, checkpointer, writer, report, stop)

@@ -65,8 +65,9 @@ class TrainConfig:
   # "sequence" or window, or "step": an update after every time step, for one
   # layer of lstm_1997, whose gradient has a forward form
   update_every: str = "sequence"
-  # updates after which the recurrent layers, and the weights that read them,
-  # begin to learn; until then the rest of the network does what it can
+  # updates after which the recurrent layers of a sequence_model, and the
+  # weights that read them, begin to learn; until then the rest of the network
+  # does what it can
   recurrent_from: int = 0
   # "stop" where a loss or gradient is not finite, or "skip" that update
   on_non_finite: str = "stop"
@@ -312,12 +313,14 @@ def _build(kind, value, path):
 
 def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
   """ "train.steps: 100 -> 200" for each field that differs, `run.*` and the
-  ignored ones apart."""
+  ignored ones apart. Fields of a task or model that the other has not go
+  without saying: its name differs."""
   before, after = fields(old), fields(new)
   return [
     f"{path}: {show(before[path])} -> {show(after[path])}"
     for path in before
-    if not path.startswith("run.")
+    if path in after
+    and not path.startswith("run.")
     and path not in ignore
     and before[path] != after[path]
   ]

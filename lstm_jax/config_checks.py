@@ -70,6 +70,10 @@ def _check_training(config):
       f"run.devices: train.batch_size {train.batch_size} cannot be split over"
       f" {shares}"
     )
+  if train.recurrent_from and config.model.name == "language_model":
+    raise ConfigError(
+      'train.recurrent_from: it is for a "sequence_model"; set it to 0'
+    )
   if train.update_every == "step" and train.on_non_finite == "skip":
     raise ConfigError(
       'train.on_non_finite: "skip" needs train.update_every "sequence"'
@@ -169,6 +173,10 @@ def _check_trials(config):
     raise ConfigError("train.trial_learning_rates: must be above 0")
   if train.trials > 1 and not config.optimizer.learning_rate:
     raise ConfigError("optimizer.learning_rate: must be above 0 with trials")
+  if train.trials > 1 and config.model.engine == "cudnn":
+    raise ConfigError(
+      'model.engine: "cudnn" computes one trial; set it to "auto"'
+    )
   if train.trials > 1 and train.init_from:
     raise ConfigError("train.init_from: there are several trials; give none")
   schedule = config.optimizer.schedule

@@ -35,10 +35,15 @@ def obstacle(
   kinds = {jnp.result_type(a).name for a in (x, *params.values())}
   if kinds != {"float32"}:
     return f"it takes float32 only, got {', '.join(sorted(kinds))}"
-  device = jax.devices()[0]
-  if "cuda" not in device.client.platform_version.lower():
-    return f"it needs an NVIDIA GPU, and JAX computes on {device.platform}"
+  if not on_nvidia():
+    platform = jax.default_backend()
+    return f"it needs an NVIDIA GPU, and JAX computes on {platform}"
   return None
+
+
+def on_nvidia() -> bool:
+  """Whether JAX computes on an NVIDIA GPU."""
+  return "cuda" in jax.devices()[0].client.platform_version.lower()
 
 
 def pack(params: Params) -> Float[Array, "n"]:

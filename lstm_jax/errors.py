@@ -28,6 +28,18 @@ class CheckpointError(RunError):
   """A checkpoint is missing, damaged or does not fit."""
 
 
+def out_of_memory(error: Exception) -> str:
+  """What to do where JAX found too little memory; "" for another error."""
+  text = str(error)
+  if "memory" not in text.lower():
+    return ""
+  reason = text.splitlines()[0][:200]
+  return (
+    f"out of memory: {reason}; lower train.batch_size, task.window or"
+    " model.hidden_sizes"
+  )
+
+
 def suggest(word: str, known) -> str:
   """ "; did you mean ...?" with the nearest known word, or what is known."""
   known = [str(k) for k in known if str(k)]

@@ -60,12 +60,14 @@ def build(
   config: Config,
   vocabulary: Vocabulary | None = None,
   devices: int = 1,
+  resuming: bool = False,
 ) -> tuple[Experiment, TrainState]:
   """Loads the data and makes the model and its initial train state.
 
-  vocabulary: that of the run to go on with. Its parameters are about to be
-    restored, so that train.init_from is not looked at.
+  vocabulary: that of the run to go on with, where its task is text.
   devices: to split each batch over, or the trials where there are several.
+  resuming: the parameters are about to be restored, so that train.init_from is
+    not looked at.
 
   Raises:
     DataError: the corpus cannot be used.
@@ -74,7 +76,7 @@ def build(
   """
   settings = config.train
   parent = None
-  if settings.init_from and vocabulary is None:
+  if settings.init_from and not resuming:
     try:
       parent = load_run(settings.init_from)
     except RunError as error:
@@ -182,23 +184,16 @@ def _stack_trials(config, task, params, init) -> TrainState:
 
 
 def _check_engine(task, structure, params):
-  """Raises ConfigError where the engine asked for cannot serve the model."""
-  sizes = task.sizes
-  shape, kind = (
-    ((1, 1), jnp.int32)
-    if sizes.symbols
-    else (
-      (1, 1, sizes.inputs),
-      jnp.float32,
-    )
-  )
+  """Raises ConfigError where the engine asked for cannot serve the model on the
+  task's batches."""
 
-  def train(params):
-    keys = noise_keys(jax.random.key(0), jnp.arange(1))
+  def train(params, data):
+    batch = task.batch(data, jnp.int32(0), jax.random.key(0))
+    keys = noise_keys(jax.random.key(0), jnp.arange(len(batch.inputs)))
     model = nnx.merge(structure, params)
-    return model(jnp.zeros(shape, kind), keys=keys).features
+    return model(batch.inputs, mask=batch.mask, keys=keys).features
 
   try:
-    jax.eval_shape(train, params)
+    jax.eval_shape(train, params, task.train)
   except ValueError as error:
     raise ConfigError(f"model.engine: {error}") from None

@@ -17,7 +17,7 @@ import traceback
 import jax
 from jax._src import distributed  # JAX shows its key-value store nowhere else
 
-from lstm_jax.errors import ConfigError, RunError, UserError
+from lstm_jax.errors import ConfigError, RunError, UserError, out_of_memory
 
 EXIT_ERROR, EXIT_LOST = 2, 75
 _HEARTBEAT = 30  # seconds after which a silent process counts as lost
@@ -198,9 +198,12 @@ def _end_all(error):
   """Tells the others of an error and ends this process."""
   code, text = EXIT_ERROR, str(error) or type(error).__name__
   first_line = text.splitlines()[0][:200]
+  of_jax = isinstance(error, jax.errors.JaxRuntimeError)
   if isinstance(error, KeyboardInterrupt):
     code, text = 130, "interrupted"
-  elif "Gloo" in text or isinstance(error, jax.errors.JaxRuntimeError):
+  elif of_jax and (memory := out_of_memory(error)):
+    text = f"process {number()}: {memory}"
+  elif of_jax or "Gloo" in text:
     # The one that failed may have told why, a moment ago.
     time.sleep(2 * _LOOK)
     code = EXIT_LOST

@@ -107,25 +107,49 @@ def _lock(path: pathlib.Path) -> int:
         os.write(lock, holder.encode())
         return lock
     except BlockingIOError:
-      holder = os.read(lock, 100).decode(errors="replace")
-      os.close(lock)
-      raise RunError(
-        f"{path}: another process is training here ({holder}); wait for it or"
-        " take another --workdir"
-      ) from None
+      if _is_held(lock):  # not for a moment, by `is_locked`
+        holder = os.read(lock, 100).decode(errors="replace")
+        os.close(lock)
+        raise RunError(
+          f"{path}: another process is training here ({holder}); wait for it or"
+          " take another --workdir"
+        ) from None
     except FileNotFoundError:
       pass
     os.close(lock)
 
 
-def read_lock(path: pathlib.Path) -> tuple[str, int]:
-  """Host and number of the process that trains here, or did last."""
+def read_host(path: pathlib.Path) -> str:
+  """The host of the process that trains here, or did last; "" if unknown."""
   try:
     text = (path / _LOCK).read_text("utf-8", errors="replace")
-    process, host = text.removeprefix("process ").split(" on ", 1)
-    return host, int(process)
-  except (OSError, ValueError):
-    return "", 0
+  except OSError:
+    return ""
+  return text.partition(" on ")[2]
+
+
+def is_locked(path: pathlib.Path) -> bool:
+  """Whether a process of this host trains here.
+
+  Looks by a shared lock of a moment, which a run that starts waits for.
+  """
+  try:
+    lock = os.open(path / _LOCK, os.O_RDONLY | os.O_NOFOLLOW)
+  except OSError:
+    return False
+  try:
+    return _is_held(lock)
+  finally:
+    os.close(lock)
+
+
+def _is_held(lock: int) -> bool:
+  """Whether another process has the lock of a run, which none can share."""
+  try:
+    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return True
+  return False
 
 
 def _remove_empty(paths):

@@ -1,14 +1,18 @@
 """How far a run has come, read from its directory while it trains or after."""
 
 import math
-import os
 import pathlib
 import platform
 import time
 from typing import Any, NamedTuple
 
 from lstm_jax.errors import RunError
-from lstm_jax.run_directory import read_config, read_lock, read_record
+from lstm_jax.run_directory import (
+  is_locked,
+  read_config,
+  read_host,
+  read_record,
+)
 from lstm_jax.training.metric_writer import NAME, read_metrics
 
 
@@ -38,11 +42,11 @@ def read_status(
   best_step, best = min(curve, key=lambda p: p[1], default=(0, math.nan))
   step = max((row["step"] for row in rows), default=0)
   state = "stopped"
-  host, process = read_lock(path)
+  host = read_host(path)
   if starts and "end" in starts[-1]:
     state = "finished"
   elif host == platform.node():
-    state = "running" if _alive(process) else "stopped"
+    state = "running" if is_locked(path) else "stopped"
   elif host:
     state = f"on {host}"
   written = path / NAME
@@ -91,13 +95,3 @@ def validation_curve(
     for row in rows
     if row.get("trial") == trial and row.get(name) is not None
   ]
-
-
-def _alive(process: int) -> bool:
-  try:
-    os.kill(process, 0)
-  except ProcessLookupError:
-    return False
-  except PermissionError:  # somebody else's
-    return True
-  return True

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from lstm_jax import cudnn
 from lstm_jax.array_types import Params
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import Vocabulary
@@ -67,6 +68,8 @@ def load_trials(
     RunError: there is no run, or no such checkpoint, or it is damaged.
   """
   config = read_config(workdir)
+  if config.model.engine == "cudnn" and not cudnn.on_nvidia():
+    config.model.engine = "auto"  # which computes the same
   vocabulary = None
   if config.task.text:
     vocabulary = read_vocabulary(workdir)

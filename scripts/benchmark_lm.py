@@ -193,7 +193,7 @@ def main(argv: list[str]) -> int:
   shapes = {n: SHAPES[n] for n in chosen("shapes", values.shapes, SHAPES)}
   parts = chosen("parts", values.parts, PARTS)
   modules = MODULES | (ON_GPU if values.platform == "gpu" else {})
-  if not values["peers"].present:
+  if values["peers"].using_default_value:
     values.peers = list(modules)
   peers = chosen("peers", values.peers, modules)
   planned = groups(shapes, parts, peers, values.platform)

@@ -21,6 +21,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+import tempfile
 
 from absl import flags
 
@@ -94,14 +95,28 @@ def machine(on: str = "cpu") -> dict:
   cores = len(os.sched_getaffinity(0))
   found = {"cpu": cpu, "cores": cores, "system": platform.platform()}
   if on == "gpu":
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv"]
-    try:
-      lines = subprocess.run(query, capture_output=True, text=True).stdout
-    except OSError as error:
-      reason = f"nvidia-smi: {error.strerror}"
-      raise ConfigError(f"--platform=gpu: no NVIDIA GPU: {reason}") from None
-    found["gpu"] = lines.strip().splitlines()[-1]
+    found["gpu"] = _gpu()
   return found
+
+
+def _gpu() -> str:
+  """Name and driver of the first NVIDIA GPU.
+
+  Raises:
+    ConfigError: there is none.
+  """
+  query = ["nvidia-smi", "--query-gpu=name,driver_version"]
+  query.append("--format=csv,noheader")
+  try:
+    done = subprocess.run(query, capture_output=True, text=True)
+  except OSError as error:
+    reason = f"nvidia-smi: {error.strerror}"
+    raise ConfigError(f"--platform=gpu: no NVIDIA GPU: {reason}") from None
+  lines = done.stdout.strip().splitlines()
+  if done.returncode or not lines:
+    reason = " ".join([*lines, done.stderr.strip()]) or "it names none"
+    raise ConfigError(f"--platform=gpu: no NVIDIA GPU: nvidia-smi: {reason}")
+  return lines[0]
 
 
 def chosen(flag: str, wanted: list[str], known) -> list[str]:
@@ -180,12 +195,13 @@ def measure_and_write(groups, values, argv, write, modules) -> int:
 
   pythons = interpreters(values.python, modules)
   machine(values.platform)  # says so where there is no GPU
+  output = pathlib.Path(values.output).expanduser()
+  output.mkdir(parents=True, exist_ok=True)
+  tempfile.TemporaryFile(dir=output).close()  # says so where it is read-only
   results = benchmark(
     groups, values.seconds, pythons, show, note, modules, values.platform
   )
   show("")
-  output = pathlib.Path(values.output).expanduser()
-  output.mkdir(parents=True, exist_ok=True)
   results["command"] = " ".join(argv)
   write_atomically(output / "benchmark.json", json.dumps(results, indent=1))
   for path in write(results, output):
@@ -210,9 +226,11 @@ def main(argv: list[str]) -> int:
   on_gpu = values.platform == "gpu"
   if on_gpu:
     modules = modules | cases.ON_GPU
+    if values["setting"].present:
+      raise ConfigError("--setting: there is one on a GPU; leave it out")
     settings = cases.SETTINGS["default"]
     skip = [*skip, "length", "extremes"]
-    if not values["peers"].present:
+    if values["peers"].using_default_value:
       values.peers = list(modules)
   peers = chosen("peers", values.peers, modules)
   modes = chosen("modes", values.modes, cases.MODES)

@@ -124,7 +124,8 @@ def _layer_tables(results):
 def _gemm_table(results):
   records = section(results, "gemm")
   if records:
-    yield "## Matrix products, float32"
+    kind = "TF32" if "gpu" in results["machine"] else "float32"
+    yield f"## Matrix products, {kind}"
     yield table(
       ["", "size", "GFLOP/s, median", "best"],
       [

@@ -6,7 +6,7 @@
 
 Prints medians: the update alone, with the hand-written backward pass and with
 autodiff through the scan in alternated rounds; what experiments.train adds to
-the update in a short run; and the characters sampled a second.
+the update in a short run; and the characters or words sampled a second.
 """
 
 import contextlib
@@ -22,6 +22,8 @@ from flax import nnx
 from experiments.command_line import new_flags, parse_config, run_command
 from experiments.process import start_process
 from experiments.train import train
+from lstm_jax.data.vocabulary import first_symbol
+from lstm_jax.errors import ConfigError
 from lstm_jax.experiment import build
 from lstm_jax.sampling import generate
 from lstm_jax.training.metric_writer import read_metrics
@@ -52,30 +54,28 @@ def measure_updates(
 
 
 def measure_loop(config, steps: int) -> float:
-  """Mean seconds of an update in experiments.train, with everything the loop
-  does but compilation and validation."""
-  config.train.steps = steps
-  config.train.validate_every = steps
-  config.run.save_every = steps // 4
+  """Mean tokens a second in experiments.train, with everything the loop does
+  but compilation and validation."""
   config.run.log_every = max(steps // 10, 1)
+  # The first interval compiles, and may have no speed.
+  config.train.steps = steps + config.run.log_every
+  config.train.validate_every = config.train.steps
+  config.run.save_every = steps // 4
   config.run.sample_length = 0
   with tempfile.TemporaryDirectory() as folder:
     with contextlib.redirect_stdout(io.StringIO()):
       train(config, f"{folder}/run")
-    speeds = [
-      row["characters_per_second"]
-      for row in read_metrics(f"{folder}/run")
-      if "characters_per_second" in row
-    ]
-  tokens = config.train.batch_size * config.task.window
-  return tokens / statistics.harmonic_mean(speeds)  # intervals of one length
+    rows = read_metrics(f"{folder}/run")
+  speeds = [row.get(f"{config.task.token}s_per_second") for row in rows]
+  # intervals of one length
+  return statistics.harmonic_mean(speed for speed in speeds if speed)
 
 
 def measure_sampling(config, length: int, rounds: int) -> float:
-  """Median characters a second, without compilation."""
+  """Median tokens a second, without compilation."""
   experiment, state = build(config)
   model = nnx.merge(experiment.structure, state.params)
-  prompt = experiment.task.vocabulary.encode("\n")
+  prompt = first_symbol(experiment.task.vocabulary)
   speeds = []
   for _ in range(rounds + 1):
     started = time.perf_counter()
@@ -96,25 +96,31 @@ def main(argv: list[str]):
   if not any(word.split("=")[0] == "--config" for word in argv):
     argv = [*argv, "--config=configs/char_lm.py"]
   config = parse_config(argv, values, __doc__)
+  if not config.task.text:
+    raise ConfigError(f'task.name: "{config.task.name}" has no text to sample')
+  if config.train.trials > 1:
+    raise ConfigError("train.trials: one is measured; set it to 1")
+  config.train.steps_per_call = 1  # each update is timed
   devices = start_process(config, [])
   device = jax.devices()[0]
   print(
     f"{device.platform} ({device.device_kind}), jax {jax.__version__},"
     f" {devices} devices share a batch"
   )
-  tokens = config.train.batch_size * config.task.window
+  tokens = config.task.load(config.train.batch_size).tokens_per_step
+  unit = f"{config.task.token}s/s"
   updates = measure_updates(config, values.steps, values.rounds, devices)
   for name, seconds in updates.items():
     print(
       f"update, {name} backward: {1e3 * seconds:.1f} ms,"
-      f" {tokens / seconds:,.0f} characters/s"
+      f" {tokens / seconds:,.0f} {unit}"
     )
   speed = measure_sampling(config, 2000, values.rounds)
-  print(f"sampling: {speed:,.0f} characters/s")
-  loop = measure_loop(config, values.steps * values.rounds)
+  print(f"sampling: {speed:,.0f} {unit}")
+  speed = measure_loop(config, values.steps * values.rounds)
+  loop = tokens / speed
   print(
-    f"in the training loop: {1e3 * loop:.1f} ms,"
-    f" {tokens / loop:,.0f} characters/s,"
+    f"in the training loop: {1e3 * loop:.1f} ms, {speed:,.0f} {unit},"
     f" {100 * (loop / updates['fused'] - 1):+.1f} % on the update"
   )
 

@@ -15,6 +15,7 @@ from absl import flags
 from configs import hochreiter_1997
 from experiments.command_line import new_flags, parse_flags, run_command
 from lstm_jax import runtime
+from lstm_jax.errors import ConfigError
 from lstm_jax.experiment import build
 
 
@@ -25,10 +26,13 @@ def main(argv: list[str]):
     "rounds", 5, "timed calls of each", lower_bound=1, flag_values=values
   )
   parse_flags(values, argv, __doc__)
+  counts = values.trials or [""]
+  if not all(word.isdecimal() and int(word) for word in counts):
+    raise ConfigError("--trials: must be numbers from 1 on, as 1,10,30")
   devices = runtime.cores()
   runtime.setup("cpu", devices=devices)
   contenders = {}
-  for count in map(int, values.trials):
+  for count in map(int, counts):
     config = hochreiter_1997.get_config("4-100")
     config.train.trials = count
     split = devices if count % devices == 0 else 1

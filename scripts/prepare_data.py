@@ -28,7 +28,7 @@ import sys
 
 from absl import flags
 
-from experiments.command_line import new_flags, parse_flags, run_command
+from experiments.command_line import new_flags, parse_words, run_command
 from lstm_jax.data.known_corpora import (
   KNOWN,
   SPLITS,
@@ -130,9 +130,7 @@ def _parts(kind, known, files, source):
     return {
       s: (file, 0, file.size) for s, file in zip(SPLITS, found, strict=True)
     }
-  file = files[0]
-  if len(files) > 1:
-    file = find(files, known.files[0], source)
+  file = files[0] if len(files) == 1 else find(files, known.files[0], source)
   if known.size and file.size != known.size:
     raise DataError(
       f"{source}: {file.name} has {file.size:,} bytes, not {known.size:,};"
@@ -170,18 +168,15 @@ def main(argv: list[str]):
     ("data_dir", "where data sets are kept"),
   ):
     flags.DEFINE_string(name, "", text, flag_values=values)
-  words = [word for word in argv[1:] if not word.startswith("-")]
-  rest = [word for word in argv if word not in words]
-  parse_flags(values, rest, __doc__)
+  words = parse_words(values, argv, __doc__)
   kinds = [*KNOWN, *TFDS_SETS, "text"]
-  if len(words) != 1 or words[0] not in kinds:
-    word = words[0] if words else ""
-    raise ConfigError(
-      f'which corpus? not "{word}"' + suggest(word, kinds)
-      if word
-      else f"which corpus? {', '.join(kinds)}; --help says more"
-    )
-  kind = words[0]
+  if not words:
+    raise ConfigError(f"which corpus? {', '.join(kinds)}; --help says more")
+  kind, *more = words
+  if kind not in kinds:
+    raise ConfigError(f'which corpus? not "{kind}"' + suggest(kind, kinds))
+  if more:
+    raise ConfigError(f'unexpected word "{more[0]}" behind {kind}')
   if values.name and kind != "text":
     raise ConfigError("--name is for a text")
   if kind in TFDS_SETS and values.source:

@@ -86,7 +86,11 @@ def run_module(
       process.send_signal(number)
 
   numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-  before = {number: signal.signal(number, forward) for number in numbers}
+  before = {
+    number: signal.signal(number, forward)
+    for number in numbers
+    if signal.getsignal(number) != signal.SIG_IGN  # by nohup
+  }
   try:
     process = subprocess.Popen(
       [sys.executable, "-m", module, *words],

@@ -43,6 +43,12 @@ def test_ours_computes_all_of_a_part(part, monkeypatch):
     np.testing.assert_allclose(first[-1].sum(), 0, atol=1e-5)
 
 
+def test_of_several_gpus_one_is_used(monkeypatch):
+  assert ours_lm._mesh().size == jax.device_count() > 1
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  assert ours_lm._mesh() is None
+
+
 def test_every_contender_computes_the_same_number_of_things():
   groups = benchmark_lm.groups(
     benchmark_lm.SHAPES, benchmark_lm.PARTS, benchmark_lm.MODULES

@@ -1,16 +1,21 @@
 """The benchmark's report from made-up numbers, and real workers on a tiny
 shape."""
 
+import importlib
+import os
+
 import numpy as np
 import pytest
+from conftest import run_main
 from PIL import Image
 
+from configs import zaremba_2014
 from lstm_jax.errors import ConfigError
 from scripts import benchmark_cases as cases
-from scripts import benchmark_report
+from scripts import benchmark_lstm, benchmark_report, benchmark_training
 from scripts.benchmark_lstm import benchmark, main
 from scripts.benchmark_records import median
-from scripts.peers import problem
+from scripts.peers import ours, problem
 
 SHAPE = (4, 6, 3, 8, 2)
 
@@ -142,6 +147,90 @@ def test_real_workers_measure_a_tiny_shape(tmp_path):
 def test_wrong_flags_are_one_line(words):
   with pytest.raises(ConfigError, match="there are"):
     main(["benchmark_lstm", *words])
+
+
+def test_quick_settings_are_kept_on_a_gpu(tmp_path, monkeypatch):
+  seen = []
+
+  def benchmark(groups, *arguments):
+    seen.extend(r["peer"] for group in groups for r in group)
+    return made_up([], None) | {"complete": True}
+
+  words = ["x", "--platform=gpu", f"--output={tmp_path / 'a/b'}"]
+  monkeypatch.setattr(benchmark_lstm, "_gpu", lambda: "abacus")
+  monkeypatch.setattr(benchmark_lstm, "benchmark", benchmark)
+  assert main([*words, "--quick"]) == 0
+  assert set(seen) == {"gemm", "ours", "torch", "linen"}
+  assert main(words) == 0
+  assert {"cudnn", "keras"} <= set(seen)
+  with pytest.raises(ConfigError, match="--setting: there is one on a GPU"):
+    main([*words, "--setting=tuned"])
+  seen.clear()  # what cannot be written is not measured
+  with pytest.raises(NotADirectoryError):
+    main([*words, f"--output={tmp_path / 'a/b/benchmark.md/c'}"])
+  assert not seen
+
+
+@pytest.mark.parametrize(
+  "script, found",
+  [
+    ("echo No devices were found; exit 6", "No devices were found"),
+    ("exit 0", "it names none"),
+    ("echo a, 1; echo b, 1", None),
+  ],
+)
+def test_what_nvidia_smi_says(script, found, tmp_path, monkeypatch):
+  (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+  (tmp_path / "nvidia-smi").chmod(0o700)
+  monkeypatch.setenv("PATH", str(tmp_path))
+  if not found:
+    assert benchmark_lstm.machine("gpu")["gpu"] == "a, 1"
+    return
+  with pytest.raises(ConfigError, match=f"no NVIDIA GPU: nvidia-smi: {found}"):
+    benchmark_lstm.machine("gpu")
+
+
+def test_products_on_a_gpu_are_not_of_float32():
+  results = made_up(cases.gemm((8,), ("xla",)), lambda record: [0.1])
+  assert "## Matrix products, float32" in benchmark_report.markdown(results)
+  results["machine"]["gpu"] = "abacus"
+  assert "## Matrix products, TF32" in benchmark_report.markdown(results)
+
+
+def test_flags_of_ours_are_not_the_peers(monkeypatch):
+  monkeypatch.delenv("XLA_FLAGS")
+  importlib.reload(ours)  # as the benchmark imports it
+  assert "XLA_FLAGS" not in os.environ
+  ours.layer(SHAPE)
+  assert os.environ["XLA_FLAGS"] == "--xla_gpu_deterministic_ops=true"
+
+
+def test_the_speed_of_a_loop_of_one_update(corpus):
+  """Of words; the first interval has no speed."""
+  config = zaremba_2014.get_config("tiny")
+  config.task.corpus, config.task.window = corpus, 5
+  assert benchmark_training.measure_loop(config, 1) > 0
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_training(corpus, capsys):
+  words = "--config=configs/zaremba_2014.py:tiny", "--steps=2", "--rounds=1"
+  corpus = f"--config.task.corpus={corpus}"
+  printed = run_main(benchmark_training, capsys, *words, corpus)
+  *_, sampling, loop = printed.splitlines()
+  assert sampling.startswith("sampling: ") and "tokens/s" in loop
+
+
+@pytest.mark.parametrize(
+  "words, message",
+  [
+    (["--config=configs/adding.py"], '"adding" has no text'),
+    (["--config.train.trials=2"], "train.trials: one is measured"),
+  ],
+)
+def test_what_the_benchmark_of_training_refuses(words, message):
+  with pytest.raises(ConfigError, match=message):
+    benchmark_training.main(["x", *words])
 
 
 def test_flops_and_sizes():

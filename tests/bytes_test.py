@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import char_lm
-from experiments import evaluate, train
+from experiments import evaluate, finish, generate, train
 from lstm_jax.data.text import read_corpus
 from lstm_jax.data.vocabulary import ByteVocabulary, restore
+from lstm_jax.errors import DataError
 from lstm_jax.tasks.text_lm import ByteLMConfig
 
 
@@ -46,14 +47,30 @@ def test_a_file_is_cut_by_its_bytes(tmp_path):
   assert task.record["vocabulary_size"] == 201
 
 
-def test_a_tiny_run(tmp_path, capsys):
+def test_a_tiny_run(tmp_path, capsys, monkeypatch):
   config = char_lm.get_config("tiny")
-  config.task = ByteLMConfig(corpus="stdlib", window=8, limit=3000)
+  (tmp_path / "corpus").write_text("é a " * 200)  # without a line end
+  config.task = ByteLMConfig(corpus=str(tmp_path / "corpus"), window=8)
   config.train.steps = config.train.validate_every = 10
   config.run.sample_length = 10
+  prompts = []
+
+  def sample(model, prompt, *arguments, **options):
+    """Blocks between which a character is cut."""
+    prompts.append(prompt.tolist())
+    return iter(ByteVocabulary(b" a\xa9\xc3").encode("aé")[:, None])
+
+  for module in (finish, generate):
+    monkeypatch.setattr(module, "generate", sample)
   path = str(tmp_path / "run")
   assert train.train(config, path) == 0
-  assert "bits/char" in capsys.readouterr().out
+  out = capsys.readouterr().out
+  assert "bits/char" in out and out.endswith("a sample of 3 characters:\naé\n")
+  assert run_main(generate, capsys, f"--workdir={path}") == "aé\n"
+  run_main(generate, capsys, f"--workdir={path}", "--prompt=aé")
+  assert prompts == [[1], [1], [2, 4, 3]]
+  with pytest.raises(DataError, match=r"lacks '\\\\xff'"):  # no UTF-8
+    generate.main(["x", f"--workdir={path}", "--prompt=\udcff"])
   (tmp_path / "text").write_text("é\n")
   score = f"--score={tmp_path / 'text'}"
   out = run_main(evaluate, capsys, f"--workdir={path}", score)

@@ -48,6 +48,10 @@ CASES = {
     LSTM1997(6, block_size=2, truncated=False, wide_output=True),
     reference_cells.lstm_1997,
   ),
+  "lstm_1997 logistic input": (
+    LSTM1997(6, block_size=2, truncated=False, logistic_input=True),
+    reference_cells.lstm_1997,
+  ),
   "lstm_1997 no output gate": (
     LSTM1997(H, output_gate=False, truncated=False, biases="gates"),
     reference_cells.lstm_1997,

@@ -7,7 +7,7 @@ import operator
 import pytest
 from conftest import CONFIGS, variants
 
-from configs import char_lm
+from configs import adding, char_lm
 from experiments.command_line import load_config_file
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.config import differences, from_json, to_json, validate
@@ -196,3 +196,17 @@ def test_differences_leave_run_out():
     f"train.steps: {old.train.steps} -> 9",
   ]
   assert differences(old, new, ("train.steps", "model.hidden_sizes")) == []
+
+
+def test_a_language_model_learns_from_the_first_update_on():
+  config = char_lm.get_config("tiny")
+  config.train.recurrent_from = 2
+  with pytest.raises(ConfigError, match="recurrent_from: it is for a"):
+    validate(config)
+
+
+def test_differences_to_another_task():
+  changed = differences(char_lm.get_config(), adding.get_config(), ())
+  assert "task.name: char_lm -> adding" in changed
+  assert "model.name: language_model -> sequence_model" in changed
+  assert differences(adding.get_config(), char_lm.get_config(), ())

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from conftest import make_small_config, sha
 
+from experiments.process import start_process
 from experiments.train import train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
@@ -69,6 +70,7 @@ def test_a_split_batch_is_the_whole_batch(small_config, devices):
 def test_a_run_resumes_on_another_number_of_devices(
   corpus, tmp_path, capsys, monkeypatch
 ):
+  jax.devices()  # eight, where this test is the first of its process
   config = make_small_config(corpus)
   config.run.devices = 2
   config.train.steps = 6
@@ -85,6 +87,17 @@ def test_a_run_resumes_on_another_number_of_devices(
   assert train(config, str(tmp_path), extend_to=12) == 0
   starts = read_record(tmp_path)["starts"]
   assert [start["devices"] for start in starts] == [2, 4, 4]
+
+
+@pytest.mark.parametrize("trials, expected", [(1, 2), (5, 3)])
+def test_a_resumed_run_takes_what_divides_the_rows(
+  small_config, monkeypatch, trials, expected
+):
+  """A batch of 4 that was split over 4 devices, of which 3 are left."""
+  monkeypatch.setattr("lstm_jax.runtime.setup", lambda *_, **__: None)
+  monkeypatch.setattr(jax, "device_count", lambda: 3)
+  small_config.train.trials = trials
+  assert start_process(small_config, [{"devices": 4}]) == expected
 
 
 def test_too_many_devices_are_refused(small_config, tmp_path):

@@ -7,15 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl import flags
 from conftest import make_small_config, run_main
 from flax import nnx
 
-from experiments import evaluate
+from experiments import evaluate, evaluation_modes
+from experiments.command_line import new_flags
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.evaluation import cache, dynamic, mc_dropout
 from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.experiment import build
-from lstm_jax.layers.dropout import noise_keys
+from lstm_jax.layers.dropout import Dropout, noise_keys
+from lstm_jax.trained_run import Run
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +158,20 @@ def test_cache_is_the_papers_sum(made, size):
   assert grid[0][0].weight == 59
 
 
+def test_what_is_too_unlikely_for_float32(made):
+  """Positions and padding of more than 88 nats."""
+  task, structure, params = made
+  params = params | {"softmax_w": 1e4 * params["softmax_w"]}
+  inputs, targets = stream(task)
+  nll = nnx.merge(structure, params)(inputs[None]).nll(targets[None])
+  assert nll.max() > 1000
+  shares = (0.0, 0.1)
+  read = cache.make_cache(structure, task, "valid", 1, 10, (0.5,), shares)
+  without, with_it = (sums.nats for sums in last(read(params))[0])
+  assert without == pytest.approx(float(nll.sum()), rel=1e-5)
+  assert 0 < with_it < without
+
+
 def test_streams_have_a_cache_each(made):
   task, structure, params = made
   options = (1000, (0.5,), (0.3,))
@@ -209,9 +226,53 @@ def test_a_search_is_kept_and_used(finished_run, tmp_path, capsys):
   static = run_main(evaluate, capsys, f"--workdir={path}", "--json")
   static = json.loads(static)["bits_per_char"]
   assert record["bits_per_char"] == pytest.approx(static, abs=1e-5)
-  (path / "evaluation.json").write_text("[]")
-  with pytest.raises(RunError, match="remove it to use the defaults"):
-    run_main(evaluate, capsys, *words)
+  for wrong in (
+    [],
+    {"cache": 1},
+    {"dynamic": {"form": "rms", "rate": "x"}},
+    {"dynamic": {"form": "adam"}},
+    {"dynamic": {"segment": 0}},
+    {"cache": {"form": "rms"}},
+  ):
+    (path / "evaluation.json").write_text(json.dumps(wrong))
+    for word in ([], ["--search"]):  # and not after it
+      with pytest.raises(RunError, match="remove it to use the defaults"):
+        run_main(evaluate, capsys, *words[:2], *word)
+
+
+def test_a_form_has_a_rate_of_its_own(tmp_path):
+  def chosen(*words):
+    values = new_flags()
+    flags.DEFINE_string("workdir", str(tmp_path), "", flag_values=values)
+    evaluation_modes.define_flags(values)
+    values(["x", "--mode=dynamic", *words])
+    found = evaluation_modes.settings(values)
+    return found["form"], found["rate"], found["segment"]
+
+  sgd = ("sgd", evaluation_modes.SGD_RATE, 5)
+  assert chosen("--form=sgd") == chosen("--form=sgd", "--search") == sgd
+  found = {"form": "rms", "rate": 0.007, "segment": 9}
+  (tmp_path / "evaluation.json").write_text(json.dumps({"dynamic": found}))
+  assert chosen() == chosen("--form=rms") == ("rms", 0.007, 9)
+  assert chosen("--form=sgd") == sgd
+  found["form"] = "sgd"
+  (tmp_path / "evaluation.json").write_text(json.dumps({"dynamic": found}))
+  assert chosen() == chosen("--form=sgd") == ("sgd", 0.007, 9)
+  assert chosen("--rate=1") == ("sgd", 1.0, 9)
+  with pytest.raises(ConfigError, match="--epsilon is for --form=rms"):
+    chosen("--epsilon=1")
+  assert chosen("--search")[0] == "rms"
+
+
+def test_dropout_of_the_mixture_is_dropout(made):
+  task, *_ = made
+  config = make_small_config("x")
+  config.model.dropout = Dropout(locked=True)
+  run = Run(None, None, config, None)
+  with pytest.raises(ConfigError, match="the model has no dropout"):
+    evaluation_modes._check_run("mc_dropout", run, task)
+  config.model.latent_dropout = 0.1
+  evaluation_modes._check_run("mc_dropout", run, task)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +308,11 @@ def test_what_every_mode_prints(words, finished_run, capsys):
     (["--mode=cache", "--rate=1"], "--rate is for --mode=dynamic, not cache"),
     (["--search"], "--mode=static has nothing to search"),
     (["--mode=cache", "--search", "--split=test"], "validation split alone"),
+    (["--mode=cache", "--search", "--theta=1"], "--search takes no --theta"),
+    (["--mode=cache", "--search", "--share=0"], "--search takes no --share"),
+    (["--mode=dynamic", "--search", "--rate=1"], "--search takes no --rate"),
+    (["--mode=dynamic", "--search", "--decay=1"], "--search takes no --decay"),
+    (["--mode=cache", "--search", "--json"], "--search takes no --json"),
     (["--search_tokens=9"], "--search_tokens is for --search"),
     (["--mode=dynamic", "--streams=2"], "reads one stream"),
     (["--mode=cache", "--streams=1,2"], "takes one number of --streams"),

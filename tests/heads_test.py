@@ -11,6 +11,7 @@ from lstm_jax import LSTM, unroll
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.layers.heads import MixtureOfSoftmaxes, Softmax
 from lstm_jax.models.language_model import Head, LanguageModel
+from lstm_jax.models.sequence_model import SequenceModel
 
 B, T, H, E, V, K = 2, 3, 5, 4, 7, 3
 
@@ -116,6 +117,37 @@ def test_models_with_them_learn_all_parameters(head):
   assert quiet.penalty is None
   total = jax.nn.softmax(quiet.logits()).sum(-1)
   np.testing.assert_allclose(total, 1, rtol=1e-5)
+
+
+def test_products_of_bfloat16_are_summed_in_float32():
+  """What only sums and the last rounding of float32 can come near to."""
+  rng = np.random.default_rng(0)
+
+  def draw(*shape):
+    return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+  def round(a):
+    return np.asarray(a.astype(jnp.bfloat16), np.float64)
+
+  h = draw(B, T, H).astype(jnp.bfloat16)
+  head = mixture(draw)
+  log_pi, _ = head._parts(h)
+  expected = jax.nn.log_softmax(round(h) @ round(head.prior))
+  np.testing.assert_allclose(log_pi, expected, atol=1e-5)
+  model = SequenceModel(
+    [LSTM(H)],
+    input_size=V,
+    output_size=K,
+    symbols=False,
+    skip=True,
+    dtype="bfloat16",
+    rngs=nnx.Rngs(0),
+  )
+  x = draw(B, T, V)
+  output = model(x)
+  expected = round(output.features) @ round(model.output_w[...])
+  expected += round(x) @ round(model.skip_w[...])
+  np.testing.assert_allclose(output.logits(), expected, atol=1e-5)
 
 
 def test_layers_are_summed():

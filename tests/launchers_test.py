@@ -10,7 +10,7 @@ from conftest import run_process
 
 from experiments.command_line import parse_config
 from experiments.launchers import optuna, vmap
-from experiments.launchers.child import Job
+from experiments.launchers.child import Job, Place
 from experiments.sweep import load_sweep, plan
 from lstm_jax.errors import ConfigError
 from lstm_jax.sweeps import Choice, Integers, SearchSpace, Uniform, grid
@@ -149,6 +149,39 @@ def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
   for _ in range(2):
     study.tell(study.ask(), 1.0)
   assert not optuna._left(study, states, SPACE)  # one runs, two are done
+
+
+class SlowChild:
+  """A training process that ends at the 20th look."""
+
+  def __init__(self, job, place):
+    self.job, self._looks = job, 0
+
+  def poll(self):
+    self._looks += 1
+    return 0 if self._looks == 20 else None
+
+  def beat(self):
+    pass
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_point_under_way_is_asked_for_once(tmp_path, monkeypatch):
+  pytest.importorskip("optuna")
+  space = SearchSpace({SEED: Integers(0, 1)}, trials=4)
+  monkeypatch.setattr(optuna, "Child", SlowChild)
+  monkeypatch.setattr(optuna, "read_curve", lambda path: [(1, 0.5)])
+  monkeypatch.setattr(optuna, "_SECONDS", 0.0)
+  places = [Place(number) for number in range(3)]
+
+  def job_of(point):
+    return Job(tmp_path, f"seed={point[SEED]}", tuple(BASE))
+
+  optuna.run_search(tmp_path, space, job_of, places)
+  study, states = optuna.open_study(tmp_path, space)
+  asked = [trial.state for trial in study.get_trials()]
+  assert asked.count(states.COMPLETE) == 4
+  assert asked.count(states.FAIL) <= 4  # one for each run that ended
 
 
 @pytest.mark.filterwarnings("ignore")

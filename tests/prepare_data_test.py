@@ -59,6 +59,13 @@ def test_what_is_missing_is_said_in_a_line(home):
     prepare_data.main([*command, "enwik"])
   with pytest.raises(DataError, match="--source is missing; get text8.zip"):
     prepare_data.main([*command, "text8"])
+  with pytest.raises(DataError, match="^nowhere: no such file"):
+    prepare_data.main([*command, "text8", "--source", "nowhere"])
+  with pytest.raises(ConfigError, match='unexpected word "ptb" behind text8'):
+    prepare_data.main([*command, "text8", "--source=x", "ptb"])
+  (home / "empty").mkdir()
+  with pytest.raises(DataError, match="no enwik8 in it"):
+    prepare_data.main([*command, "enwik8", f"--source={home / 'empty'}"])
   with pytest.raises(ConfigError, match="must be letters"):
     prepare_data.main([*command, "text", "--source=x", "--name=a b"])
   with pytest.raises(ConfigError, match="task.stream: give a prepared corpus"):

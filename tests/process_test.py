@@ -1,6 +1,7 @@
 """Training as a process: killed, stopped by signals, started twice."""
 
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from conftest import CONFIGS, REPOSITORY, sha
 
 from experiments import train
 from experiments.command_line import load_config_file
+from experiments.signals import StopSignal
 
 
 def start(path, *words, corpus):
@@ -122,6 +124,65 @@ def test_signals_save_and_say_how_to_go_on(tmp_path, corpus, number, code):
   assert (tmp_path / f"run/checkpoints/{step}/manifest.json").exists()
 
 
+# Runs a command whose terminal is its stdin; the first word says whether its
+# end is ignored.
+ON_TERMINAL = """
+import fcntl, os, signal, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+if sys.argv[1] == "ignored":
+  signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize(
+  "sighup, steps, code, said",
+  [
+    ("caught", 100_000, 75, "stopped and saved"),
+    pytest.param(
+      *("ignored", 200, 0, "step 200: validation"), marks=pytest.mark.slow
+    ),
+  ],
+)
+def test_a_closed_terminal(tmp_path, corpus, sighup, steps, code, said):
+  ours, its = pty.openpty()
+  process = subprocess.Popen(
+    [
+      *(sys.executable, "-c", ON_TERMINAL, sighup, "-m", "experiments.train"),
+      *("--config=configs/char_lm.py:tiny", f"--workdir={tmp_path}/run"),
+      *(f"--config.task.corpus={corpus}", "--config.task.limit=0"),
+      *(f"--config.train.steps={steps}", "--config.run.save_every=0"),
+    ],
+    cwd=REPOSITORY,
+    stdin=its,
+    stdout=its,
+    stderr=its,
+    env=os.environ | {"TERM": "xterm"},
+  )
+  os.close(its)
+  printed = b""
+  while b"characters/s" not in printed:
+    printed += os.read(ours, 1000)
+  os.close(ours)
+  log = tmp_path / "run/train.log"
+  assert process.wait(60) == code, log.read_text()
+  assert said in log.read_text()
+  assert list((tmp_path / "run/checkpoints").glob("*/manifest.json"))
+
+
+def test_what_is_ignored_stays_ignored():
+  """As SIGHUP is under nohup."""
+  before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  try:
+    with StopSignal() as stop:
+      signal.raise_signal(signal.SIGHUP)
+      assert stop.number is None
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+  finally:
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_the_second_process_is_refused(tmp_path, corpus):
   words = ("--config.train.steps=100000",)
   first = start(tmp_path / "run", *words, corpus=corpus)
@@ -151,6 +212,11 @@ def test_errors_are_one_line_and_exit_2(tmp_path):
     'error: unknown config field "optimizer.lerning_rate"; did you mean'
     ' "optimizer.learning_rate"?\n'
   )
+
+
+def test_a_closed_stderr_changes_no_exit_code(tmp_path):
+  command = f'"{sys.executable}" -m experiments.runs "{tmp_path}" 2>&-'
+  assert subprocess.run(command, shell=True, cwd=REPOSITORY).returncode == 2
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import jax
 import numpy as np
@@ -225,6 +226,24 @@ def test_a_taken_port_is_refused():
     with pytest.raises(ConfigError, match=f"port {port}: Address already"):
       with processes.joined(f"localhost:{port}", 2, 0):
         raise AssertionError
+
+
+@pytest.mark.parametrize(
+  "text, code, said",
+  [
+    ("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes", 2, "lower train."),
+    ("UNAVAILABLE: connection reset by peer", 75, "start all again"),
+  ],
+)
+def test_how_an_error_of_jax_ends_all(monkeypatch, text, code, said):
+  told = []
+  monkeypatch.setattr(processes.time, "sleep", lambda seconds: None)
+  monkeypatch.setattr(processes, "_failure", lambda: None)
+  monkeypatch.setattr(processes, "_client", mock.Mock())
+  monkeypatch.setattr(processes, "_leave", told.append)
+  processes._end_all(jax.errors.JaxRuntimeError(text))
+  (failure,) = told
+  assert failure.startswith(f"{code} ") and said in failure
 
 
 def test_alone_nothing_is_asked():

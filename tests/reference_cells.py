@@ -127,10 +127,15 @@ def lstm_1997(p, x, state, cell, r=None):
   for cell_number in range(cell.hidden_size):
     j = cell_number // cell.block_size
     wide_g, wide_h = (1, 2) if cell.wide_output else (2, 1)
-    g = wide_g * (2 * sigmoid(z[:, kinds * blocks + cell_number]) - 1)
+    g = sigmoid(z[:, kinds * blocks + cell_number])
+    if not cell.logistic_input:
+      g = wide_g * (2 * g - 1)
     c[:, cell_number] += new[:, j] * g
+    squashed = c[:, cell_number]
+    if not cell.logistic_input:
+      squashed = wide_h * (2 * sigmoid(squashed) - 1)
     o = new[:, blocks + j] if cell.output_gate else 1.0
-    h[:, cell_number] = o * wide_h * (2 * sigmoid(c[:, cell_number]) - 1)
+    h[:, cell_number] = o * squashed
   return h, c, new
 
 

@@ -136,6 +136,16 @@ def test_a_failed_run_does_not_stop_the_others(tmp_path, fake, capfd):
   assert "2 not run" in (tmp_path / "results/fake.md").read_text()
 
 
+def test_what_is_ignored_is_not_passed_on():
+  before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  try:
+    hang_up = f"import os, signal; os.kill({os.getpid()}, signal.SIGHUP)"
+    code, _ = reproduce_commands.run_module("timeit", "-n1", "-r1", hang_up)
+  finally:
+    signal.signal(signal.SIGHUP, before)
+  assert code == 0
+
+
 def test_again_keeps_the_old_run(tmp_path):
   path = tmp_path / "6a"
   for number in (1, 2):

@@ -233,10 +233,10 @@ def test_the_last_whole_attempt_counts(tmp_path):
 def test_training_time_is_summed_over_the_starts(tmp_path):
   assert reproduce_records.training_seconds(tmp_path) is None
   (tmp_path / "train.log").write_text(
-    "2026-01-01 10:00:00  jax was 1 at the last start and is 2 now\n"
     "2026-01-01 10:00:01  runs/x: lstm (3), cpu, a new run\n"
     "2026-01-01 10:00:11  step 10/30  0.5\n"
     "2026-01-01 11:00:00  runs/x: lstm (3), cpu, going on from step 10\n"
+    "2026-01-01 11:00:00  jax was 1 at the last start and is 2 now\n"
     "2026-01-01 11:01:00  step 30/30  0.5\n"
     "2026-01-01 11:01:05  parameters sha256 12\n"
     "2026-01-01 11:01:55  a sample of 3 characters:\n"

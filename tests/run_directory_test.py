@@ -1,8 +1,10 @@
 """Run directories: one process, one config, nothing half-made."""
 
 import contextlib
+import fcntl
 import json
 import os
+import shutil
 
 import jax
 import numpy as np
@@ -17,9 +19,11 @@ from lstm_jax.run_directory import (
   check_config,
   check_data,
   claim,
+  is_locked,
   read_config,
   read_record,
 )
+from lstm_jax.run_status import read_state
 from lstm_jax.trained_run import digest
 
 
@@ -41,6 +45,38 @@ def test_the_second_process_refuses(tmp_path):
     assert (tmp_path / "run/lock").exists()
   with claim(tmp_path / "run"):
     pass
+
+
+def test_a_run_is_alive_by_its_lock(finished_run, tmp_path):
+  path = tmp_path / "run"
+  shutil.copytree(finished_run, path)
+  record = read_record(path)
+  del record["starts"][0]["end"]
+  (path / "run.json").write_text(json.dumps(record))
+  with claim(path):
+    assert read_state(path) == "running"
+  # Its number is another process's by now: this one's.
+  assert str(os.getpid()) in (path / "lock").read_text()
+  assert read_state(path) == "stopped"
+
+
+def test_a_look_at_the_lock_stops_no_start(tmp_path, monkeypatch):
+  with claim(tmp_path / "run") as path:
+    (path / "config.json").touch()
+  look = os.open(path / "lock", os.O_RDONLY)
+  fcntl.flock(look, fcntl.LOCK_SH)
+  flock = fcntl.flock
+
+  def end_look(lock, how):
+    try:
+      flock(lock, how)
+    finally:
+      flock(look, fcntl.LOCK_UN)
+
+  monkeypatch.setattr(fcntl, "flock", end_look)
+  with claim(path):
+    assert is_locked(path)
+  os.close(look)
 
 
 def test_places_that_are_no_run_directory(tmp_path):
@@ -116,6 +152,19 @@ def test_load_run(finished_run):
   assert config.train.steps == 12 and len(vocabulary) == len(run.vocabulary)
   with pytest.raises(CheckpointError, match='no checkpoint "5"'):
     load_run(finished_run, 5)
+
+
+def test_a_run_of_cudnn_is_loaded_without_an_nvidia_gpu(finished_run, tmp_path):
+  shutil.copytree(finished_run, tmp_path / "run")
+  path = tmp_path / "run/config.json"
+  text = path.read_text()
+  path.write_text(text.replace('"engine": "auto"', '"engine": "cudnn"'))
+  assert read_config(path.parent).model.engine == "cudnn"
+  run, plain = load_run(path.parent), load_run(finished_run)
+  tokens = run.vocabulary.encode("red")[None]
+  np.testing.assert_array_equal(
+    run.model(tokens).logits(), plain.model(tokens).logits()
+  )
 
 
 def test_runs_that_are_not_there(tmp_path):

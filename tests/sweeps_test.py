@@ -251,7 +251,11 @@ def test_an_accelerator_each(monkeypatch):
   config = adding.get_config("tiny")
   places = local.choose_places(config, 0)
   assert places == [Place(0, None, chips[0]), Place(1, None, chips[1])]
-  assert local.choose_places(config, 3)[2].environment == chips[0]
+  # The third would find no memory on the first one's.
+  shared = ("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+  places = local.choose_places(config, 3)
+  assert places[2].environment == (*chips[0], shared)
+  assert shared in places[0].environment
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,9 @@
 """Temporal order, long lag and two sequences: what is drawn, and targets."""
 
+import types
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from task_checks import (
@@ -13,6 +17,7 @@ from task_checks import (
 from lstm_jax.errors import ConfigError
 from lstm_jax.tasks.base import Sizes
 from lstm_jax.tasks.long_lag import LongLagConfig
+from lstm_jax.tasks.sequence_task import as_batch, measure
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.tasks.two_sequence import TwoSequenceConfig
 
@@ -87,6 +92,26 @@ def test_long_lag_of_fixed_length(variant, loss):
   if loss == "squared_error":
     following = np.eye(p + 1)[following]
   np.testing.assert_array_equal(examples.targets, following)
+
+
+def test_ends_have_an_error_at_the_end_alone():
+  p = 6
+  config = LongLagConfig(variant="random", symbols=p, ends_at_end=True)
+  config.check()
+  examples = samples(config, 3)
+  asked = np.ones((p, p + 1), bool)
+  asked[:-1, -2:] = False  # outputs for x and y, before the last step
+  assert (examples.asked == asked).all()
+  batch = as_batch(jax.tree.map(jnp.asarray, examples))
+  wrong = jnp.where(batch.asked, batch.targets, 7.0)
+  output = types.SimpleNamespace(values=lambda: wrong)
+  assert measure("squared_error", 0.1, output, batch).nats == 0
+  output = types.SimpleNamespace(values=lambda: batch.targets + 1)
+  found = measure("squared_error", 0.1, output, batch).nats
+  assert found == 3 * asked.sum() / 2
+  config.variant = "noise_free"
+  with pytest.raises(ConfigError, match="task.ends_at_end: is for"):
+    config.check()
 
 
 def test_long_lag_of_random_length():

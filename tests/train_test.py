@@ -1,5 +1,6 @@
 """The commands, end to end: train, resume, evaluate, generate, plot."""
 
+import json
 import shutil
 
 import jax
@@ -15,8 +16,10 @@ from conftest import (
   variants,
 )
 
+from configs import adding
 from experiments import evaluate, plot, train
 from experiments.command_line import load_config_file
+from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.experiment import build
 from lstm_jax.run_directory import read_record
@@ -155,6 +158,28 @@ def test_a_resumed_run_needs_its_parent_no_more(finished_run, corpus, tmp_path):
   assert sha(killed) == sha(tmp_path / "run")
 
 
+def test_nor_does_one_without_a_vocabulary():
+  config = adding.get_config("tiny")
+  config.train.init_from = "nowhere"
+  with pytest.raises(ConfigError, match="no run here"):
+    build(config)
+  build(config, resuming=True)
+
+
+def test_the_line_of_a_start_comes_first(finished_run, corpus, tmp_path):
+  """The time between two starts is no time of training."""
+  path = tmp_path / "run"
+  shutil.copytree(finished_run, path)
+  record = read_record(path)
+  record["starts"][0]["python"] = "3.99"
+  (path / "run.json").write_text(json.dumps(record))
+  before = len((path / "train.log").read_text().splitlines())
+  assert train.train(make_small_config(corpus), str(path)) == 0
+  lines = (path / "train.log").read_text().splitlines()[before:]
+  assert "going on from step 12" in lines[0]
+  assert "python was 3.99 at the last start" in lines[1]
+
+
 def test_an_update_that_is_not_finite_can_be_skipped(small_config):
   """It is as if the learning rate had been 0 for that step."""
   small_config.train.on_non_finite = "skip"
@@ -208,6 +233,16 @@ def test_an_engine_that_cannot_serve(small_config, tmp_path, engine, reason):
   with pytest.raises(ConfigError, match=f"model.engine: .*{reason}"):
     train.train(small_config, str(tmp_path / "run"))
   assert not (tmp_path / "run").exists()
+
+
+def test_cudnn_has_no_masks_and_no_trials(small_config):
+  small_config.model.engine = "cudnn"
+  small_config.task.window_spread = 2.0
+  with pytest.raises(ConfigError, match="model.engine: .*it has no mask"):
+    build(small_config)
+  small_config.train.trials = 2
+  with pytest.raises(ConfigError, match="model.engine: .*one trial"):
+    validate(small_config)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from conftest import run_main, sha, slow_but
 
 from configs import deletang_2023, hochreiter_1997
-from experiments import evaluate
+from experiments import evaluate, generate
 from experiments.train import train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
@@ -18,6 +18,7 @@ from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.training import trials
 from lstm_jax.training.metric_writer import read_metrics
 from lstm_jax.training.stopping import StopConfig
+from scripts import benchmark_trials
 
 
 def small(count=3):
@@ -128,6 +129,19 @@ def test_widths(count, active, devices, width):
   assert trials.choose_width(count, active, devices) == width
 
 
+def test_trials_on_text_end_with_a_sample_of_the_first(
+  small_config, tmp_path, capsys
+):
+  small_config.train.trials = 2
+  small_config.train.steps = small_config.train.validate_every = 2
+  small_config.run.save_every = 0
+  assert train(small_config, str(tmp_path)) == 0
+  printed = capsys.readouterr().out
+  sample = printed.split("a sample of 10 characters, of trial 0:\n")[1]
+  words = [f"--workdir={tmp_path}", "--length=10"]
+  assert run_main(generate, capsys, *words) == sample
+
+
 @pytest.mark.slow
 def test_a_run_outlives_a_trial_that_diverges(tmp_path):
   config = small(2)
@@ -203,3 +217,9 @@ def test_what_does_not_go_together(change, message):
     setattr(target, name, value)
   with pytest.raises(ConfigError, match=message):
     validate(config)
+
+
+@pytest.mark.parametrize("trials", ["x", "1,0", ""])
+def test_wrong_numbers_of_trials_to_time(trials):
+  with pytest.raises(ConfigError, match="--trials: must be numbers from 1"):
+    benchmark_trials.main(["benchmark_trials", f"--trials={trials}"])

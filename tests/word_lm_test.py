@@ -161,8 +161,24 @@ def test_parameters_are_drawn_from_one_range():
   for leaf in jax.tree.leaves(params):
     assert 0.08 < abs(np.asarray(leaf)).max() <= 0.1
     assert abs(float(leaf.mean())) < 0.05
-  config.model.options.forget_bias = 2.0
-  with pytest.raises(ConfigError, match="init_scale draws every bias"):
+
+
+@pytest.mark.parametrize(
+  "cell, name, value",
+  [
+    ("lstm", "forget_bias", 2.0),
+    ("lstm", "chrono", 50.0),
+    ("rnn", "identity", True),
+    ("lstm_1997", "init_scale", 0.2),
+    ("lstm_1997", "input_gate_biases", (-1.0,)),
+    ("lstm_1997", "output_gate_biases", (-1.0,)),
+  ],
+)
+def test_no_option_sets_what_that_range_draws(cell, name, value):
+  config = zaremba_2014.get_config("tiny")
+  config.model.cell = cell
+  setattr(config.model.options, name, value)
+  with pytest.raises(ConfigError, match=f"{name}: model.init_scale draws"):
     validate(config)
 
 
@@ -190,3 +206,7 @@ def test_a_tiny_run(tmp_path, capsys):
   assert "<unk>" not in (
     run_main(generate, capsys, workdir, "--prompt=the", "--length=40")
   )
+  (tmp_path / "text").write_text("  ")
+  for command, word in ((generate, "--prompt= "), (evaluate, score)):
+    with pytest.raises(DataError, match="no word in it"):
+      command.main(["x", workdir, word])

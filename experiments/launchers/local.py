@@ -62,9 +62,12 @@ def choose_places(config: Config, workers: int) -> list[Place]:
   """
   chips = [] if config.run.platform == "cpu" else accelerators()
   if chips:
+    count = workers or len(chips)
+    # Else the first process on a GPU would take most of its memory.
+    shared = (("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),)
+    shared *= count > len(chips)
     return [
-      Place(k, None, chips[k % len(chips)])
-      for k in range(workers or len(chips))
+      Place(k, None, chips[k % len(chips)] + shared) for k in range(count)
     ]
   try:
     cores = sorted(os.sched_getaffinity(0))

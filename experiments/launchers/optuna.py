@@ -42,17 +42,19 @@ def run_search(
   """
   study, states = open_study(workdir, space)
   _take_over(study, states, space, make_job)
-  running = {}
+  running, clashed = {}, False
   with StopSignal() as stop, SweepTable([], space.trials) as table:
     while running or (stop.number is None and _left(study, states, space)):
       for place in places:
         free = place not in running and stop.number is None
-        if free and _left(study, states, space):
+        if free and not clashed and _left(study, states, space):
           trial = study.ask()
           trial.set_user_attr("worker", _me())
           job = make_job(suggest(trial, space))
           if any(job == child.job for _, child in running.values()):
-            # A small space: the same point, which is under way here.
+            # A small space: the same point, which is under way here. The next
+            # is asked for when a run has ended.
+            clashed = True
             trial.set_user_attr(_UNCOUNTED, True)
             study.tell(trial, state=states.FAIL)
             continue
@@ -70,6 +72,7 @@ def run_search(
           child.stop()
         elif code is not None:
           del running[place]
+          clashed = False
           table.ended(child.job, code, "lags behind" * bool(pruned))
           if pruned:
             study.tell(trial, state=states.PRUNED)

@@ -18,7 +18,8 @@ constant error carousel, c_jv = c_jv' + ..., whose derivative is exactly 1.
 
 The paper's text has these ranges; the caption of the table of conditions in its
 technical report has g in [-1, 1] and the output squashing in [-2, 2], which is
-`wide_output`.
+`wide_output`. In its experiments 2a and 2b g is the sigmoid itself, in [0, 1],
+and h_jv = o_j * c_jv, which is `logistic_input`.
 
 The columns of the weights are i, o, g: the gates first.
 """
@@ -48,6 +49,7 @@ class LSTM1997(BasicCell):
   """hidden_size cells in hidden_size / block_size blocks.
 
   wide_output: g in [-1, 1] and the output squashing in [-2, 2].
+  logistic_input: g in [0, 1] and no output squashing.
   output_gate: False leaves the output gates out, o = 1 (its experiment 2a).
   recurrent: False leaves r_t out; nothing but the carousel remembers.
   truncated: False is the full gradient, through r_t as well.
@@ -57,13 +59,15 @@ class LSTM1997(BasicCell):
     second, ..., from the start again when there are more blocks; () draws them.
 
   Raises:
-    ValueError: hidden_size is no multiple of block_size, biases is unknown, or
-      there are initial biases for gates that have none.
+    ValueError: hidden_size is no multiple of block_size, biases is unknown,
+      there are initial biases for gates that have none, or both kinds of ranges
+      are asked for.
   """
 
   hidden_size: int
   block_size: int = 1
   wide_output: bool = False
+  logistic_input: bool = False
   output_gate: bool = True
   recurrent: bool = True
   truncated: bool = True
@@ -82,6 +86,8 @@ class LSTM1997(BasicCell):
       raise ValueError(
         f"biases must be one of {', '.join(BIASES)}, got {self.biases!r}"
       )
+    if self.wide_output and self.logistic_input:
+      raise ValueError("wide_output and logistic_input exclude each other")
     for name, there in (("input", True), ("output", self.output_gate)):
       if getattr(self, f"{name}_gate_biases") and (
         self.biases == "none" or not there
@@ -151,12 +157,20 @@ class LSTM1997(BasicCell):
       jnp.repeat(gate, self.block_size, axis=-1)  # one gate for each block
       for gate in jnp.split(gates, 1 + self.output_gate, axis=-1)
     )
-    g = jnp.tanh(z_g / 2)
+    g, h = self._squashings()
+    g = g(z_g)
     if noise is not None:
       g = g * noise
-    g, wide = (g, 2) if self.wide_output else (2 * g, 1)
     c = state.c + i * g
-    h = wide * jnp.tanh(c / 2)
+    h = h(c)
     if self.output_gate:
       h = o[0] * h
     return LSTM1997State(h, c, gates)
+
+  def _squashings(self):
+    """Of the cell input, and of the output."""
+    if self.logistic_input:
+      return sigmoid, lambda c: c
+    if self.wide_output:
+      return lambda z: jnp.tanh(z / 2), lambda c: 2 * jnp.tanh(c / 2)
+    return lambda z: 2 * jnp.tanh(z / 2), lambda c: jnp.tanh(c / 2)

@@ -1,7 +1,8 @@
 """Characters, bytes and words as numbers."""
 
+import codecs
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -117,8 +118,12 @@ class ByteVocabulary:
 
   def decode(self, symbols) -> str:
     """The text; what is no UTF-8, and the unknown symbol, reads as U+FFFD."""
+    return self.to_bytes(symbols).decode("utf-8", "replace")
+
+  def to_bytes(self, symbols) -> bytes:
+    """The bytes of symbol numbers; the unknown symbol is 255, no UTF-8."""
     values = b"\xff" + self.values
-    return bytes(values[int(s)] for s in symbols).decode("utf-8", "replace")
+    return bytes(values[int(s)] for s in symbols)
 
   def unknown(self, text: str) -> list[str]:
     """The distinct bytes of a text that are not in the vocabulary."""
@@ -133,8 +138,9 @@ class ByteVocabulary:
 
 
 def _bytes(text):
-  data = text.encode() if isinstance(text, str) else text
-  return np.frombuffer(data, np.uint8)
+  if isinstance(text, str):  # bytes of a command line that are no UTF-8 too
+    text = text.encode("utf-8", "surrogateescape")
+  return np.frombuffer(text, np.uint8)
 
 
 class WordVocabulary:
@@ -193,6 +199,26 @@ class WordVocabulary:
 
 
 Vocabulary = CharVocabulary | ByteVocabulary | WordVocabulary
+
+
+def first_symbol(vocabulary: Vocabulary) -> np.ndarray:
+  """What a text without a beginning goes on from, [1] int32: a line end, or the
+  first known symbol where training saw none."""
+  if not vocabulary.unknown("\n"):
+    return vocabulary.encode("\n")
+  unknown = vocabulary.unknown_symbol
+  return np.array([0 if unknown else 1], np.int32)
+
+
+def decode_blocks(
+  vocabulary: Vocabulary, blocks: Iterable[np.ndarray]
+) -> Iterator[str]:
+  """The text of each block of symbols as it comes; a character that straddles
+  two is whole in the second."""
+  if isinstance(vocabulary, ByteVocabulary):
+    pieces = map(vocabulary.to_bytes, blocks)
+    return codecs.iterdecode(pieces, "utf-8", "replace")
+  return map(vocabulary.decode, blocks)
 
 
 def restore(symbols: Any) -> Vocabulary:

@@ -88,7 +88,7 @@ def make_cache(
   def read(data, params, carry, memory, index):
     batch = window(data, index)
     output = nnx.merge(structure, params)(batch.inputs, carry)
-    model = jnp.exp(-output.nll(batch.targets))
+    model = -output.nll(batch.targets)  # its log p
     # Padding stands at the end of a stream: nothing reads it from the cache.
     cached, after = cache_probability(
       memory,
@@ -100,8 +100,12 @@ def make_cache(
     empty = memory.followers[:, -1:] < 0
     empty = empty & (jnp.arange(batch.targets.shape[1]) == 0)
     share = jnp.where(empty, 0, jnp.array(shares)[:, None, None])
-    p = (1 - share) * model + share * cached[:, None]
-    nats = -(jnp.log(p) * batch.weights).sum((-2, -1))
+    # In logarithms: exp(-nats) is 0 from some 88 nats on.
+    log_p = jnp.logaddexp(
+      jnp.log1p(-share) + model, jnp.log(share) + jnp.log(cached)[:, None]
+    )
+    log_p = jnp.where(batch.weights > 0, log_p * batch.weights, 0)
+    nats = -log_p.sum((-2, -1))
     return output.state, after, nats, batch.weights.sum()
 
   def evaluate(params: Params):

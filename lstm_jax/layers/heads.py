@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Float, Int
+from lstm_jax.cells.base import matmul
 from lstm_jax.layers import softmax
 
 
@@ -72,7 +73,7 @@ class MixtureOfSoftmaxes:
   def _parts(self, features):
     """log pi [b t k] and the features of each softmax [b t k e]."""
     kind = features.dtype
-    prior = (features @ self.prior.astype(kind)).astype(self.b.dtype)
+    prior = matmul(features, self.prior)
     latent = features @ self.latent_w.astype(kind) + self.latent_b.astype(kind)
     latent = jnp.tanh(latent)
     if self.factors is not None:

@@ -9,6 +9,10 @@ from lstm_jax.cells.registry import CELLS
 from lstm_jax.cells.rnn import NONLINEARITIES
 from lstm_jax.cells.slstm import FORGET_GATES
 
+# options that say what parameters start as
+INITIAL = ("forget_bias", "chrono", "identity", "init_scale")
+INITIAL += ("input_gate_biases", "output_gate_biases")
+
 
 @dataclasses.dataclass(slots=True)
 class CellOptions:
@@ -56,10 +60,11 @@ class CellOptions:
   # slstm: forget gate, "sigmoid" or "exp"
   forget: str = "sigmoid"
   # lstm_1997: cells a memory block; ranges of 1 and 2 in place of 2 and 1 for g
-  # and the output squashing; output gates; recurrence beside the carousel; no
-  # gradient through it
+  # and the output squashing; or g in [0, 1] and none; output gates; recurrence
+  # beside the carousel; no gradient through it
   block_size: int = 1
   wide_output: bool = False
+  logistic_input: bool = False
   output_gate: bool = True
   recurrent: bool = True
   truncated: bool = True

@@ -10,7 +10,7 @@ from lstm_jax.cells.registry import CELLS
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.layers.recurrent_dropout import misplaced
-from lstm_jax.models.cell_options import CellOptions, options_taken
+from lstm_jax.models.cell_options import INITIAL, CellOptions, options_taken
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
 from lstm_jax.recurrence import Options
@@ -156,13 +156,13 @@ class LanguageModelConfig(RecurrentConfig):
   def check(self, task: TaskConfig):
     RecurrentConfig.check(self, task)
     last = self.cells()[-1].output_size
-    if (
-      self.init_scale and self.options.forget_bias != CellOptions().forget_bias
-    ):
-      raise ConfigError(
-        "model.options.forget_bias: model.init_scale draws every bias; set it"
-        " to 0 to choose this one"
-      )
+    for name in INITIAL:
+      value = getattr(self.options, name)
+      if self.init_scale and value != getattr(CellOptions(), name):
+        raise ConfigError(
+          f"model.options.{name}: model.init_scale draws every parameter; set"
+          " it to 0 to choose this one"
+        )
     if self.project and self.experts:
       raise ConfigError(
         "model.project: model.experts have a projection of their own; set it to"

@@ -4,13 +4,12 @@ numbers: the network of most tasks on long-range dependencies."""
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import optax
 from flax import nnx
 
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Bool, Float, Int, State
-from lstm_jax.cells.base import Cell
+from lstm_jax.cells.base import Cell, matmul
 from lstm_jax.layers.dropout import Dropout, NoiseKeys
 from lstm_jax.layers.embedding import lookup
 from lstm_jax.layers.stack import Stack
@@ -125,11 +124,9 @@ class SequenceModel(nnx.Module):
     """
     x = self._inputs(inputs)
     features, state = self.stack(x, state, mask=mask, reset=reset, keys=keys)
-    z = features @ self.output_w[...].astype(features.dtype)
+    z = matmul(features, self.output_w[...])
     if self.skip_w is not None:
-      w = self.skip_w[...]
-      z = z + (w[x] if x.ndim == 2 else x @ w.astype(x.dtype))
-    z = z.astype(jnp.float32)
+      z = z + matmul(x, self.skip_w[...])
     if self.output_b is not None:
       z = z + self.output_b[...]
     return Output(features, state, z, self.output)

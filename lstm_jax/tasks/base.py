@@ -25,6 +25,7 @@ class Batch(NamedTuple):
   accepted: Bool[Array, "b t k"] | None = None
   reference: Float[Array, "b t k"] | None = None
   judged: Bool[Array, "b t"] | None = None
+  asked: Bool[Array, "b t k"] | None = None
   lr_scale: Float[Array, ""] | None = None  # factor on the learning rate
 
 

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Key
+from lstm_jax.errors import ConfigError
 from lstm_jax.tasks.base import Sizes
 from lstm_jax.tasks.examples import asked_at_the_end, class_targets
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
@@ -58,6 +59,19 @@ class LongLagConfig(SequenceTaskConfig):
   # "noise_free" and "random": what the loss of the last step, the only one that
   # takes memory, counts; each other counts 1
   last_weight: float = 1.0
+  # "random" and squared_error: the outputs for x and y have an error at the
+  # last step alone, as no network could tell it from those before
+  ends_at_end: bool = False
+
+  def check(self):
+    if self.ends_at_end and (self.variant, self.loss) != (
+      "random",
+      "squared_error",
+    ):
+      raise ConfigError(
+        'task.ends_at_end: is for task.variant "random" and task.loss'
+        ' "squared_error"'
+      )
 
   def sizes(self) -> Sizes:
     p = self.symbols
@@ -82,7 +96,11 @@ class LongLagConfig(SequenceTaskConfig):
       mask=jnp.ones(p, bool),
     )
     if self.variant == "random":
-      example = example._replace(judged=jnp.arange(p) == p - 1)
+      last = jnp.arange(p) == p - 1
+      example = example._replace(judged=last)
+      if self.ends_at_end:
+        asked = last[:, None] | (jnp.arange(p + 1) < p - 1)
+        example = example._replace(asked=asked)
     return example
 
   def _geometric(self, key):

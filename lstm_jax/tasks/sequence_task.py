@@ -34,6 +34,8 @@ class Example(NamedTuple):
   reference: Float[Array, "*b t k"] | None = None
   # where outputs are judged, if not at every step that is asked for
   judged: Bool[Array, "*b t"] | None = None
+  # squared_error: which outputs are asked for, if not all of a step's
+  asked: Bool[Array, "*b t k"] | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -197,7 +199,8 @@ def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
   if loss == "squared_error":
     values = output.values()
     wanted = batch.targets if batch.reference is None else batch.reference
-    squared = 0.5 * jnp.square(values - batch.targets).sum(-1)
+    squared = 0.5 * jnp.square(values - batch.targets)
+    squared = squared.sum(-1, where=batch.asked)
     nats, weight = (squared * batch.weights).sum(), asked.any(1).sum()
     off = jnp.abs(values - wanted)
     right = off.max(-1) <= tolerance

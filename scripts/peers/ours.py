@@ -9,7 +9,6 @@ from lstm_jax.training.data_parallel import choose_devices
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax")
 TIME_MAJOR = False
-runtime.repeat_on_gpu()  # as experiments.train does
 
 
 def default_setting(shape) -> str:
@@ -32,6 +31,9 @@ def options(time: int, variant: str = "") -> Options:
 
 
 def layer(shape, variant: str = ""):
+  # As experiments.train does. Not at import: the benchmark imports this file,
+  # and the peers inherit its environment.
+  runtime.repeat_on_gpu()
   _, time, inputs, hidden, layers = shape
   cell = LSTM(hidden)
 

@@ -1,6 +1,6 @@
 """lstm_jax: what a language model does, as experiments.train sets it up.
 
-With two host devices the batch is split over them.
+With two devices of a CPU the batch is split over them; of GPUs one is used.
 """
 
 import jax
@@ -26,7 +26,6 @@ from lstm_jax.training.data_parallel import (
 from scripts.peers import problem
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax")
-runtime.repeat_on_gpu()  # as experiments.train does
 
 
 class _Task(TextLM):
@@ -44,6 +43,12 @@ class _Task(TextLM):
     inputs, targets = data
     weights = jnp.ones(inputs.shape)
     return Batch(inputs, targets, weights, restart=jnp.bool_(False))
+
+
+def _mesh():
+  """The devices that a CPU has been made; of GPUs one, as torch has."""
+  on_cpu = jax.default_backend() == "cpu"
+  return make_mesh(jax.device_count() if on_cpu else 1)
 
 
 def _build(case):
@@ -71,7 +76,7 @@ def _carry(structure, params, batch):
 def update(case: dict):
   """Loss, gradient, clipping and SGD: the train step itself."""
   structure, params = _build(case)
-  mesh = make_mesh(jax.device_count())
+  mesh = _mesh()
   config = optimizers.OptimizerConfig(
     name=optimizers.Optimizer.SGD,
     learning_rate=problem.LM_RATE,
@@ -99,7 +104,7 @@ def update(case: dict):
 def forward(case: dict):
   """The loss of a window, and the state after it."""
   structure, params = _build(case)
-  mesh = make_mesh(jax.device_count())
+  mesh = _mesh()
 
   def score(params, carry, inputs, targets):
     output = nnx.merge(structure, params)(inputs, carry)
@@ -121,7 +126,7 @@ def forward(case: dict):
 
 def top(case: dict):
   """The softmax and its loss alone, with the gradients of all it reads."""
-  mesh = make_mesh(jax.device_count())
+  mesh = _mesh()
   features, w, b = problem.top(case)
   _, targets = _window(case)
 
@@ -163,4 +168,5 @@ PARTS = {"update": update, "forward": forward, "softmax": top, "sample": sample}
 
 
 def make(case: dict):
+  runtime.repeat_on_gpu()  # as experiments.train does
   return PARTS[case["part"]](case)
