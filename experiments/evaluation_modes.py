@@ -25,8 +25,8 @@ SETTINGS: dict[str, dict[str, tuple]] = {
   "dynamic": {
     "form": ("rms", None, None),
     "segment": (5, 1, 10**6),
-    "rate": (0.002, 0.0, 10**6),
-    "decay": (0.02, 0.0, 1.0),
+    "rate": (0.001, 0.0, 10**6),
+    "decay": (0.002, 0.0, 1.0),
     "epsilon": (0.001, 1e-12, 10**6),
     "rms_windows": (500, 1, 10**9),
   },
