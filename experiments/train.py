@@ -32,7 +32,7 @@ from experiments.progress import ProgressReport
 from experiments.scores import mean_scores, score_trials, write_scores
 from experiments.signals import StopSignal
 from lstm_jax import experiment as experiment_lib
-from lstm_jax import processes, run_directory
+from lstm_jax import processes, run_directory, run_lock
 from lstm_jax.config import Config, to_json
 from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.static import make_evaluation
@@ -63,7 +63,7 @@ def train(
       the loss is no longer finite.
   """
   first = processes.is_first()
-  claim = run_directory.claim if first else run_directory.join
+  claim = run_lock.claim if first else run_lock.join
   with StopSignal() as stop, claim(workdir) as path:
     config = run_directory.check_config(path, config, extend_to)
     traced = parse_steps(profile_steps, config.train.steps)

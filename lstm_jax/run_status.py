@@ -7,12 +7,8 @@ import time
 from typing import Any, NamedTuple
 
 from lstm_jax.errors import RunError
-from lstm_jax.run_directory import (
-  is_locked,
-  read_config,
-  read_host,
-  read_record,
-)
+from lstm_jax.run_directory import read_config, read_record
+from lstm_jax.run_lock import is_locked, read_host
 from lstm_jax.training.metric_writer import NAME, read_metrics
 
 

@@ -26,7 +26,7 @@ from experiments.command_line import (
   parse_flags,
   run_command,
 )
-from lstm_jax import run_directory
+from lstm_jax import run_lock
 from lstm_jax.errors import ConfigError, RunError, suggest
 from lstm_jax.files import existing_path
 from scripts import reproduce_records as records
@@ -156,7 +156,7 @@ def _move_away(path: pathlib.Path) -> pathlib.Path:
   number = 1
   while (new := path.with_name(f"{path.name}.old-{number}")).exists():
     number += 1
-  with run_directory.claim(path):
+  with run_lock.claim(path):
     os.rename(path, new)
   return new
 

@@ -205,6 +205,13 @@ def test_a_language_model_learns_from_the_first_update_on():
     validate(config)
 
 
+def test_text_is_for_a_language_model():
+  config = char_lm.get_config("tiny")
+  config.model = adding.get_config("tiny").model
+  with pytest.raises(ConfigError, match='model.name: "char_lm" is text, for'):
+    validate(config)
+
+
 def test_differences_to_another_task():
   changed = differences(char_lm.get_config(), adding.get_config(), ())
   assert "task.name: char_lm -> adding" in changed

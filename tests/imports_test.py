@@ -14,7 +14,7 @@ PACKAGE = ROOT / "lstm_jax"
 LAYERS = [
   {
     *("array_types", "causal_convolution", "errors", "files"),
-    *("initializers", "time_chunks", "trials_last"),
+    *("initializers", "run_lock", "time_chunks", "trials_last"),
   },
   {"processes"},
   {"runtime"},

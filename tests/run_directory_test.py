@@ -18,11 +18,10 @@ from lstm_jax.files import write_atomically
 from lstm_jax.run_directory import (
   check_config,
   check_data,
-  claim,
-  is_locked,
   read_config,
   read_record,
 )
+from lstm_jax.run_lock import claim, is_locked
 from lstm_jax.run_status import read_state
 from lstm_jax.trained_run import digest
 

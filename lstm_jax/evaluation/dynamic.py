@@ -10,7 +10,8 @@ then changes the parameters theta, which started as theta_g:
 
 grad is that of the segment's mean loss. RMS is the root mean square of the
 gradients on the training split, RMS_norm = RMS / mean(RMS), where
-decay RMS_norm is 1 at most.
+decay RMS_norm is 1 at most. It is that of whole windows, where the authors take
+it of segments.
 """
 
 import functools

@@ -253,6 +253,10 @@ class SequenceModelConfig(RecurrentConfig):
 
   def check(self, task: TaskConfig):
     RecurrentConfig.check(self, task)
+    if task.text:
+      raise ConfigError(
+        f'model.name: "{task.name}" is text, for "language_model"'
+      )
     sizes = task.sizes()
     if self.embedding_size and sizes and not sizes.symbols:
       raise ConfigError(

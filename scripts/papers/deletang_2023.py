@@ -109,6 +109,9 @@ def plot(rows, axes):
 
 
 READINGS = (
+  "No trial ends early. When each ended as soon as 256 validation strings of 1"
+  " to 40 symbols were right, after 4,700 to 8,600 updates, the best had 93.0 %"
+  " in modular arithmetic and 38.1 % in cycle navigation.",
   "Reproduced means: the best trial has at least 99 % in the four regular tasks"
   " and 90 % in Bucket Sort, and fails where the paper's LSTM does, with 50 to"
   " 65 %. The RNN's column is a control.",
