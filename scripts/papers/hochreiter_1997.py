@@ -60,7 +60,8 @@ def _reber(blocks, size, rate, sequences, success):
 def _lag(lag, symbols, sequences):
   return _row(
     f"2c-{lag}-{symbols}",
-    f"very long lag, {lag}, and {symbols} distractor symbols",
+    f"very long lag, {lag}, and {symbols} distractor symbols; no recurrent"
+    " weights",
     sequences,
   )
 
@@ -338,6 +339,7 @@ READINGS = (
   "Experiment 6: time steps are counted from 0, which is the symbol E.",
 )
 DIFFERENCES = (
+  "Experiment 2c has no recurrent weights, which the paper's network has.",
   "The trials of a run are computed side by side in one program, in float32,"
   " with JAX's random numbers; trial k has the seed k.",
   "Rules that look at a fixed set (experiments 1, 2a, 2b, 3) are tried every"
