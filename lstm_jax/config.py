@@ -265,7 +265,8 @@ def to_json(config: Config) -> str:
 
 
 def from_json(text: str) -> Config:
-  """The config that `to_json` wrote, checked.
+  """The config that `to_json` wrote, checked. One of an older version may lack
+  fields that have a default.
 
   Raises:
     ConfigError: not JSON, a field is missing or unknown, or a value is wrong.
@@ -283,21 +284,24 @@ def _build(kind, value, path):
     if not isinstance(value, dict):
       raise ConfigError(f"{where or 'config'}: must be an object")
     hints = _hints(kind)
-    if kind is RunConfig:  # older runs had fewer of these fields
-      value = dataclasses.asdict(RunConfig()) | value
     if kind is Config:
       for name, known in _BY_NAME.items():
         chosen = value.get(name)
-        if isinstance(chosen, dict) and "name" in chosen:
+        if isinstance(chosen, dict):
+          if "name" not in chosen:
+            raise ConfigError(f"{name}.name: missing field")
           _check_choice(f"{name}.name", chosen["name"], known)
           hints[name] = known[chosen["name"]]
-    if value.keys() != hints.keys():
-      odd = sorted(value.keys() ^ hints.keys())[0]
-      what = "missing" if odd in hints else "unknown"
-      raise ConfigError(f"{path}{odd}: {what} field")
+    if unknown := sorted(value.keys() - hints.keys()):
+      raise ConfigError(f"{path}{unknown[0]}: unknown field")
     config = kind.__new__(kind)  # `validate` says what is wrong with a value
-    for name, child in value.items():
-      setattr(config, name, _build(hints[name], child, f"{path}{name}."))
+    for field in dataclasses.fields(kind):
+      name = field.name
+      if name in value:
+        child = _build(hints[name], value[name], f"{path}{name}.")
+      else:
+        child = _default(field, path)
+      setattr(config, name, child)
     return config
   if isinstance(kind, types.GenericAlias):
     return tuple(value) if isinstance(value, list) else value
@@ -309,6 +313,16 @@ def _build(kind, value, path):
         f"{where}: must be {_example(kind)}, got {value!r}"
       ) from None
   return value
+
+
+def _default(field: dataclasses.Field, path: str):
+  """The value of a field that is newer than the saved config: defaults are what
+  was done before there was a choice."""
+  if field.default is not dataclasses.MISSING:
+    return field.default
+  if field.default_factory is not dataclasses.MISSING:
+    return field.default_factory()
+  raise ConfigError(f"{path}{field.name}: missing field")
 
 
 def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scripts.papers import _readings_1997
 from scripts.papers.base import Row, mean_and_std, succeeded, values
 
 TITLE = "Long Short-Term Memory"
@@ -60,7 +61,8 @@ def _reber(blocks, size, rate, sequences, success):
 def _lag(lag, symbols, sequences):
   return _row(
     f"2c-{lag}-{symbols}",
-    f"very long lag, {lag}, and {symbols} distractor symbols",
+    f"very long lag, {lag}, and {symbols} distractor symbols; no recurrent"
+    " weights",
     sequences,
   )
 
@@ -255,82 +257,9 @@ def plot(rows, axes):
   axes.grid(axis="x", alpha=0.25)
 
 
-READINGS = (
-  "Reproduced means: at least the paper's success rate (97 % in experiment 1,"
-  " where 2 of the paper's 150 trials failed), every mean within a factor of 2"
-  " of the paper's, and on average at most twice the paper's number of wrong"
-  " test sequences, or 3 if that is more: such small numbers are within the"
-  " sampling error of each other.",
-  "Where the paper prints no success rate, its mean is over all of its trials,"
-  " and every trial of ours has to succeed. Our means are over the trials that"
-  " did.",
-  "A sequence is an update. The count of a rule that looks at recent sequences"
-  " includes these, but for experiment 2c. Rows 3a and 3b have the paper's two"
-  " rules, ST1 / ST2; the second one stops.",
-  "Of experiment 3 the paper gives the fraction of misclassified test"
-  " sequences; it is shown as their number in 2,560, a mean over trials.",
-  "Our wrong sequences are counted in a test split of fresh sequences, with"
-  " the weights at the end of training. In experiment 1 they are the test"
-  " strings of the data set, which its rule already looks at.",
-  "Experiment 1: each row is three data sets with ten trials each. A data set"
-  " is 256 training strings, drawn independently, and 256 test strings that are"
-  " not among them.",
-  "Experiments 1, 2a and 2b have a target at every step. In experiment 1"
-  " weights change at every step, elsewhere after a sequence.",
-  "Experiment 1: in simulations apart from these runs at least two trials of 5"
-  " failed within 60,000 strings, mostly four, in every reading that was tried:"
-  " either pair of ranges, changes at every step or after a string, half the"
-  " error or all of it, strings in a new order or picked at random, the rule"
-  " tried after each string or 100. Those that succeeded took 7,000 to 58,000."
-  " The others learned all but the second T or P: without biases of the output"
-  " units saturated cells serve as such, and none is left to store the first."
-  " With output biases, which the weight counts of the paper exclude, 6 of 10"
-  " succeeded at a rate of 0.1. With these, connections from the inputs to the"
-  " outputs, which they exclude as well, and targets of 0.1 and 0.9, 133 of 150"
-  " did over the five rows, on three data sets that this was not tuned on.",
-  "Experiments 1, 2a and 2c: the cell input is in [-1, 1] and the output"
-  " squashing in [-2, 2], as in the caption of the technical report, not as in"
-  " the text, with whose ranges cells of 1 and 2a saturated.",
-  "Experiments 2a and 2b: the error is all of the squared one, as in equation"
-  " 16, where the equations of its updates and the other experiments have half"
-  " of it; that is a learning rate twice the printed one.",
-  "Experiment 2a: the criterion holds after training, so weights that no"
-  " longer change are tried on both sequences; the cell joins after 2,000"
-  " sequences. The other reading, 10,000 right sequences in a row while"
-  " training goes on, half the error and a cell that joins after 3,000, took 18"
-  " of 18 trials 37,722 ± 1,843 sequences: in training several sequences of one"
-  " kind follow each other now and then, which spoils the other one. With the"
-  " ranges that the text has for 2a alone, a cell input in [0, 1] and no output"
-  " squashing, the state of a new cell adds up to 25 in a sequence; in"
-  " simulations apart from these runs no trial of 4 succeeded in 15,000.",
-  "Experiment 2b: nothing in a sequence of random symbols tells its last step"
-  " from those before, so that outputs which are to be 0 until then and 1"
-  " there cannot be learned by a cell without recurrent weights: no trial of"
-  " 18 succeeded in 100,000 sequences with half the error. Ours for x and y"
-  " have an error at the last step alone, the others at every step, which"
-  " teaches the input gate to close on them. Ranges are those that the text"
-  " has for it, a cell input in [0, 1] and no output squashing. The cell joins"
-  " after 1,200 sequences, where the error of the network without it has"
-  " stopped falling; after 300, 1 of 18 trials succeeded in 20,000, after 750"
-  " all 18 did, on average in 14,844.",
-  "Experiment 2c: without recurrent weights, though the paper's weight counts"
-  " include them. With them a cell's own output feeds it, so that it latches"
-  " onto whatever sign its state has first, and the distractors after x or y"
-  " can still turn it: 63,258 ± 28,437 sequences, 20 of 20 trials, with 50 and"
-  " 50, and 202,583 ± 190,571, 16 of 20, with 100 and 100, at twice the printed"
-  " rate; at the printed one and with the ranges of the text 168,301 ± 128,452"
-  " and 1 of 20 in 1,000,000. Without recurrent weights the ranges matter"
-  " little: with those of the text, in simulations apart from these runs, 45 of"
-  " 47 trials over the nine rows succeeded, after 0.97 to 1.65 times as many"
-  " sequences as the paper's.",
-  "Experiment 2c: 10,000 successive sequences are right; the paper has a test"
-  " set of as many, so that those are not counted. After the lag come 9 further"
-  " distractors on average, where the length that the paper prints needs 10.",
-  "Experiments 4 and 5: a first pair that gets marked keeps its marker -1 and"
-  " counts as zero (4) or as one (5).",
-  "Experiment 6: time steps are counted from 0, which is the symbol E.",
-)
+READINGS = _readings_1997.READINGS
 DIFFERENCES = (
+  "Experiment 2c has no recurrent weights, which the paper's network has.",
   "The trials of a run are computed side by side in one program, in float32,"
   " with JAX's random numbers; trial k has the seed k.",
   "Rules that look at a fixed set (experiments 1, 2a, 2b, 3) are tried every"
