@@ -14,8 +14,8 @@ writes the results beside the paper's.
 
 Readings, where the paper leaves a choice: the error is half the squared one,
 summed over outputs and time steps, but for experiments 2a, 2b and 5, whose
-error is all of it, as equation 16 has it; weights change after each sequence, in
-experiment 1 at every step, as there is a target at each; the output unit is
+error is all of it, as equation 16 has it; weights change after each sequence,
+in experiment 1 at every step, as there is a target at each; the output unit is
 linear in experiments 4 and 5 and logistic elsewhere; "average training error"
 is the mean squared error of the sequences that the rule looks at; rules that
 look at a set are tried every `steps_per_call` sequences; initial biases which

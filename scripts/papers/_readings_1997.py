@@ -36,9 +36,9 @@ READINGS = (
   "Experiments 1, 2a and 2c: the cell input is in [-1, 1] and the output"
   " squashing in [-2, 2], as in the caption of the technical report, not as in"
   " the text, with whose ranges cells of 1 and 2a saturated.",
-  "Experiments 2a, 2b and 5: the error is all of the squared one, as in equation"
-  " 16, where the equations of its updates and the other experiments have half"
-  " of it; that is a learning rate twice the printed one.",
+  "Experiments 2a, 2b and 5: the error is all of the squared one, as in"
+  " equation 16, where the equations of its updates and the other experiments"
+  " have half of it; that is a learning rate twice the printed one.",
   "Experiment 2a: the criterion holds after training, so weights that no"
   " longer change are tried on both sequences; the cell joins after 2,000"
   " sequences. The other reading, 10,000 right sequences in a row while"
@@ -83,8 +83,8 @@ READINGS = (
   " trials succeeded, after 1,244,168 ± 860,779 sequences for n_seq = 140 and"
   " 3,364,889 ± 872,089 for 13. In simulations apart from these runs, for 140,"
   " within 1,500,000 sequences: all of the error and recurrent weights 6 of 8"
-  " trials, after 675,337; half the error and no recurrent weights 3 of 8;"
-  " neither 8 of 8, after 814,309.",
+  " trials, after 675,337; half the error without recurrent weights 3 of 8; all"
+  " of it without them, as in the rows, 8 of 8, after 814,309.",
   "Experiments 4 and 5: a first pair that gets marked keeps its marker -1 and"
   " counts as zero (4) or as one (5).",
   "Experiment 6: time steps are counted from 0, which is the symbol E.",
