@@ -123,7 +123,7 @@ ROWS = (
 CONTROLS = tuple(
   Row(
     f"{row.name}-rnn",
-    row.description,
+    row.description.partition(";")[0],  # what is said of the blocks
     tuple(f"{variant}-rnn" for variant in row.variants),
   )
   for row in ROWS
