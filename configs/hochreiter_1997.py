@@ -338,6 +338,7 @@ def _control(config: Config) -> Config:
   )
   config.train.steps = min(config.train.steps, 200_000)
   config.train.validate_every = config.train.steps
+  config.train.update_every = "sequence"  # its gradient has no forward form
   config.optimizer.clip_norm = 1.0  # or some trials would not live to the end
   return config
 

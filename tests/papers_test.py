@@ -43,7 +43,7 @@ def trials_of(paper, row, **changes):
   ]
 
 
-@pytest.mark.parametrize("name", PAPERS)
+@pytest.mark.parametrize("name", [*PAPERS, "hochreiter_1997"])
 def test_every_run_has_a_sound_config(name):
   paper = load_paper(name)
   rows = all_rows(paper)
