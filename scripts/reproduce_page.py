@@ -3,6 +3,7 @@
 Nothing else is read, so that a page says what was recorded and no more.
 """
 
+import fcntl
 import os
 import pathlib
 
@@ -12,14 +13,20 @@ from scripts.reproduce_records import latest, read_results
 
 
 def write_page(name: str, paper, folder: pathlib.Path) -> pathlib.Path:
-  """Writes NAME.md and, where the paper has a plot, NAME.png."""
-  results = read_results(folder)
+  """Writes NAME.md and, where the paper has a plot, NAME.png; several processes
+  that run rows of one paper take turns."""
   folder.mkdir(parents=True, exist_ok=True)
-  if hasattr(paper, "plot"):
-    rows = [(row, latest(results, name, row)[0]) for row in paper.ROWS]
-    _draw(paper, rows, folder / f"{name}.png")
   path = folder / f"{name}.md"
-  write_atomically(path, markdown(name, paper, results))
+  turn = os.open(folder, os.O_RDONLY)
+  try:
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    results = read_results(folder)
+    if hasattr(paper, "plot"):
+      rows = [(row, latest(results, name, row)[0]) for row in paper.ROWS]
+      _draw(paper, rows, folder / f"{name}.png")
+    write_atomically(path, markdown(name, paper, results))
+  finally:
+    os.close(turn)
   return path
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import REPOSITORY
@@ -52,6 +53,19 @@ def test_every_run_has_a_sound_config(name):
     for run in runs(row):
       config = load_config_file(f"{REPOSITORY}/{paper.CONFIG}:{run.variant}")
       validate(config)
+
+
+def test_pages_written_at_once_take_turns(tmp_path):
+  paper = load_paper("tallec_2018")
+  with ThreadPoolExecutor(4) as pool:
+    pages = [
+      pool.submit(write_page, "tallec_2018", paper, tmp_path) for _ in range(8)
+    ]
+    assert {page.result().name for page in pages} == {"tallec_2018.md"}
+  assert {file.name for file in tmp_path.iterdir()} == {
+    "tallec_2018.md",
+    "tallec_2018.png",
+  }
 
 
 @pytest.mark.parametrize("name", PAPERS)
