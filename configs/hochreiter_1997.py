@@ -29,8 +29,7 @@ cells saturated and hardly a trial succeeded. 2b has the latter, and its outputs
 for x and y have an error at the end of a sequence alone. In 2a and 2b the cell
 joins after 2,000 and 1,200 sequences, when the weights from input to output
 have learned. 2c and 5 have no recurrent weights, though the paper counts them:
-with them 2c's cells latch onto what came by first, and learning takes twice as
-long and more, and in 5 some trials find nothing.
+with them 2c takes twice as long and more, and trials of 5 fail.
 """
 
 import math
@@ -178,9 +177,7 @@ def experiment_4(length: int):
 
 
 def experiment_5(allowed: int):
-  """Multiplication: until fewer than `allowed` of the last 2000 are wrong.
-
-  No recurrent weights."""
+  """Multiplication: fewer than `allowed` of the last 2000 are wrong."""
   return _config(
     MultiplicationConfig(length=100, tolerance=0.04),
     _network(2, 2, output="linear", recurrent=False),
