@@ -7,8 +7,8 @@ variant is a task, its T, and the initialisation, chrono or bias:
       --workdir=runs/copy-200-chrono
 
 As there: RMSprop with the rate 1e-3 and decay 0.9, no clipping, and chrono
-biases for 3T/2 steps in copying and T in adding. Copying 200 steps back has the
-paper's 128 units and batches of 50; the others have 32 or 64 units, and 16.
+biases for 3T/2 steps in copying and T in adding. Copying has the paper's 128
+units and batches of 50; adding has 32 units and batches of 16.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Size(NamedTuple):
 
 
 SIZES = {  # task: {T: size}
-  "copy": {200: Size(30_000, 128, 50, 1), 500: Size(20_000, units=64)},
+  "copy": {200: Size(30_000, 128, 50, 1), 500: Size(30_000, 128, 50, 1)},
   "adding": {200: Size(12_000), 750: Size(20_000)},
 }
 VARIANTS = [

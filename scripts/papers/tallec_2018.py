@@ -152,6 +152,6 @@ READINGS = (
   " values in [0, 1] and one marker in each half.",
 )
 DIFFERENCES = (
-  "32 units (copying at T = 500: 64), batches of 16 and three trials, where the"
-  " paper has 128 and 50; copying at T = 200 has these, and one trial.",
+  "Adding has 32 units, batches of 16 and three trials, where the paper has 128"
+  " and 50; copying has these, and one trial.",
 )
