@@ -162,10 +162,12 @@ def experiment_3(noise: str, length: int, informative: int):
 
 
 def experiment_4(length: int):
-  """Adding."""
+  """Adding: cell inputs without biases."""
   return _config(
     AddingConfig(length=length, tolerance=0.04),
-    _network(2, 2, output="linear", input_gate_biases=(-3.0, -6.0)),
+    _network(
+      2, 2, output="linear", biases="gates", input_gate_biases=(-3.0, -6.0)
+    ),
     0.5,
     StopConfig(
       name="recent", sequences=2000, mean_error=(0.01,), error="squared"

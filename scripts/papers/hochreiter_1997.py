@@ -112,9 +112,13 @@ ROWS = (
   _two("b", 1000, 1, 481_060, 485_080, misclassified=0.01207),
   _two("c", 100, 3, 269_650, misclassified=0.00558),
   _two("c", 100, 1, 565_640, misclassified=0.00441),
-  _row("4-100", "adding, T = 100", 74_000, wrong=1),
-  _row("4-500", "adding, T = 500", 209_000, wrong=0),
-  _row("4-1000", "adding, T = 1000", 853_000, wrong=1),
+  _row("4-100", "adding, T = 100; cell inputs without biases", 74_000, wrong=1),
+  _row(
+    "4-500", "adding, T = 500; cell inputs without biases", 209_000, wrong=0
+  ),
+  _row(
+    "4-1000", "adding, T = 1000; cell inputs without biases", 853_000, wrong=1
+  ),
   _product(140, 482_000, wrong=139),
   _product(13, 1_273_000, wrong=14),
   _row("6a", "temporal order of two symbols", 31_390, wrong=1),
