@@ -76,12 +76,12 @@ READINGS = (
   " over all steps, so that a small change of one turns the output: in"
   " simulations apart from these runs the biases and the output weights of"
   " adding went to zero within 5,000 sequences, each being noise to the other,"
-  " and grew from there by chance. With biases all 10 trials of 4-500"
-  " succeeded, after 1,115,174 ± 251,628 sequences, 5.34 times the paper's, and"
-  " no trial of 10 of 3b-1000-1 had within 936,000. In the simulations a quarter"
-  " of the rate and twice it, either pair of ranges, and no recurrent weights"
-  " got none of 11 trials of 4-500 past that in 300,000; with neither biases nor"
-  " recurrent weights three of three took 61,000, a third of the paper's.",
+  " and grew from there by chance. With biases all 10 trials of 4-500 succeeded"
+  " after 1,115,174 ± 251,628 sequences, 5.34 times the paper's, and none of 10"
+  " of 3b-1000-1 had within 936,000. In the simulations a quarter of the rate"
+  " and twice it, either pair of ranges, and no recurrent weights got none of 11"
+  " trials of 4-500 past that in 300,000; with neither biases nor recurrent"
+  " weights three of three took 61,000, a third of the paper's.",
   "Experiment 4 with T = 100 has biases. Without them all 10 trials succeeded,"
   " after 52,318 ± 4,614 sequences, with 9.2 of 2,560 test sequences wrong.",
   "Experiment 5: the error is all of the squared one, and there are no"
