@@ -79,8 +79,8 @@ READINGS = (
   " and grew from there by chance. With biases all 10 trials of 4-500 succeeded"
   " after 1,115,174 ± 251,628 sequences, 5.34 times the paper's, and none of 10"
   " of 3b-1000-1 had within 936,000. In the simulations a quarter of the rate"
-  " and twice it, either pair of ranges, and no recurrent weights got none of 11"
-  " trials of 4-500 past that in 300,000; with neither biases nor recurrent"
+  " and twice it, either pair of ranges, and no recurrent weights got none of"
+  " 11 trials of 4-500 past that in 300,000; with neither biases nor recurrent"
   " weights three of three took 61,000, a third of the paper's.",
   "Experiment 4 with T = 100 has biases. Without them all 10 trials succeeded,"
   " after 52,318 ± 4,614 sequences, with 9.2 of 2,560 test sequences wrong.",
