@@ -183,7 +183,7 @@ def experiment_4(length: int):
       name="recent", sequences=2000, mean_error=(0.01,), error="squared"
     ),
     trials=10,
-    steps=5_000_000 if length < 1000 else 2_000_000,
+    steps=5_000_000,
     steps_per_call=500 if length == 100 else 100,
   )
 
