@@ -63,11 +63,9 @@ def sequence_recipe(
       steps=steps,
       batch_size=batch_size,
       steps_per_call=steps_per_call,
-      stop=StopConfig(
-        name="never" if misses is None else "set",
-        sequences=256,
-        misses=misses or 0,
-      ),
+      stop=StopConfig()
+      if misses is None
+      else StopConfig(name="set", sequences=256, misses=misses),
       validate_every=steps // 10,
       validation_streams=256,
     ),
@@ -86,7 +84,8 @@ def shrink(config: Config) -> Config:
   if "evaluation_sequences" not in config.task.UNUSED:
     config.task.evaluation_sequences = 16
   config.train.validation_streams = 16
-  config.train.stop.sequences = 16
+  if config.train.stop.name != "never":
+    config.train.stop.sequences = 16
   config.train.batch_size = 4
   config.train.steps = 20
   config.train.steps_per_call = config.run.log_every = 10

@@ -113,6 +113,7 @@ def get_config(variant: str = "ptb") -> Config:
   epochs = 20 if variant.endswith(START) else r.epochs
   words = not r.decay_epochs
   averaging = "non_monotone" if words else "never"
+  schedule = {"schedule": Schedule.MILESTONES, "decay": 0.1}
   return Config(
     task=r.task(corpus=r.corpus, window=r.window, window_spread=5.0),
     model=LanguageModelConfig(
@@ -128,9 +129,8 @@ def get_config(variant: str = "ptb") -> Config:
     optimizer=OptimizerConfig(
       name=Optimizer.SGD if words else Optimizer.ADAM,
       learning_rate=r.learning_rate,
-      schedule=Schedule.CONSTANT if words else Schedule.MILESTONES,
-      decay=0.1,
       decay_epochs=r.decay_epochs,
+      **({} if words else schedule),
       clip_norm=0.25,
       l2=1.2e-6,
     ),

@@ -19,6 +19,7 @@ from ml_collections import config_flags
 
 from lstm_jax import config as config_lib
 from lstm_jax.config import Config
+from lstm_jax.config_checks import check_used
 from lstm_jax.errors import ConfigError, UserError, out_of_memory, suggest
 
 PLATFORMS = ("cpu", "gpu", "tpu")
@@ -150,7 +151,9 @@ def parse_config(
     if not overrides:
       raise ConfigError(f"a flag is wrong: {_one_line(error)}") from None
     raise _wrong_value(known, *overrides[0]) from None
-  return config_lib.validate(values["config"].value)
+  config = config_lib.validate(values["config"].value)
+  check_used(config)
+  return config
 
 
 def _asks_for_help(argv) -> bool:

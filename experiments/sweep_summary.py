@@ -193,17 +193,22 @@ def group_seeds(results: list[Result]) -> list[tuple[str, list[Result]]]:
   """Results that differ in nothing but the seed, under what they share."""
   groups: dict[str, list[Result]] = {}
   for result in results:
-    groups.setdefault(label(result.point), []).append(result)
-  return list(groups.items())
+    shared = {n: v for n, v in result.point.items() if n != SEED}
+    groups.setdefault(repr(shared), []).append(result)
+  names = {name for result in results for name in result.point}
+  return [(_label(group[0].point, names), group) for group in groups.values()]
 
 
-def label(point: dict[str, Any]) -> str:
-  """A point without its seed, in words."""
-  parts = [
-    f"{name.rsplit('.', 1)[-1]}={_text(value)}"
-    for name, value in point.items()
-    if name != SEED
-  ]
+def _label(point, names) -> str:
+  """A point without its seed, in words: the ends of its fields' names, where
+  no other of the names has the same."""
+  ends = [name.rsplit(".", 1)[-1] for name in names]
+  parts = []
+  for name, value in point.items():
+    end = name.rsplit(".", 1)[-1]
+    if name != SEED:
+      short = end if ends.count(end) == 1 else name
+      parts.append(f"{short}={_text(value)}")
   return " ".join(parts) or "all"
 
 

@@ -1,5 +1,6 @@
 """What the fields of a config say together."""
 
+import operator
 from typing import Any
 
 from lstm_jax.cells.lstm import LSTM
@@ -27,6 +28,53 @@ def check_together(config: Any):
   _check_training(config)
   _check_stop(config)
   _check_trials(config)
+
+
+# Fields that some values of another one use, and the others do not.
+_USED_BY = {
+  "optimizer.name": {
+    "momentum": ("momentum",),
+    "beta1": ("adam", "adamw"),
+    "beta2": ("adam", "adamw"),
+    "rms_decay": ("rmsprop",),
+    "epsilon": ("adam", "adamw", "rmsprop"),
+    "weight_decay": ("adamw",),
+  },
+  "optimizer.schedule": {
+    "final_fraction": ("cosine",),
+    "decay": ("step", "milestones", "plateau"),
+    "decay_from_epoch": ("step",),
+    "patience": ("plateau",),
+  },
+  "train.averaging.name": {"patience": ("non_monotone",)},
+  "train.stop.name": {
+    "sequences": ("recent", "set"),
+    "misses": ("recent", "set"),
+    "mean_error": ("recent", "set"),
+    "error": ("recent", "set"),
+  },
+}
+
+
+def check_used(config: Any):
+  """No field of the optimiser, averaging or stopping rule that does nothing.
+
+  Raises:
+    ConfigError: a field that nothing reads has another value than its default.
+  """
+  for path, used_by in _USED_BY.items():
+    where, _, decider = path.rpartition(".")
+    part = operator.attrgetter(where)(config)
+    chosen = getattr(part, decider)
+    chosen = getattr(chosen, "value", chosen)
+    for name, values in used_by.items():
+      if chosen not in values and getattr(part, name) != getattr(
+        type(part)(), name
+      ):
+        raise ConfigError(
+          f'{where}.{name}: with {path} "{chosen}" nothing reads it; it is for'
+          f" {' and '.join(values)}"
+        )
 
 
 def _check_unused(config):

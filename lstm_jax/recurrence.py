@@ -175,7 +175,7 @@ def _engine(engine, cell, params, x, extras):
     if reason := cudnn.obstacle(cell, params, x, extras):
       raise ValueError(f'engine="cudnn" cannot serve this call: {reason}')
   if engine in ("auto", "parallel"):
-    wanted = ("noise", "state of every step")
+    wanted = ("noise", "state of every step", 'memory="sqrt"')
     reason = next(
       (f"it has no {name}" for name in wanted if extras[name]), None
     )

@@ -6,6 +6,7 @@ are computed in the type of the matrix and summed in that of the state.
 """
 
 import jax.numpy as jnp
+from jax import lax
 
 from lstm_jax.array_types import Array, Float
 
@@ -20,12 +21,7 @@ def recurrent_product(
   narrow, wide = r.astype(w_h.dtype), r.dtype
   if w_h.ndim == 2:
     return jnp.matmul(narrow, w_h, preferred_element_type=wide)
-  zh = jnp.einsum(
-    "...nr,nrg->...ng",
-    _by_head(narrow, w_h),
-    w_h,
-    preferred_element_type=wide,
-  )
+  zh = _product("...nr,nrg->...ng", _by_head(narrow, w_h), w_h, wide)
   return zh.reshape(*r.shape[:-1], -1)
 
 
@@ -39,12 +35,24 @@ def recurrent_gradient(
   narrow, wide = dzh.astype(r.dtype), dzh.dtype
   if w_h.ndim == 2:
     return jnp.einsum("tbr,tbg->rg", r, narrow, preferred_element_type=wide)
-  return jnp.einsum(
-    "tbnr,tbng->nrg",
-    _by_head(r, w_h),
-    _by_head(narrow, w_h),
-    preferred_element_type=wide,
+  return _product(
+    "tbnr,tbng->nrg", _by_head(r, w_h), _by_head(narrow, w_h), wide
   )
+
+
+def _product(spec, a, b, wide):
+  """Products of many matrices, summed in the type `wide`."""
+
+  def narrow(a, b):
+    return jnp.einsum(spec, a, b, preferred_element_type=wide)
+
+  if a.dtype == wide:
+    return narrow(a, b)
+
+  def exact(a, b):  # XLA has no such products of bfloat16 on a CPU
+    return jnp.einsum(spec, a.astype(wide), b.astype(wide))
+
+  return lax.platform_dependent(a, b, cpu=exact, default=narrow)
 
 
 def _by_head(a, w_h):

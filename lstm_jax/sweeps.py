@@ -128,15 +128,20 @@ def chain(*sweeps: list[Point]) -> list[Point]:
 
 
 def sample(space: SearchSpace, count: int = 0, seed: int = 0) -> list[Point]:
-  """Random points of a search space: the same ones for the same seed.
+  """Random points of a search space, each one once: the same ones for the same
+  seed.
 
-  count: how many; 0 is as many as the space says, with its own seed.
+  count: how many; 0 is as many as the space says, with its own seed. A space
+    that has fewer gives those that a hundred times as many draws find.
   """
   random_ = random.Random(seed if count else space.seed)
-  return [
-    {name: axis.draw(random_) for name, axis in space.axes.items()}
-    for _ in range(count or space.trials)
-  ]
+  wanted, found = count or space.trials, {}
+  for _ in range(100 * wanted):
+    point = {name: axis.draw(random_) for name, axis in space.axes.items()}
+    found.setdefault(repr(point), point)
+    if len(found) == wanted:
+      break
+  return list(found.values())
 
 
 def name_point(point: Point, config: Config) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from lstm_jax import LSTMState
+from lstm_jax import LSTMState, processes
 from lstm_jax.errors import CheckpointError
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.manifest import find_damage
@@ -67,6 +67,23 @@ def test_a_state_may_be_donated_while_it_is_saved(tmp_path):
   with Checkpointer(tmp_path) as checkpointer:
     params, _ = checkpointer.load_params("1", state.params)
   assert float(params["w"].max()) == 0.0
+
+
+def test_processes_agree_on_each_directory_by_itself(tmp_path, monkeypatch):
+  asked = []
+
+  def share(name, make):
+    asked.append(name)
+    return make()
+
+  monkeypatch.setattr(processes, "share", share)
+  for path in (tmp_path / "parent", tmp_path / "child"):
+    path.mkdir()
+    save(path, 1.0)
+    with Checkpointer(path) as checkpointer:
+      checkpointer.load_params("best", make_state().params)
+  # A name is taken for as long as the processes live.
+  assert len(set(asked)) == len(asked) == 2
 
 
 def test_the_last_two_and_the_best_are_kept(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from conftest import CONFIGS, variants
 
 from configs import adding, char_lm
-from experiments.command_line import load_config_file
+from experiments.command_line import load_config_file, parse_config
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.config import differences, from_json, to_json, validate
 from lstm_jax.errors import ConfigError
@@ -83,6 +83,32 @@ def test_dropout_needs_something_to_act_on():
     ConfigError, match='model.dropout.recurrent: the cell "min'
   ):
     validate(config)
+
+
+def test_stabilised_cells_have_no_zoneout_of_the_cell_state():
+  config = char_lm.get_config("tiny")
+  config.model.cell = "slstm"
+  config.model.dropout.zoneout_h = 0.5
+  validate(config)
+  config.model.dropout.zoneout_c = 0.5
+  with pytest.raises(ConfigError, match="model.dropout.zoneout_c"):
+    validate(config)
+
+
+@pytest.mark.parametrize(
+  "change, message",
+  [
+    ({"optimizer.weight_decay": 0.3}, 'optimizer.name "adam".* for adamw'),
+    ({"optimizer.patience": 9}, "for plateau"),
+    ({"optimizer.momentum": 0.5}, "for momentum"),
+    ({"train.averaging.patience": 9}, "for non_monotone"),
+    ({"train.stop.misses": 7}, "for recent and set"),
+  ],
+)
+def test_what_nothing_reads(change, message):
+  words = [f"--config.{name}={value}" for name, value in change.items()]
+  with pytest.raises(ConfigError, match=message):
+    parse_config(["train", "--config=configs/char_lm.py:tiny", *words])
 
 
 def test_every_number_has_a_range():

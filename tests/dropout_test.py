@@ -14,6 +14,7 @@ from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.min_lstm import MinLSTM
 from lstm_jax.cells.mogrifier import MogrifierLSTM
 from lstm_jax.cells.registry import CELLS
+from lstm_jax.cells.slstm import SLSTM
 from lstm_jax.layers import recurrent_dropout
 from lstm_jax.layers.dropout import (
   Dropout,
@@ -137,11 +138,12 @@ def test_what_a_cell_has_no_place_for():
   assert recurrent_dropout.misplaced(rates, MinLSTM(H)) == "recurrent"
   assert recurrent_dropout.misplaced(rates, MogrifierLSTM(H)) is None
   assert recurrent_dropout.misplaced(rates, GRU(H)) == "zoneout_c"
+  assert recurrent_dropout.misplaced(rates, SLSTM(H)) == "zoneout_c"
 
 
 @pytest.mark.parametrize(
   "name",
-  slow_but(CELLS, ["lstm", "layer_norm", "lstm_1997"]),
+  slow_but(CELLS, ["lstm", "layer_norm", "lstm_1997", "greff"]),
 )
 def test_every_cell_takes_every_noise(name):
   config = LanguageModelConfig(cell=name, hidden_sizes=(H,))

@@ -12,7 +12,9 @@ from jax.experimental import rnn
 from recurrence_test import B, H, T, assert_close, problem
 
 from lstm_jax import LSTM, Options, unroll
+from lstm_jax.cells.conv_lstm import ConvLSTM
 from lstm_jax.cells.gru import GRU
+from lstm_jax.cells.slstm import SLSTM
 
 CELL = LSTM(H)
 CUDNN = Options(engine="cudnn")
@@ -151,6 +153,34 @@ def test_bfloat16_errs_by_its_rounding(backward, d):
   assert_close(rounded, exact, 0.03)
   difference = rounded[1]["w_h"] - exact[1]["w_h"]
   assert np.abs(difference).max() > 1e-5  # it did round
+
+
+@pytest.mark.parametrize("backward", ["fused", "autodiff"])
+@pytest.mark.parametrize(
+  "cell, shape",
+  [(SLSTM(64, heads=2), (16, 5, 8)), (ConvLSTM(2, (3, 4)), (2, 5, 3, 4, 2))],
+)
+def test_heads_and_images_in_bfloat16(backward, cell, shape):
+  params = cell.init(jax.random.key(0), shape[-1])
+  x = jax.random.normal(jax.random.key(1), shape)
+
+  @jax.jit
+  def run(x):
+    def total(params):
+      y, _ = unroll(cell, params, x, options=Options(backward=backward))
+      return (y.astype(jnp.float32) ** 2).sum()
+
+    return jax.value_and_grad(total)(params)
+
+  exact, rounded = run(x), run(x.astype(jnp.bfloat16))
+  assert_close(rounded, exact, 0.03)
+  assert rounded[0] != exact[0]
+  # A CPU has no products of many bfloat16 matrices.
+  text = run.lower(x.astype(jnp.bfloat16)).as_text()
+  many = [
+    n for n in text.splitlines() if "dot_general" in n and "batching" in n
+  ]
+  assert not any("bf16" in line for line in many)
 
 
 # Inside the step

@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 from lstm_jax import LSTM
+from lstm_jax.cells.mogrifier import MogrifierLSTM
 from lstm_jax.layers.dropout import Dropout, noise_keys
 from lstm_jax.models.language_model import (
   Head,
@@ -34,6 +35,17 @@ def test_likelihoods_are_those_of_the_logits(tokens):
   log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
   expected = -np.take_along_axis(log_p, tokens[:, 1:, None], 2)[..., 0]
   np.testing.assert_allclose(output.nll(tokens[:, 1:]), expected, rtol=1e-5)
+
+
+def test_without_an_embedding(tokens):
+  plain = make(embedding_size=0)(tokens).features
+  narrow = make(embedding_size=0, dtype="bfloat16")(tokens).features
+  assert plain.dtype == jnp.float32 and narrow.dtype == jnp.bfloat16
+  np.testing.assert_allclose(plain, narrow.astype(jnp.float32), atol=0.01)
+  mogrifier = LanguageModel(  # has no matrix to look a symbol up in
+    [MogrifierLSTM(H)], vocabulary_size=V, embedding_size=0, rngs=nnx.Rngs(0)
+  )
+  assert mogrifier(tokens).logits().shape == (*tokens.shape, V)
 
 
 def test_parameter_count():

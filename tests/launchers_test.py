@@ -132,7 +132,7 @@ def make_job(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # Optuna's, of what is experimental
-def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
+def test_trials_of_a_dead_worker_are_taken_over(tmp_path, monkeypatch):
   pytest.importorskip("optuna")
   study, states = optuna.open_study(tmp_path, SPACE)
   dead = study.ask()
@@ -142,6 +142,9 @@ def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
   assert 1e-4 <= point[RATE] <= 1e-1
   study, states = optuna.open_study(tmp_path, SPACE)  # another process
   optuna._take_over(study, states, SPACE, make_job(tmp_path))
+  assert study.get_trials()[0].state == states.RUNNING  # it has just begun
+  monkeypatch.setattr(optuna, "_DEAD", -1)
+  optuna._take_over(study, states, SPACE, make_job(tmp_path))
   again = study.ask()
   assert optuna.suggest(again, SPACE) == point
   assert [t.state for t in study.get_trials()] == [states.FAIL, states.RUNNING]
@@ -149,6 +152,22 @@ def test_trials_of_a_dead_worker_are_taken_over(tmp_path):
   for _ in range(2):
     study.tell(study.ask(), 1.0)
   assert not optuna._left(study, states, SPACE)  # one runs, two are done
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_workers_take_over_at_once(tmp_path, monkeypatch):
+  pytest.importorskip("optuna")
+  study, states = optuna.open_study(tmp_path, SPACE)
+  optuna.suggest(study.ask(), SPACE)
+  monkeypatch.setattr(optuna, "_DEAD", -1)
+
+  def other_is_faster(trial, log):
+    study.tell(trial.number, state=states.FAIL)
+    return False
+
+  monkeypatch.setattr(optuna, "_lives", other_is_faster)
+  optuna._take_over(study, states, SPACE, make_job(tmp_path))
+  assert [t.state for t in study.get_trials()] == [states.FAIL]
 
 
 class SlowChild:

@@ -76,6 +76,13 @@ def test_parallel_from_the_initial_state_with_nothing_to_read(x64, cell):
     np.testing.assert_array_equal(parallel[1][1].h[jnp.array([0, 2])], 0.0)
 
 
+def test_a_parallel_engine_saves_no_memory():
+  cell = MinLSTM(4)
+  params, x = cell.init(jax.random.key(0), 3), jnp.ones((2, 5, 3))
+  with pytest.raises(ValueError, match='it has no memory="sqrt"'):
+    unroll(cell, params, x, options=Options(engine="parallel", memory="sqrt"))
+
+
 def test_min_lstm_gates_stay_convex():
   """f' + i' = 1 even where f and i are 0 in float32."""
   cell = MinLSTM(1)

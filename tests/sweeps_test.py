@@ -77,6 +77,8 @@ def test_sample():
   assert seeds.count(1) / 4000 == pytest.approx(
     math.log(2) / math.log(9), abs=0.03
   )
+  few = SearchSpace({"train.seed": Integers(0, 3)}, trials=9)
+  assert sorted(p["train.seed"] for p in sample(few)) == [0, 1, 2, 3]
   with pytest.raises(ConfigError, match="low must be above 0 and below high"):
     Uniform(0.0, 1.0, log=True)
 
@@ -173,6 +175,22 @@ def test_summary_and_csv(tmp_path):
   assert [row["best"] for row in rows] == ["1.0", "2.0", "0.5", ""]
   assert [row["train.seed"] for row in rows] == ["0", "1", "0", "1"]
   assert rows[3]["reason"] == "no such thing"
+
+
+def test_fields_of_one_name_are_told_apart():
+  def result(point, best):
+    blank = summary.Result("", point, "finished", "", 1, "loss", best, 1, [])
+    return blank
+
+  lines = summary.summarise(
+    [
+      result({"optimizer.patience": 5, "train.seed": 0}, 1.0),
+      result({"train.averaging.patience": 5, "train.seed": 0}, 3.0),
+      result({"optimizer.patience": 5, "train.seed": 1}, 1.0),
+    ]
+  ).splitlines()
+  assert "  optimizer.patience=5: 1 ± 0 (2 seeds)" in lines
+  assert "  train.averaging.patience=5: 3 (1 seeds)" in lines
 
 
 def test_runs_without_an_index(tmp_path):

@@ -14,6 +14,7 @@ from experiments.train import train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
 from lstm_jax.experiment import build
+from lstm_jax.tasks.adding import AddingConfig
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.training import trials
 from lstm_jax.training.metric_writer import read_metrics
@@ -52,6 +53,22 @@ def assert_close(a, b, **tolerances):
   for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
     if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
       np.testing.assert_allclose(x, y, **tolerances)
+
+
+def test_a_network_that_is_not_finite_has_learned_nothing():
+  config = small(1)
+  config.task = AddingConfig(length=12)
+  config.model.output = "linear"
+  config.train.on_non_finite = "skip"
+  config.train.stop.sequences = 8
+  config.train.stop.mean_error = (0.01,)
+  experiment, state = build(validate(config))
+  spoiled = jax.tree.map(lambda a: a * jnp.nan, state.params)
+  state = state.replace(params=spoiled)
+  for _ in range(2):
+    state, metrics = experiment.train_call(state, experiment.data)
+  assert metrics.skipped == 10 and not state.done
+  assert state.stop.met[0] == -1
 
 
 @pytest.mark.parametrize("make", [small, wide])

@@ -167,30 +167,38 @@ def _left(study, states, space) -> bool:
 def _take_over(study, states, space, make_job):
   """Queues the points of trials whose worker has died again."""
   for trial in study.get_trials(states=(states.RUNNING,)):
-    if len(trial.params) == len(space.axes):
-      job = make_job(_point(trial.params, space))
-      if _lives(trial.user_attrs.get("worker", ""), job.log):
-        continue
+    whole, log = len(trial.params) == len(space.axes), None
+    if whole:
+      log = make_job(_point(trial.params, space)).log
+    if _lives(trial, log):
+      continue
+    try:
+      study.tell(trial.number, state=states.FAIL)
+    except ValueError:
+      continue  # another worker has just done so
+    if whole:
       attributes = {_INSTEAD_OF: trial.number}
       study.enqueue_trial(trial.params, user_attrs=attributes)
-    study.tell(trial.number, state=states.FAIL)
 
 
 def _me() -> str:
   return f"{platform.node()} {os.getpid()}"
 
 
-def _lives(worker: str, log: pathlib.Path) -> bool:
-  """Whether a launcher does: here by its process, elsewhere by its trial's
-  log, whose time it sets."""
-  host, _, process = worker.rpartition(" ")
+def _lives(trial, log: pathlib.Path | None) -> bool:
+  """Whether a trial's launcher does: here by its process, elsewhere by the
+  trial's log, whose time it sets; one without is about to begin, or never
+  will."""
+  host, _, process = trial.user_attrs.get("worker", "").rpartition(" ")
   try:
     if host == platform.node():
       os.kill(int(process), 0)
       return True
-    return time.time() - log.stat().st_mtime < _DEAD
+    if log and log.exists():
+      return time.time() - log.stat().st_mtime < _DEAD
   except (OSError, ValueError):
     return False
+  return time.time() - trial.datetime_start.timestamp() < _DEAD
 
 
 def _report(trial, curve) -> bool:

@@ -99,9 +99,12 @@ class ConvLSTM(BasicCell):
 def _convolve(
   images: Float[Array, "n y x d"], kernel: Float[Array, "k k d g"]
 ) -> Float[Array, "n y x g"]:
+  """Summed in the wider of the two types; the kernel is rounded to that of the
+  images."""
+  wide = jnp.result_type(images, kernel)
   return lax.conv_general_dilated(
-    images,
-    kernel,
+    images.astype(wide),
+    kernel.astype(images.dtype).astype(wide),
     window_strides=(1, 1),
     padding="SAME",
     dimension_numbers=("NHWC", "HWIO", "NHWC"),

@@ -145,19 +145,15 @@ def cut_at(a, start, window: int):
   return lax.dynamic_slice_in_dim(a, start, window, axis=1)
 
 
-def cut_window(a, index, window: int):
-  """Window `index` of streams [b n], inside jit."""
-  return cut_at(a, index * window, window)
-
-
 def window_batch(
   streams: Streams, index: Int[Array, ""] | int, window: int
 ) -> tuple[Int[Array, "b t"], Int[Array, "b t"], Float[Array, "b t"]]:
   """Inputs, targets and weights of window `index`."""
-  inputs = cut_window(streams.inputs, index, window).astype(jnp.int32)
-  targets = cut_window(streams.targets, index, window).astype(jnp.int32)
+  start = index * window
+  inputs = cut_at(streams.inputs, start, window).astype(jnp.int32)
+  targets = cut_at(streams.targets, start, window).astype(jnp.int32)
   if streams.weights is None:
     weights = jnp.ones(inputs.shape)
   else:
-    weights = cut_window(streams.weights, index, window)
+    weights = cut_at(streams.weights, start, window)
   return inputs, targets, weights

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import platform
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -61,7 +62,8 @@ def map_tokens(
 
 def _write(path: pathlib.Path, prepared, split, vocabulary, as_bytes, dtype):
   path.parent.mkdir(exist_ok=True)
-  draft = path.with_name(f".{path.name}.{os.getpid()}")
+  writer = f"{platform.node()}.{os.getpid()}"
+  draft = path.with_name(f".{path.name}.{writer}")
   try:
     with draft.open("wb") as file:
       for text in texts(prepared, split, as_bytes):

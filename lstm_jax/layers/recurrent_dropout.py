@@ -51,7 +51,8 @@ def misplaced(rates: Dropout, cell: Cell) -> str | None:
     ("recurrent", "w_h" in params or cell.takes_state_noise),
     ("weight", "w_h" in params),
     ("cell_input", cell.has_cell_input),
-    ("zoneout_c", len(state) > 1),
+    # c and n of stabilised cells are in units of exp(m): they change together.
+    ("zoneout_c", len(state) > 1 and "m" not in state._fields),
   ):
     if getattr(rates, name) and not place:
       return name
@@ -95,6 +96,8 @@ def zoneout(
   """
 
   def hold(number, name, leaf):
+    if leaf is None:
+      return None
     rate = rates.zoneout_h if name == "h" else rates.zoneout_c
     if keys is None or rate == 0.0:
       return jnp.full((leaf.shape[0], 1, *leaf.shape[1:]), rate, leaf.dtype)

@@ -66,6 +66,20 @@ class Stack(nnx.Module):
       return nnx.List([parameters(), parameters()])
     return parameters()
 
+  def take_symbols(
+    self, symbols: Int[Array, "b t"], size: int, dtype: str
+  ) -> Int[Array, "b t"] | Float[Array, "b t d"]:
+    """Symbols below `size` as the first layer can read them: as they are, where
+    it looks up the row of weights that a one-hot vector would pick, else as
+    one-hot vectors."""
+    plain = (
+      "w_x" in self.layers[0]
+      and self.options.engine != "cudnn"
+      and dtype == "float32"
+      and not (self.rates.input or self.residual)
+    )
+    return symbols if plain else jax.nn.one_hot(symbols, size, dtype=dtype)
+
   def initial_state(self, batch: int, dtype="float32") -> tuple[State, ...]:
     """The state of each layer; of both directions where there are two."""
     states = [cell.initial_state(batch, dtype) for cell in self.cells]

@@ -204,13 +204,14 @@ class LanguageModel(nnx.Module):
     keys: draw the noise; None turns it off.
     """
     fused = self.stack.options.backward == "fused"
-    x = inputs
     if hasattr(self, "embedding"):
       here = keys and keys.fold_in(0)
       rate = self.stack.rates.embedding
       table = embedding_dropout(self.embedding[...], rate, here)
       lookup = embedding.lookup if fused else embedding.plain_lookup
       x = lookup(table, inputs).astype(self.dtype)
+    else:
+      x = self.stack.take_symbols(inputs, self.vocabulary_size, self.dtype)
     if self.axis:
       x = gather(x, self.axis)
     inside = keys and keys.fold_in(1)

@@ -134,16 +134,6 @@ class SequenceModel(nnx.Module):
   def _inputs(self, inputs):
     if self.embedding is not None:
       return lookup(self.embedding[...], inputs).astype(self.dtype)
-    if not self.symbols:
-      return inputs.astype(self.dtype)
-    first, options = self.stack.layers[0], self.stack.options
-    plain = (
-      "w_x" in first
-      and options.engine != "cudnn"
-      and self.dtype == "float32"
-      and not (self.stack.rates.input or self.stack.residual)
-    )
-    # A looked-up row of weights is what a one-hot vector would pick.
-    if plain:
-      return inputs
-    return jax.nn.one_hot(inputs, self.input_size, dtype=self.dtype)
+    if self.symbols:
+      return self.stack.take_symbols(inputs, self.input_size, self.dtype)
+    return inputs.astype(self.dtype)

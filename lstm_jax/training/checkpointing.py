@@ -222,7 +222,8 @@ class Checkpointer:
     """
     step = int(
       processes.share(
-        f"step of {checkpoint}", lambda: str(self._find_sound(checkpoint))
+        f"step of {checkpoint} in {self._workdir}",
+        lambda: str(self._find_sound(checkpoint)),
       )
     )
     return self._load(step, {"params": like})["params"], step

@@ -51,7 +51,9 @@ def make_call(
     new, metrics = update(state, data)
     if stop.name == "recent":
       memory, done = stopping.observe(stop, state.stop, metrics.sums, new.step)
-      new = new.replace(stop=memory, done=done)
+      skipped = metrics.skipped > 0  # its sums are 0, as if it were right
+      memory = stopping.freeze(skipped, state.stop, memory)
+      new = new.replace(stop=memory, done=done & ~skipped)
     failed = jnp.zeros((), bool)
     if survive:
       failed = ~jnp.isfinite(metrics.sums.nats + metrics.gradient_norm)
