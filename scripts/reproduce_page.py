@@ -43,13 +43,23 @@ def _draw(paper, rows, path: pathlib.Path):
   axes.spines[["top", "right"]].set_visible(False)
   handles, labels = axes.get_legend_handles_labels()
   if handles:
-    figure.legend(
-      handles, labels, loc="outside upper center", ncols=4, frameon=False
-    )
+    _add_legend(figure, handles, labels)
   temporary = path.with_name(f".{path.name}.tmp")
   figure.savefig(temporary, format="png", dpi=130)
   plt.close(figure)
   os.replace(temporary, path)
+
+
+def _add_legend(figure, handles, labels):
+  """Above the axes, in as many columns as there is room for."""
+  for columns in (4, 3, 2, 1):
+    legend = figure.legend(
+      handles, labels, loc="outside upper center", ncols=columns, frameon=False
+    )
+    figure.draw_without_rendering()
+    if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+      break
+    legend.remove()
 
 
 def markdown(name: str, paper, results: list[dict]) -> str:
