@@ -41,7 +41,8 @@ class Dropout:
   cell_input: float = 0.0
   # on the recurrent weights, one mask a window (Merity et al. 2018)
   weight: float = 0.0
-  # units of the state that keep their value (Krueger et al. 2017)
+  # units of h, and of the rest of the state, that keep their value (Krueger et
+  # al. 2017); sLSTM and the matrix LSTM have no zoneout_c
   zoneout_h: float = 0.0
   zoneout_c: float = 0.0
 
