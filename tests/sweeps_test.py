@@ -1,24 +1,18 @@
-"""Points of sweeps, their names, and what became of them."""
+"""Points of sweeps, their names, and how they are run."""
 
-import csv
-import json
 import math
 import pathlib
 import runpy
 
 import numpy as np
 import pytest
-from conftest import run_main
 
 from configs import adding
-from experiments import runs as runs_command
 from experiments import sweep as sweep_command
-from experiments import sweep_summary as summary
 from experiments.launchers import local
 from experiments.launchers.child import Job, Place, failure
-from experiments.sweep_plots import plot_results, seed_band
-from lstm_jax.config import fields, to_json
-from lstm_jax.errors import ConfigError, RunError
+from lstm_jax.config import fields
+from lstm_jax.errors import ConfigError
 from lstm_jax.run_status import read_status
 from lstm_jax.sweeps import (
   Choice,
@@ -108,130 +102,6 @@ def test_every_sweep_makes_sense(file):
     assert {name: known[name] for name in point} == point
   config = adding.get_config()
   assert len({name_point(p, config) for p in points}) == len(points)
-
-
-def fake_run(path, point, curve, end=True, trials=1):
-  """A run directory as training would leave it."""
-  path.mkdir(parents=True)
-  config = adding.get_config("tiny")
-  config.train.seed = point["train.seed"]
-  config.optimizer.learning_rate = point["optimizer.learning_rate"]
-  config.train.trials = trials
-  (path / "config.json").write_text(to_json(config))
-  start = {"end": {"step": 20}} if end else {"from_step": 0}
-  record = {"data": {"corpus": "x"}, "starts": [start]}
-  (path / "run.json").write_text(json.dumps(record))
-  rows = [{"step": 1, "train/squared_error": 9.0}]
-  for step, values in curve:
-    values = values if isinstance(values, list) else [values]
-    for number, value in enumerate(values if trials > 1 else []):
-      row = {"step": step, "trial": number, "valid/squared_error": value}
-      rows.append(row)
-    rows.append({"step": step, "valid/squared_error": float(np.mean(values))})
-  lines = "".join(json.dumps(row) + "\n" for row in rows)
-  (path / "metrics.jsonl").write_text(lines)
-
-
-def fake_sweep(folder):
-  points = grid(
-    {"optimizer.learning_rate": [0.1, 0.01], "train.seed": range(2)}
-  )
-  config = adding.get_config("tiny")
-  entries = [
-    summary.Entry(name, name, None, point)
-    for point in points
-    for name in [name_point(point, config)]
-  ]
-  summary.write_index(folder, entries)
-  fake_run(folder / entries[0].name, points[0], [(10, 3.0), (20, 1.0)])
-  fake_run(folder / entries[1].name, points[1], [(10, 2.0), (20, 4.0)])
-  fake_run(folder / entries[2].name, points[2], [(10, 0.5)], end=False)
-  (folder / "logs").mkdir()
-  log = folder / "logs" / f"{entries[3].name}.txt"
-  log.write_text("reading\nerror: no such thing\nexit code 2 after 1.0 s\n")
-  return entries
-
-
-def test_summary_and_csv(tmp_path):
-  entries = fake_sweep(tmp_path)
-  results = summary.find_results([tmp_path])
-  assert [r.state for r in results] == [
-    "finished",
-    "finished",
-    "stopped",
-    "failed",
-  ]
-  assert [r.best for r in results[:3]] == [1.0, 2.0, 0.5]
-  assert results[1].best_step == 10
-  lines = summary.summarise(results).splitlines()
-  assert lines[0] == "2 finished, 1 stopped, 1 failed"
-  assert f"0.5 at step 10: {entries[2].name}" in lines[1]
-  # 1 and 2: mean 1.5, deviation 1/sqrt(2)
-  assert "  learning_rate=0.1: 1.5 ± 0.71 (2 seeds)" in lines
-  assert lines[-1] == f"failed: {entries[3].name}: no such thing"
-  summary.write_csv(tmp_path / "out.csv", results)
-  text = (tmp_path / "out.csv").read_text()
-  rows = list(csv.DictReader(text.splitlines()))
-  assert [row["best"] for row in rows] == ["1.0", "2.0", "0.5", ""]
-  assert [row["train.seed"] for row in rows] == ["0", "1", "0", "1"]
-  assert rows[3]["reason"] == "no such thing"
-
-
-def test_fields_of_one_name_are_told_apart():
-  def result(point, best):
-    blank = summary.Result("", point, "finished", "", 1, "loss", best, 1, [])
-    return blank
-
-  lines = summary.summarise(
-    [
-      result({"optimizer.patience": 5, "train.seed": 0}, 1.0),
-      result({"train.averaging.patience": 5, "train.seed": 0}, 3.0),
-      result({"optimizer.patience": 5, "train.seed": 1}, 1.0),
-    ]
-  ).splitlines()
-  assert "  optimizer.patience=5: 1 ± 0 (2 seeds)" in lines
-  assert "  train.averaging.patience=5: 3 (1 seeds)" in lines
-
-
-def test_runs_without_an_index(tmp_path):
-  for seed in (4, 5):
-    point = {"train.seed": seed, "optimizer.learning_rate": 0.1}
-    fake_run(tmp_path / f"run{seed}", point, [(20, float(seed))])
-  point = {"train.seed": 7, "optimizer.learning_rate": 0.1}
-  fake_run(tmp_path / "many", point, [(20, [8.0, 6.0])], trials=2)
-  records = [{"updates": 20, "diverged": k == 1} for k in range(2)]
-  (tmp_path / "many" / "trials.json").write_text(json.dumps(records))
-  results = summary.find_results([tmp_path])
-  found = {r.point["train.seed"]: r for r in results}
-  assert {seed: r.best for seed, r in found.items()} == {
-    4: 4.0,
-    5: 5.0,
-    7: 8.0,
-    8: 6.0,
-  }
-  assert list(found[4].point) == ["train.seed"]  # nothing else differs
-  assert found[8].state == "failed" and "not finite" in found[8].reason
-  with pytest.raises(RunError, match="no run here"):
-    summary.find_results([tmp_path / "run4" / "tensorboard"])
-
-
-def test_seed_band():
-  curves = [[(10, 1.0), (20, 3.0)], [(10, 3.0)]]
-  steps, means, deviations = seed_band(curves)
-  assert steps.tolist() == [10, 20]
-  assert means.tolist() == [2.0, 3.0]
-  np.testing.assert_allclose(deviations, [math.sqrt(2), 0])
-
-
-def test_plots(tmp_path):
-  fake_sweep(tmp_path)
-  paths = plot_results(summary.find_results([tmp_path]), tmp_path)
-  assert [p.name for p in paths] == [
-    "hyper_parameters.png",
-    "learning_curves.png",
-  ]
-  assert all(p.read_bytes()[:4] == b"\x89PNG" for p in paths)
-  assert plot_results([], tmp_path) == []
 
 
 def test_shards():
@@ -349,23 +219,3 @@ def test_base_words():
     "--config.c=1",
   ]
   assert runpy.run_path("configs/sweeps/adding_rates.py")["get_sweep"]()
-
-
-def test_list_of_runs(tmp_path, capsys):
-  fake_sweep(tmp_path)
-  (tmp_path / "broken").mkdir()
-  (tmp_path / "broken" / "config.json").write_text("{")
-  printed = run_main(runs_command, capsys, str(tmp_path))
-  lines = [line.split() for line in printed.splitlines()]
-  assert lines[0] == "run status step best on validation age".split()
-  assert lines[1][:3] == ["broken", "unreadable", "-"]
-  where = "learning_rate=0.01,seed=0"
-  assert lines[2][:3] == [where, "stopped", "10/20"]
-  assert lines[2][3:7] == ["squared_error", "0.5000", "at", "10"]
-  assert lines[3][1:3] == ["finished", "20/20"] and len(lines) == 5
-  assert runs_command.duration(59) == "59 s"
-  assert runs_command.duration(7300) == "2 h"
-  with pytest.raises(RunError, match="no run here"):
-    runs_command.main(["runs", str(tmp_path / "logs")])
-  with pytest.raises(ConfigError, match="give a folder"):
-    runs_command.main(["runs"])
