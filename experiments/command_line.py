@@ -152,7 +152,7 @@ def parse_config(
       raise ConfigError(f"a flag is wrong: {_one_line(error)}") from None
     raise _wrong_value(known, *overrides[0]) from None
   config = config_lib.validate(values["config"].value)
-  check_used(config)
+  check_used(config, [name for name, _ in overrides])
   return config
 
 

@@ -1,6 +1,7 @@
 """What the fields of a config say together."""
 
 import operator
+from collections.abc import Collection
 from typing import Any
 
 from lstm_jax.cells.lstm import LSTM
@@ -56,21 +57,20 @@ _USED_BY = {
 }
 
 
-def check_used(config: Any):
-  """No field of the optimiser, averaging or stopping rule that does nothing.
+def check_used(config: Any, given: Collection[str]):
+  """No field of the optimiser, averaging or stopping rule does nothing.
+
+  given: names of the fields that were asked for.
 
   Raises:
-    ConfigError: a field that nothing reads has another value than its default.
+    ConfigError: nothing reads one of them.
   """
   for path, used_by in _USED_BY.items():
     where, _, decider = path.rpartition(".")
-    part = operator.attrgetter(where)(config)
-    chosen = getattr(part, decider)
+    chosen = getattr(operator.attrgetter(where)(config), decider)
     chosen = getattr(chosen, "value", chosen)
     for name, values in used_by.items():
-      if chosen not in values and getattr(part, name) != getattr(
-        type(part)(), name
-      ):
+      if f"{where}.{name}" in given and chosen not in values:
         raise ConfigError(
           f'{where}.{name}: with {path} "{chosen}" nothing reads it; it is for'
           f" {' and '.join(values)}"
