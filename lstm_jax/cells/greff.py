@@ -36,7 +36,7 @@ class GreffLSTM(BasicCell):
   """variant: one of `VARIANTS`. A gate that is missing has no parameters.
 
   Raises:
-    ValueError: unknown variant, or a forget bias without a forget gate.
+    ValueError: unknown variant.
   """
 
   hidden_size: int
@@ -48,8 +48,6 @@ class GreffLSTM(BasicCell):
       raise ValueError(
         f"variant must be one of {', '.join(VARIANTS)}, got {self.variant!r}"
       )
-    if _MISSING_GATE.get(self.variant) == 1 and self.forget_bias != 1.0:
-      raise ValueError(f"forget_bias: {self.variant} has no forget gate")
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     h = self.hidden_size
