@@ -32,10 +32,10 @@ READINGS = (
   " With output biases, which the weight counts of the paper exclude, 6 of 10"
   " succeeded at a rate of 0.1. With these, connections from the inputs to the"
   " outputs, which they exclude as well, and targets of 0.1 and 0.9, 133 of 150"
-  " did over the five rows, on three data sets that this was not tuned on. Three"
-  " years later 74 % of the same authors' networks with this cell, output"
-  " connections and 424 weights learned the grammar, their states reset after"
-  " each string (Gers et al. 2000, Learning to Forget).",
+  " did over the five rows, on three data sets that this was not tuned on."
+  " Three years later 74 % of the networks of Gers et al. (2000, Learning to"
+  " Forget) with this cell, its state reset after each string, inputs connected"
+  " to outputs and 424 weights, learned the grammar.",
   "Experiments 1, 2a and 2c: the cell input is in [-1, 1] and the output"
   " squashing in [-2, 2], as in the caption of the technical report, not as in"
   " the text, with whose ranges cells of 1 and 2a saturated.",
