@@ -37,7 +37,7 @@ def encode_prompt(run: Run, prompt: str):
   if unknown := run.vocabulary.unknown(prompt):
     raise DataError(
       "--prompt: the model's vocabulary lacks "
-      + ", ".join(ascii(token) for token in unknown[:10])
+      + ", ".join(repr(token) for token in unknown[:10])
       + (" and others" if len(unknown) > 10 else "")
     )
   symbols = run.vocabulary.encode(prompt)

@@ -173,7 +173,7 @@ def test_generate(finished_run, capsys):
 @pytest.mark.parametrize(
   "words, message",
   [
-    (["--prompt=r\u00fcd", "--length=2"], "vocabulary lacks '\\xfc'"),
+    (["--prompt=r\u00fcd", "--length=2"], "vocabulary lacks 'ü'"),
     (["--prompt=\udcff"], "vocabulary lacks '\\udcff'"),
     (["--temperature=-1"], "--temperature"),
     (["--temperature=nan"], "--temperature"),
