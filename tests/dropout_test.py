@@ -10,6 +10,7 @@ from conftest import slow_but
 from flax import nnx
 
 from lstm_jax import LSTM, LSTMState, Noise, unroll
+from lstm_jax.cells.base import StateNoise
 from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.min_lstm import MinLSTM
 from lstm_jax.cells.mogrifier import MogrifierLSTM
@@ -167,3 +168,30 @@ def test_every_cell_takes_every_noise(name):
   assert all(np.isfinite(g).all() for g in grads.values())
   plain, _ = unroll(cell, params, x)
   assert float(value) != float((plain**2).sum())
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_state_is_linear_in_the_noise_on_the_cell_input(name):
+  config = LanguageModelConfig(cell=name, hidden_sizes=(H,))
+  config.options = CellOptions(projection_size=7)
+  (cell,) = config.cells()
+  rates = Dropout(cell_input=0.3)
+  if recurrent_dropout.misplaced(rates, cell):
+    return
+  params = cell.init(KEY, D)
+  x = jax.random.normal(KEY, (B, 3, D))
+
+  def final(factor):
+    step = jnp.full((B, 3, H), 1.0).at[:, -1].set(factor)
+    step = StateNoise(step) if cell.takes_state_noise else step
+    _, state = unroll(cell, params, x, noise=Noise(step=step))
+    return np.asarray(getattr(state, "c", state.h))
+
+  none, whole = final(0.0), final(1.0)
+  _, plain = unroll(cell, params, x)
+  # No step adds up more than 20 numbers of about 1.
+  close = dict(rtol=1e-5, atol=1e-5)
+  np.testing.assert_allclose(whole, getattr(plain, "c", plain.h), **close)
+  assert abs(whole - none).max() > 0.01
+  mixed = none + 0.4 * (whole - none)
+  np.testing.assert_allclose(final(0.4), mixed, **close)
