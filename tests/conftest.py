@@ -17,6 +17,7 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lstm_jax_tests_")
 
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -27,6 +28,12 @@ from configs import char_lm
 from experiments.command_line import load_config_file
 from lstm_jax.config import Config
 from lstm_jax.errors import ConfigError
+
+# nohup and scripts start their background with signals ignored, which is passed
+# on to the processes that tests start; what is caught is not.
+for number in (signal.SIGINT, signal.SIGHUP):
+  if signal.getsignal(number) == signal.SIG_IGN:
+    signal.signal(number, lambda *_: None)
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
 CONFIGS = sorted((REPOSITORY / "configs").glob("[a-z]*.py"))
