@@ -19,6 +19,7 @@ def score_trials(validate, params, several: bool) -> list[Sums]:
   """The sums of the run, or of each of its trials."""
   if not several:
     return [validate(params)]
+  params = jax.device_get(params)  # trials may lie on several devices
   count = len(jax.tree.leaves(params)[0])
   return [validate(trial(params, number)) for number in range(count)]
 

@@ -9,7 +9,6 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from lstm_jax import trials_last
 from lstm_jax.config import Config, TrainConfig
 from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import ConfigError, RunError
@@ -23,7 +22,12 @@ from lstm_jax.training import (
   train_state,
   trials,
 )
-from lstm_jax.training.data_parallel import COPIES, make_mesh, place
+from lstm_jax.training.data_parallel import (
+  COPIES,
+  ROWS,
+  make_mesh,
+  place,
+)
 from lstm_jax.training.optimizers import Schedule
 from lstm_jax.training.train_state import TrainState
 
@@ -119,8 +123,11 @@ def build(
       settings.averaging,
     )
 
-  mesh = make_mesh(devices, config.run.model_parallel)
   several = settings.trials > 1
+  in_turn = several and trials.run_in_turn(carry, jax.default_backend())
+  if several:
+    devices = trials.devices_for(settings.trials, devices, in_turn)
+  mesh = make_mesh(devices, config.run.model_parallel)
   if settings.update_every == "step":
     update = online.make_online_step(
       structure, task, optimizer, schedule, settings.recurrent_from
@@ -145,12 +152,13 @@ def build(
   )
   data = jax.device_put(task.train)
   if several:
-    state = _stack_trials(config, task, params, init)
-    if trials.gain_in_turn(carry, jax.default_backend()):
+    # On their devices from the start, as a restored state is.
+    state = place(_stack_trials(config, task, params, init), mesh, ROWS)
+    if in_turn:
       call = trials.make_turns_call(call, mesh)
     else:
-      by_eights = settings.update_every != "step" and trials_last.serves(carry)
-      call = trials.make_trials_call(call, mesh, by_eights)
+      on_cpu = jax.default_backend() == "cpu"
+      call = trials.make_trials_call(call, mesh, by_eights=on_cpu)
   else:
     state = train_state.place_state(init(params, settings.seed), mesh)
     state = train_state.reorder(state, mesh, model_parallel.to_memory)

@@ -3,7 +3,7 @@
 `vmap` puts trials first, [n b h]. Where b is 1 and h is small, XLA makes loops
 of a few steps of that, which a CPU goes through one number after the other.
 [b h n] with n = 8 it computes in vectors, eight trials in the time of one; with
-most other n it does not, so that trials are taken by eights.
+most other n it does not, so that `training/trials` takes them by eights.
 python -m scripts.benchmark_trials measures what that gains.
 """
 
@@ -46,7 +46,7 @@ def plain_scan(
 def scan(
   step: Callable, shared: PyTree, carry: PyTree, xs: PyTree, **options: Any
 ) -> tuple[PyTree, PyTree]:
-  """The same; `vmap` of a multiple of eight trials puts them last."""
+  """The same; `vmap` of eight trials puts them last."""
 
   @custom_vmap
   def run(*arguments):
@@ -54,22 +54,17 @@ def scan(
 
   @run.def_vmap
   def run_trials(size, is_mapped, *arguments):
-    def split(a, is_mapped):  # [n ...] to [n/8 ... 8]
-      a = a if is_mapped else jnp.broadcast_to(a, (size, *a.shape))
-      return jnp.moveaxis(a.reshape(-1, LANES, *a.shape[1:]), 1, -1)
+    def put_last(a, is_mapped):  # [8 ...] to [... 8]
+      return jnp.moveaxis(a, 0, -1) if is_mapped else _repeat(a)
 
-    def join(a):
-      return jnp.moveaxis(a, -1, 1).reshape(size, *a.shape[1:-1])
-
-    if size % LANES:
+    if size != LANES:
       axes = jax.tree.map(lambda yes: 0 if yes else None, tuple(is_mapped))
       mapped = jax.vmap(lambda *a: plain_scan(step, *a, **options), axes)
       results = mapped(*arguments)
     else:
-      groups = jax.tree.map(split, arguments, tuple(is_mapped))
-      last = map_last(step)
-      results = lax.map(lambda a: plain_scan(last, *a, **options), groups)
-      results = jax.tree.map(join, results)
+      last = jax.tree.map(put_last, arguments, tuple(is_mapped))
+      results = plain_scan(map_last(step), *last, **options)
+      results = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), results)
     return results, jax.tree.map(lambda _: True, results)
 
   return run(shared, carry, xs)

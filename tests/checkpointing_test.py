@@ -3,6 +3,7 @@
 import math
 import shutil
 import time
+import types
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import pytest
 
 from lstm_jax import LSTMState, processes
 from lstm_jax.errors import CheckpointError
+from lstm_jax.training import checkpointing
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.manifest import find_damage
 from lstm_jax.training.train_state import init_state
@@ -52,6 +54,43 @@ def test_a_checkpoint_comes_back_whole(tmp_path):
     state, notes = checkpointer.restore_latest(make_state())
   assert notes == []
   assert_equal(state, make_state(1, scale=1))
+
+
+@pytest.mark.parametrize(
+  "name",
+  ["[1997]", "a[x]/run", "*", "a**b", "?", "[!a]", "a\\b", "a\udcffb"]
+  + ["%25", "$HOME", "{a}", "a:b", "~", "'\"", " ", "\n", "\u6587"],
+)
+def test_a_checkpoint_comes_back_from_any_folder(tmp_path, name):
+  path = tmp_path / name / "run"
+  path.mkdir(parents=True)
+  (tmp_path / "run").mkdir()  # which a pattern may find in its place
+  save(path, 1.0)
+  with Checkpointer(path) as checkpointer:
+    params, step = checkpointer.load_params("best", make_state().params)
+  assert step == 1
+  assert_equal(params, make_state(1, scale=1).params)
+  assert [p.name for p in path.iterdir()] == ["checkpoints"]
+
+
+def test_where_a_folder_would_be_misread_it_is_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr(checkpointing.pathlib.Path, "is_dir", lambda _: False)
+  with pytest.raises(CheckpointError, match=r"'\[' in its name; take another"):
+    Checkpointer(make_folder(tmp_path / "[a]"), writing=True)
+
+
+def make_folder(path):
+  path.mkdir()
+  return path
+
+
+def test_a_save_that_cannot_be_found_again_is_an_error(tmp_path, monkeypatch):
+  lost = types.SimpleNamespace(metadata={"params": None})
+  monkeypatch.setattr(
+    checkpointing.ocp, "checkpointables_metadata", lambda _: lost
+  )
+  with pytest.raises(CheckpointError, match="none of its arrays can be found"):
+    save(tmp_path, 1.0)
 
 
 def test_a_state_may_be_donated_while_it_is_saved(tmp_path):

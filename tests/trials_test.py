@@ -1,6 +1,7 @@
 """Trials side by side: each is the run it would be alone."""
 
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from experiments.train import train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
 from lstm_jax.experiment import build
+from lstm_jax.run_directory import read_record
 from lstm_jax.tasks.adding import AddingConfig
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.training import trials
@@ -113,12 +115,52 @@ def test_trials_that_are_done_stay_as_they_are(devices, make):
   )
 
 
+def each_step(count=3):
+  """Networks that learn at every time step."""
+  config = small(count)
+  config.train.update_every, config.train.stop = "step", StopConfig()
+  return config
+
+
+@pytest.mark.parametrize("make", [small, wide, each_step])
+@pytest.mark.parametrize(
+  "layout",
+  slow_but(
+    [(4, 2, 2), (4, 1, 4), (5, 2, 4), (2, 2, 1), (16, 4, 2), (16, 1, 2)],
+    [(16, 4, 2)],
+  ),
+)
+def test_a_stopped_run_of_trials_goes_on_on_any_devices(tmp_path, make, layout):
+  count, devices, later = layout
+  assert jax.device_count() == 8  # before a run asks for fewer
+
+  def run(devices):
+    config = make(count)
+    config.train.steps = config.train.validate_every = 20
+    config.run.save_every, config.run.devices = 10, devices
+    config.task.evaluation_sequences = config.train.validation_streams = 20
+    config.run.tensorboard = False
+    assert train(config, str(tmp_path)) == 0
+    return sha(tmp_path)
+
+  whole = run(devices)
+  shutil.rmtree(tmp_path / "checkpoints" / "20")  # as if it had been killed
+  assert run(later) == whole
+  starts = read_record(tmp_path)["starts"]
+  assert starts[1]["from_step"] == 10 and starts[1]["devices"] == later
+
+
+def test_how_many_devices_share_trials():
+  assert [trials.devices_for(6, n, True) for n in (1, 2, 4, 8)] == [1, 2, 3, 6]
+  assert [trials.devices_for(6, n, False) for n in (1, 2, 4, 8)] == [1, 2, 3, 3]
+  assert trials.devices_for(5, 4, True) == trials.devices_for(1, 4, False) == 1
+
+
 def test_which_trials_are_computed_in_turn():
-  state = [np.zeros((4, 8)), np.zeros((4, 32))]
-  assert trials.gain_in_turn(state, "cpu")
-  assert not trials.gain_in_turn(state, "gpu")
-  assert not trials.gain_in_turn(state[:1], "cpu")
-  assert not trials.gain_in_turn([np.zeros((1, 32))], "cpu")
+  state = [np.zeros((4, 8))]
+  assert trials.run_in_turn(state, "cpu")
+  assert not trials.run_in_turn(state, "gpu")
+  assert not trials.run_in_turn([np.zeros((1, 32))], "cpu")
 
 
 def test_an_uneven_number_of_wide_trials_is_not_split():

@@ -9,7 +9,9 @@ import contextlib
 import dataclasses
 import functools
 import math
+import os
 import pathlib
+import re
 import time
 from typing import Any
 
@@ -31,6 +33,10 @@ from lstm_jax.training.train_state import (
   run_step,
   shape_difference,
 )
+
+# What Orbax takes for a pattern, TensorStore for a separator, or neither can
+# take at all: bytes that are no UTF-8.
+_MISREAD = re.compile(r"[*?\[\]\\\udc80-\udcff]")
 
 
 class Checkpointer:
@@ -55,8 +61,11 @@ class Checkpointer:
         raise CheckpointError(
           f"{self._directory}: cannot be used: {error.strerror}"
         ) from None
+    self._handle = None
+    if _MISREAD.search(str(self._directory)):
+      self._handle, self._directory = _open_by_number(self._directory)
     self._worker = concurrent.futures.ThreadPoolExecutor(1)
-    self._saving = None  # (step, loss, orbax's response)
+    self._saving = None  # (step, loss, parameters' shapes, orbax's response)
     self._hashing = None  # (step, future of its manifest)
     self._last_saved = None
 
@@ -98,6 +107,8 @@ class Checkpointer:
         raise  # else the error under way says what was wrong first
     finally:
       self._worker.shutdown()
+      if self._handle is not None:
+        os.close(self._handle)
 
   def steps(self) -> list[int]:
     """Steps of the checkpoints in the directory, sound or not."""
@@ -145,7 +156,7 @@ class Checkpointer:
         force=True,
         overwrite=True,
       )
-    self._saving = step, loss, response
+    self._saving = step, loss, jax.eval_shape(lambda: state.evaluated), response
     self._last_saved = step
 
   def poll(self):
@@ -166,9 +177,10 @@ class Checkpointer:
     self._finish_hashing()
 
   def _commit(self):
-    (step, loss, response), self._saving = self._saving, None
+    (step, loss, params, response), self._saving = self._saving, None
     with _as_checkpoint_error(self._workdir, step):
       response.result()
+      self._check_model(step, params)  # before anybody relies on it
     self._finish_hashing()
     if not processes.is_first():
       return
@@ -266,10 +278,34 @@ class Checkpointer:
 
   def _load(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
     with _as_checkpoint_error(self._workdir, step, "cannot be loaded"):
-      saved = ocp.checkpointables_metadata(self._at(step)).metadata["params"]
-      if problem := shape_difference(saved, like["params"]):
-        raise ValueError(f"it is of another model: {problem}")
+      self._check_model(step, like["params"])
       return ocp.load_checkpointables(self._at(step), _abstract(like))
+
+  def _check_model(self, step: int, params: Params):
+    """Raises ValueError where a checkpoint's parameters are others."""
+    saved = ocp.checkpointables_metadata(self._at(step)).metadata["params"]
+    if not jax.tree.leaves(saved):
+      raise ValueError("none of its arrays can be found again")
+    if problem := shape_difference(saved, params):
+      raise ValueError(f"it is of another model: {problem}")
+
+
+def _open_by_number(directory: pathlib.Path) -> tuple[int, pathlib.Path]:
+  """A directory by another path, which no library misreads.
+
+  Raises:
+    CheckpointError: this system has none.
+  """
+  handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+  path = pathlib.Path(f"/proc/self/fd/{handle}")
+  if not path.is_dir():  # not on Linux
+    os.close(handle)
+    raise CheckpointError(
+      f"{directory}: checkpoints cannot be kept below a folder with"
+      f" {_MISREAD.search(str(directory)).group()!r} in its name; take another"
+      " --workdir"
+    )
+  return handle, path
 
 
 def _training(state: TrainState) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 A trial is a run of its own: parameters, data, stopping rule and count of
 updates. Trials are a leading axis of the train state, mapped with `jax.vmap`,
 so that a table of ten small networks costs little more than one of them. On a
-CPU networks of some width are computed in turn, in the same program: XLA's
-batched matrix products are slower there than one after the other.
+CPU networks with batches of several rows are computed in turn, in the same
+program: XLA's batched matrix products are slower there than one after the
+other. A run's numbers do not depend on how many of its devices share them.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 
 from lstm_jax import trials_last
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Task
 from lstm_jax.training import stopping
-from lstm_jax.training.data_parallel import COPIES, ROWS, split_rows
+from lstm_jax.training.data_parallel import COPIES, ROWS, place, split_rows
 from lstm_jax.training.stopping import StopConfig
 from lstm_jax.training.train_state import StepMetrics, TrainState
 
@@ -109,19 +111,32 @@ def trial(tree: Any, number: int) -> Any:
   return jax.tree.map(lambda a: a[number], tree)
 
 
-def gain_in_turn(state: Any, platform: str) -> bool:
-  """Whether trials of layers with these states [b h] are faster one after the
-  other than under `vmap`: 1.2 to 1.4 times on a CPU from 32 units on, where
-  with 8 or 16 there is no difference."""
-  shapes = [a.shape for a in jax.tree.leaves(state)]
-  wide = any(shape[0] > 1 and shape[-1] >= 32 for shape in shapes)
-  return wide and platform == "cpu"
+def run_in_turn(state: Any, platform: str) -> bool:
+  """Whether trials of layers with these states [b h] are computed one after the
+  other instead of under `vmap`: batches of several rows on a CPU.
+
+  It is faster from 16 units on (1.2 to 1.5 times), and slower below; and the
+  last bits of a batched product depend on how many trials a device has.
+  """
+  return platform == "cpu" and any(
+    a.shape[0] > 1 for a in jax.tree.leaves(state)
+  )
+
+
+def devices_for(trials: int, devices: int, in_turn: bool) -> int:
+  """How many of the devices share so many trials, each as many as the others.
+
+  Side by side at least two are on each: XLA computes a single one otherwise,
+  and its last bits would depend on the number of devices.
+  """
+  most = min(devices, trials if in_turn else max(trials // 2, 1))
+  return next(n for n in range(most, 0, -1) if trials % n == 0)
 
 
 def make_turns_call(call: Callable, mesh: Mesh | None) -> Callable:
   """`call` for one trial after the other, without those that are done.
 
-  mesh: devices that share the trials, if they divide.
+  mesh: devices that share the trials.
   """
 
   def run(state: TrainState, data):
@@ -134,14 +149,7 @@ def make_turns_call(call: Callable, mesh: Mesh | None) -> Callable:
 
     return lax.map(one, state)
 
-  shared = split_rows(run, mesh, (ROWS, COPIES), (ROWS, ROWS))
-  run_one, run_shared = jax.jit(run), jax.jit(shared)
-
-  def run_all(state, data):
-    uneven = mesh and len(state.done) % mesh.size
-    return (run_one if uneven else run_shared)(state, data)
-
-  return run_all
+  return jax.jit(split_rows(run, mesh, (ROWS, COPIES), (ROWS, ROWS)))
 
 
 def make_trials_call(
@@ -153,34 +161,40 @@ def make_trials_call(
   would do: the program is compiled for n, n/2, n/4, ... trials. How many run
   is a function of the state alone, so that a resumed run repeats its numbers.
 
-  mesh: devices that share the trials, if there are enough of them.
-  by_eights: see `_fill_lanes`.
+  mesh: devices that share the trials; the first one has them where few are
+    left.
+  by_eights: see `_by_eights`.
   """
   devices = mesh.size if mesh else 1
   mapped = jax.vmap(call, in_axes=(0, None))
   if by_eights:
-    mapped = _fill_lanes(mapped)
+    mapped = _by_eights(mapped)
   shared = split_rows(mapped, mesh, (ROWS, COPIES), (ROWS, ROWS))
   run_one, run_shared = jax.jit(mapped), jax.jit(shared)
-
-  def run(state, data, width):
-    return (run_one if width % devices else run_shared)(state, data)
+  shares = NamedSharding(mesh, ROWS) if mesh else None
 
   @jax.jit
   def take(state, rows):
     return jax.tree.map(lambda a: a[rows], state)
 
-  @jax.jit
+  @functools.partial(jax.jit, out_shardings=shares)
   def put(state, rows, part):
     return jax.tree.map(lambda a, b: a.at[rows].set(b), state, part)
+
+  def run_part(part, data):
+    count = len(part.done)
+    if devices > 1 and (count % devices or count < 2 * devices):
+      part = jax.device_put(part, mesh.devices.flat[0])
+      return place(run_one(part, data), mesh, COPIES)
+    return run_shared(place(part, mesh, ROWS), data)
 
   def run_active(state, data):
     done = np.asarray(state.done)
     width = choose_width(len(done), int((~done).sum()), devices)
     if width == len(done):
-      return run(state, data, width)
+      return run_shared(state, data)
     rows = np.argsort(done, kind="stable")[:width]  # those not done come first
-    part, metrics = run(take(state, rows), data, width)
+    part, metrics = run_part(take(state, rows), data)
     blank = jax.tree.map(
       lambda a: jnp.zeros((len(done), *a.shape[1:]), a.dtype), metrics
     )
@@ -189,17 +203,22 @@ def make_trials_call(
   return run_active
 
 
-def _fill_lanes(mapped):
-  """Repeats trials up to a number that `trials_last` computes in vectors: eight
-  take the time of five."""
+def _by_eights(mapped: Callable) -> Callable:
+  """`mapped` for groups of eight trials, the last one filled up with repeats.
+
+  `trials_last` computes eight of them in the time of five, and a group is the
+  same program however many there are, so that its numbers are too.
+  """
+  eight = trials_last.LANES
 
   def run(state, data):
     n = len(state.done)
-    rows = jnp.arange(n + -n % trials_last.LANES) % n
-    if n in (1, len(rows)):
+    if n == 1:
       return mapped(state, data)
-    results = mapped(jax.tree.map(lambda a: a[rows], state), data)
-    return jax.tree.map(lambda a: a[:n], results)
+    rows = jnp.arange(n + -n % eight).reshape(-1, eight) % n
+    groups = jax.tree.map(lambda a: a[rows], state)
+    results = lax.map(lambda group: mapped(group, data), groups)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], results)
 
   return run
 
