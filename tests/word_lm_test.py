@@ -16,7 +16,8 @@ from experiments import evaluate, generate, train
 from lstm_jax.config import validate
 from lstm_jax.data import text
 from lstm_jax.data.text import read_corpus
-from lstm_jax.data.vocabulary import CharVocabulary, WordVocabulary, restore
+from lstm_jax.data.vocabulary import CharVocabulary, restore
+from lstm_jax.data.words import WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.tasks.base import Sizes
@@ -40,7 +41,7 @@ def write(folder, before="ptb."):
 def test_words_are_counted_as_in_the_papers():
   """Every line end is a token, that of an empty line too."""
   words = " a b <unk> \n\n b c"
-  assert WordVocabulary.split(words) == (
+  assert WordSplit().split(words) == (
     ["a", "b", "<unk>", "<eos>", "<eos>", "b", "c"]
   )
   vocabulary = WordVocabulary.from_text(words)
