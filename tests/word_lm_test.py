@@ -183,7 +183,7 @@ def test_no_option_sets_what_that_range_draws(cell, name, value):
     validate(config)
 
 
-def test_a_tiny_run(tmp_path, capsys):
+def test_a_tiny_run(tmp_path, capsys, monkeypatch):
   config = zaremba_2014.get_config("tiny")
   config.task.corpus = str(write(tmp_path))
   config.train.steps = config.train.validate_every = 20
@@ -191,6 +191,7 @@ def test_a_tiny_run(tmp_path, capsys):
   assert train.train(config, str(path)) == 0
   out = capsys.readouterr().out
   assert "a sample of 50 tokens" in out and "perplexity" in out
+  assert "valid: 25.0 % unknown words\n" in out
   line = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])
   assert np.log(line["valid/perplexity"]) == (
     pytest.approx(line["valid/nats_per_word"], rel=1e-5)
@@ -207,7 +208,16 @@ def test_a_tiny_run(tmp_path, capsys):
   assert "<unk>" not in (
     run_main(generate, capsys, workdir, "--prompt=the", "--length=40")
   )
+  (tmp_path / "text").write_bytes(b"\xef\xbb\xbfthe cat\r")
+  assert run_main(evaluate, capsys, workdir, score).splitlines() == lines
+  many = " ".join(f"w{number}" for number in range(50_000))
+  (tmp_path / "text").write_text(many)
+  monkeypatch.setattr(
+    evaluate, "score_text", lambda run, text: np.ones(text.count(" ") + 1)
+  )
+  assert "unknown tokens: 50,000" in run_main(evaluate, capsys, workdir, score)
   (tmp_path / "text").write_text("  ")
+  monkeypatch.undo()
   for command, word in ((generate, "--prompt= "), (evaluate, score)):
     with pytest.raises(DataError, match="no word in it"):
       command.main(["x", workdir, word])

@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from configs import zaremba_2014
+from experiments import finish
+from experiments.command_line import parse_config
+from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import (
   ByteVocabulary,
   CharVocabulary,
   decode_blocks,
   restore,
+  visible,
 )
 from lstm_jax.data.words import GLUE, WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError
@@ -89,6 +94,47 @@ def test_punctuation_is_set_apart():
   assert lower == [word.lower() for word in words]
   assert APART.split("हिन्दी।") == ["हिन्दी", f"{GLUE}।"]
   assert APART.split(f"a{GLUE}b") == ["a", "b"]
+
+
+def said(config: Config) -> str:
+  return finish._unknown(config, config.task.load(2))
+
+
+def test_unknown_words_are_said(tmp_path):
+  train = "a b c d " * 100
+  for split, text in (("train", train), ("valid", "a b c x "), ("test", "a a")):
+    (tmp_path / f"{split}.txt").write_text(text * 10)
+  config = zaremba_2014.get_config("tiny")
+  config.task = WordLMConfig(corpus=str(tmp_path), window=4)
+  assert said(config).startswith("\nvalid: 25.0 % unknown words, none in train")
+  assert "--config.task.min_count=2" in said(config)
+  config.task.vocabulary_size = 4
+  assert said(config) == "\nvalid: 25.0 % unknown words"
+  config.train.init_from = "a run"
+  assert said(config) == (
+    "\nvalid: 25.0 % unknown words, train: 25.0 %; its vocabulary is another"
+    " run's"
+  )
+  config.train.init_from, config.task.vocabulary_size = "", 0
+  (tmp_path / "valid.txt").write_text("a b c " * 1000 + "x")
+  assert said(config) == "\nvalid: 0.03 % unknown words"
+  (tmp_path / "valid.txt").write_text("a b c ")
+  assert said(config) == ""
+  config.task = CharLMConfig(corpus=str(tmp_path), window=4)
+  (tmp_path / "valid.txt").write_text("a b\n")
+  assert said(config).startswith("\nvalid: 25.0 % unknown characters, none")
+
+
+def test_fields_that_the_vocabulary_of_another_run_does_not_read():
+  command = ["train", "--config=configs/char_lm.py:tiny"]
+  field = "--config.task.min_count=2"
+  assert parse_config([*command, field]).task.min_count == 2
+  with pytest.raises(ConfigError, match="task.min_count: the vocabulary is"):
+    parse_config([*command, field, "--config.train.init_from=x"])
+
+
+def test_control_characters_are_shown_as_signs():
+  assert visible("a\tb\r\nc\rd\x1b[2J\x85\n") == "a\tb\nc␍d␛[2J\ufffd\n"
 
 
 PIECES = st.sampled_from(["a", "b'", " ", ".", "(", "\n", "é\u0301", "'", "_"])

@@ -116,7 +116,7 @@ class ByteVocabulary:
     return len(self.values) + 1
 
   @staticmethod
-  def split(text: str) -> list[str]:
+  def split(text: str | bytes) -> list[str]:
     """The tokens of a text, those that are not ASCII as \\x and two digits."""
     return [chr(b) if b < 128 else f"\\x{b:02x}" for b in _bytes(text).tolist()]
 
@@ -133,7 +133,7 @@ class ByteVocabulary:
     values = b"\xff" + self.values
     return bytes(values[int(s)] for s in symbols)
 
-  def unknown(self, text: str) -> list[str]:
+  def unknown(self, text: str | bytes) -> list[str]:
     """The distinct bytes of a text that are not in the vocabulary."""
     known = set(self.values)
     return sorted(
@@ -161,6 +161,17 @@ def first_symbol(vocabulary: Vocabulary) -> np.ndarray:
     return vocabulary.encode("\n")
   unknown = vocabulary.unknown_symbol
   return np.array([0 if unknown else 1], np.int32)
+
+
+# What moves a terminal's cursor or worse, but line ends and tabs, as the signs
+# that Unicode has for it.
+_SIGNS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
+_SIGNS |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+
+
+def visible(text: str) -> str:
+  """A text that a terminal may show: a bare CR would overwrite its line."""
+  return text.replace("\r\n", "\n").translate(_SIGNS)
 
 
 def decode_blocks(
