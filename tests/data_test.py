@@ -90,6 +90,9 @@ def test_this_python_has_a_corpus():
   assert len(corpus.texts["train"]) > 5_000_000
   assert min(map(len, corpus.texts.values())) > 100_000
   assert read_corpus("stdlib").digest == corpus.digest
+  documentation = read_corpus("docstrings")
+  assert min(map(len, documentation.texts.values())) > 20_000
+  assert documentation.source.startswith("documentation strings of the stand")
 
 
 def test_a_file_is_cut_90_5_5(tmp_path):

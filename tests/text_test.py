@@ -194,6 +194,7 @@ SIDE_FILES = (
 def test_what_stands_beside_the_data():
   assert all(map(is_beside, SIDE_FILES))
   data = ("train.txt", "./data/train.txt", "a/b.txt", "wiki.train.tokens", "1")
+  data += ("old.bak/train.txt", "../train.txt")
   assert not any(map(is_beside, data))
 
 

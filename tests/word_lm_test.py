@@ -11,17 +11,18 @@ from conftest import run_main
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs import zaremba_2014
+from configs import word_lm, zaremba_2014
 from experiments import evaluate, generate, train
 from lstm_jax.config import validate
 from lstm_jax.data import text
 from lstm_jax.data.text import read_corpus
 from lstm_jax.data.vocabulary import CharVocabulary, restore
-from lstm_jax.data.words import WordSplit, WordVocabulary
+from lstm_jax.data.words import GLUE, WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.tasks.base import Sizes
 from lstm_jax.tasks.text_lm import WordLMConfig
+from lstm_jax.trained_run import load_run
 from lstm_jax.training.optimizers import make_schedule
 from lstm_jax.training.train_state import make_model
 
@@ -221,3 +222,28 @@ def test_a_tiny_run(tmp_path, capsys, monkeypatch):
   for command, word in ((generate, "--prompt= "), (evaluate, score)):
     with pytest.raises(DataError, match="no word in it"):
       command.main(["x", workdir, word])
+
+
+def test_a_run_of_own_words(tmp_path, capsys):
+  """Its vocabulary is kept with how it splits words, and is another run's."""
+  (tmp_path / "text").write_text("Rare one, (two) words. It's three!\n" * 90)
+  config = word_lm.get_config("tiny")
+  config.task.corpus, config.task.lower = str(tmp_path / "text"), True
+  config.task.vocabulary_size = 9
+  config.train.steps = config.train.validate_every = 10
+  path = tmp_path / "run"
+  assert train.train(validate(config), str(path)) == 0
+  assert train.train(config, str(path), extend_to=20) == 0
+  out = capsys.readouterr().out
+  assert "% unknown words\n" in out and "going on from step 10" in out
+  run = load_run(path)
+  assert len(run.vocabulary) == 9
+  assert run.vocabulary.split("A, b") == ["a", f"{GLUE},", "b"]
+  workdir = f"--workdir={path}"
+  assert "tokens: " in run_main(evaluate, capsys, workdir, "--split=test")
+  text = run_main(generate, capsys, workdir, "--prompt=Rare", "--length=60")
+  assert text.startswith("Rare") and GLUE not in text and " ," not in text
+  config.train.init_from, config.task.vocabulary_size = str(path), 0
+  assert train.train(validate(config), str(tmp_path / "next")) == 0
+  vocabulary = load_run(tmp_path / "next").vocabulary
+  assert vocabulary.symbols == run.vocabulary.symbols

@@ -98,13 +98,13 @@ def is_beside(name: str) -> bool:
 
   name: a path inside the folder or archive.
   """
-  return any(
-    part in _BESIDE
-    or (part.startswith(".") and part.strip("."))
-    or part.startswith("~$")
-    or part.endswith(("~", ".bak"))
-    or (part.startswith("#") and part.endswith("#"))
-    for part in name.replace("\\", "/").casefold().split("/")
+  parts = name.replace("\\", "/").casefold().split("/")
+  last = parts[-1]
+  return (
+    any(p in _BESIDE or (p[:1] == "." and p.strip(".")) for p in parts)
+    or last.startswith("~$")
+    or last.endswith(("~", ".bak"))
+    or (last.startswith("#") and last.endswith("#"))
   )
 
 
