@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_jax.data.source_files import choose, open_source, pieces
+from lstm_jax.data.source_files import choose, open_source, pieces, plain_text
 from lstm_jax.data.streams import (
   longest_window,
   random_windows,
@@ -92,6 +92,13 @@ def test_no_word_lies_in_two_pieces(words, size):
   assert "".join(parts) == text
   split = WordSplit().split
   assert [word for part in parts for word in split(part)] == split(text)
+
+
+@given(st.text("a\r\n", min_size=1), st.integers(1, 9))
+def test_no_line_end_lies_in_two_pieces(text, size):
+  data = text.encode()
+  parts = pieces(io.BytesIO(data), len(data), size)
+  assert "".join(map(plain_text, parts)) == plain_text(data)
 
 
 def read(file) -> bytes:
