@@ -11,6 +11,10 @@ from configs import zaremba_2014
 from experiments import finish
 from experiments.command_line import parse_config
 from lstm_jax.config import Config
+from lstm_jax.data import corpus_tokens
+from lstm_jax.data import text as text_module
+from lstm_jax.data.known_corpora import SPLITS
+from lstm_jax.data.prepared import Prepared
 from lstm_jax.data.vocabulary import (
   ByteVocabulary,
   CharVocabulary,
@@ -94,6 +98,27 @@ def test_punctuation_is_set_apart():
   assert lower == [word.lower() for word in words]
   assert APART.split("हिन्दी।") == ["हिन्दी", f"{GLUE}।"]
   assert APART.split(f"a{GLUE}b") == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", [CharLMConfig, ByteLMConfig, WordLMConfig])
+def test_a_small_vocabulary_of_a_text_on_disk(tmp_path, monkeypatch, kind):
+  """A prepared corpus, as it is read and as it is streamed."""
+  pieces = [b"c d e (f) \n" * 7, "a a a a b b é,\r\n".encode() * 60]
+  stored = Prepared(tmp_path, dict.fromkeys(SPLITS))
+  monkeypatch.setattr(Prepared, "pieces", lambda self, split: pieces)
+  for module in (text_module, corpus_tokens):
+    monkeypatch.setattr(module, "open_prepared", lambda corpus: stored)
+  options = {"corpus": "tfds:x", "window": 4, "vocabulary_size": 5}
+  if kind is WordLMConfig:
+    options |= {"split_punctuation": True, "min_count": 8}
+  memory = kind(**options).load(2)
+  disk = kind(**options, stream=True).load(2)
+  assert disk.record == memory.record
+  assert disk.vocabulary.symbols == memory.vocabulary.symbols
+  assert memory.record["vocabulary_size"] == 5
+  data = disk.data_at(0, 3)
+  assert memory.record[f"unknown_{memory.token}s"]["train"]
+  np.testing.assert_array_equal(data.inputs, memory.train.inputs[:, :12])
 
 
 def said(config: Config) -> str:
