@@ -66,7 +66,7 @@ def sequence_recipe(
       stop=StopConfig()
       if misses is None
       else StopConfig(name="set", sequences=256, misses=misses),
-      validate_every=steps // 10,
+      validate_every=0,
       validation_streams=256,
     ),
     run=RunConfig(

@@ -33,7 +33,7 @@ def shrink(config: Config, width: int = 16) -> Config:
     config.task.window_spread = 2.0
   config.train.init_from = ""
   config.train.batch_size = config.train.validation_streams = 4
-  config.train.steps = 40
+  config.train.steps, config.train.epochs = 40, 0
   config.train.validate_every = 20
   config.run.log_every, config.run.save_every = 5, 10
   config.run.sample_length = 50

@@ -181,7 +181,7 @@ def _show_percent(done: int, all: int):
     print(f"\r{100 * done // all} %{end}", end="", file=sys.stderr)
 
 
-def score_text(run: Run, text: str) -> np.ndarray:
+def score_text(run: Run, text: str | bytes) -> np.ndarray:
   """Nats of every token [t], the text taken to follow `first_symbol`."""
   symbols = run.vocabulary.encode(text)
   start = first_symbol(run.vocabulary)
@@ -284,7 +284,7 @@ def _print_score(values, trial: int):
   run, _ = load_checkpoint(values.workdir, values.checkpoint, trial)
   if run.vocabulary is None:
     raise ConfigError("--score: the run was not trained on text")
-  text = read_text(values.score)
+  text = read_text(values.score, run.config.task.as_bytes)
   nats = score_text(run, text)
   tokens, token = run.vocabulary.split(text), run.config.task.token
   if not tokens:
@@ -293,8 +293,8 @@ def _print_score(values, trial: int):
     print(f"{value:.4f}\t{json.dumps(word, ensure_ascii=False)}")
   sums = Sums(float(nats.sum()), len(nats))
   scores = {f"{token}s": len(nats), **run.config.task.scores(sums)}
-  if unknown := run.vocabulary.unknown(text):
-    scores[f"unknown_{token}s"] = sum(map(tokens.count, unknown))
+  if unknown := set(run.vocabulary.unknown(text)):
+    scores[f"unknown_{token}s"] = sum(word in unknown for word in tokens)
   print("\n".join(_lines(scores)))
 
 

@@ -11,7 +11,7 @@ from flax import nnx
 from experiments.plot import plot_run
 from experiments.scores import summarise
 from lstm_jax import processes
-from lstm_jax.data.vocabulary import first_symbol
+from lstm_jax.data.vocabulary import first_symbol, visible
 from lstm_jax.errors import RunError
 from lstm_jax.metrics import Sums
 from lstm_jax.models.language_model import parameter_count
@@ -20,6 +20,8 @@ from lstm_jax.trained_run import digest
 from lstm_jax.training.data_parallel import COPIES, place
 from lstm_jax.training.train_state import run_step
 from lstm_jax.training.trials import trial
+
+_MANY = 1  # percent of unknown symbols that training should know of
 
 
 def finish(config, experiment, state, checkpointer, report, path, stop):
@@ -50,7 +52,7 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
       forbidden=(task.vocabulary.unknown_symbol,),
     )
     blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
-    text = task.vocabulary.decode(itertools.chain(*blocks))
+    text = visible(task.vocabulary.decode(itertools.chain(*blocks)))
     length = sum(map(len, blocks))
     report.note(f"a sample of {length} {task.token}s{of_trial}:\n{text}")
 
@@ -66,20 +68,42 @@ def describe(config, experiment, state, path) -> str:
   layers = ", ".join(map(str, config.model.hidden_sizes))
   device = jax.devices()[0]
   step = run_step(state)
-  task, record = experiment.task, experiment.task.record
-  unknown = ""
-  if config.train.init_from and config.task.text:
-    lacking = record[f"unknown_{task.token}s"]["train"]
-    unknown = f"; the vocabulary lacks {lacking:,} of its {task.token}s"
-    unknown *= bool(lacking)
+  record = experiment.task.record
   return (
     f"{_short(path)}: {config.model.cell} ({layers}),"
     f" {count(config, state):,} parameters,"
     + f" {config.train.trials} trials," * (config.train.trials > 1)
     + f" {processes.count()} processes," * (processes.count() > 1)
     + f" {record['corpus']}, {device.platform},"
-    f" {f'going on from step {step}' if step else 'a new run'}" + unknown
+    f" {f'going on from step {step}' if step else 'a new run'}"
+    + (_unknown(config, experiment.task) if config.task.text else "")
   )
+
+
+def _unknown(config, task) -> str:
+  """A line that says how much of the text the vocabulary lacks."""
+  token = "word" if config.task.words else task.token
+  unknown = task.record[f"unknown_{task.token}s"]
+  train, valid = (
+    100 * unknown[split] / max(task.record[f"{task.token}s"][split], 1)
+    for split in ("train", "valid")
+  )
+  if not train + valid:
+    return ""
+  line = f"\nvalid: {_percent(valid)} unknown {token}s"
+  if config.train.init_from:
+    return f"{line}, train: {_percent(train)}; its vocabulary is another run's"
+  if not train and valid > _MANY:
+    line += (
+      ", none in training, which never learns their symbol: with"
+      " --config.task.min_count=2, or a task.vocabulary_size, rare ones are"
+      " unknown there too"
+    )
+  return line
+
+
+def _percent(share: float) -> str:
+  return f"{share:.1f} %" if share >= 0.1 or not share else f"{share:.1g} %"
 
 
 def count(config, state) -> int:

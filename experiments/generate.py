@@ -6,6 +6,8 @@ The same seed gives the same text. The prompt can be of any length: one state
 is carried through it and on.
 """
 
+import sys
+
 from absl import flags
 
 from experiments.command_line import (
@@ -16,10 +18,11 @@ from experiments.command_line import (
 )
 from lstm_jax import runtime
 from lstm_jax.data.vocabulary import (
-  WordVocabulary,
   decode_blocks,
   first_symbol,
+  visible,
 )
+from lstm_jax.data.words import WordVocabulary
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import Run, load_run
@@ -98,7 +101,8 @@ def main(argv: list[str]):
   # of words, what follows is another word
   words = isinstance(run.vocabulary, WordVocabulary)
   space = " " if words and values.prompt[-1:].strip() else ""
-  print(values.prompt, end=space, flush=True)
+  show = visible if sys.stdout.isatty() else str
+  print(show(values.prompt), end="", flush=True)
   blocks = generate(
     run.model,
     prompt,
@@ -108,8 +112,8 @@ def main(argv: list[str]):
     seed=values.seed,
     forbidden=(run.vocabulary.unknown_symbol,),
   )
-  for text in decode_blocks(run.vocabulary, blocks):
-    print(text, end="", flush=True)
+  for text in decode_blocks(run.vocabulary, blocks, space):
+    print(show(text), end="", flush=True)
   print()
 
 

@@ -15,6 +15,7 @@ or here, and stops points of a search space that lag behind; slurm submits a job
 array, whose options are sbatch's, --slurm=partition=gpu,time=60.
 """
 
+import collections
 import pathlib
 import runpy
 import shlex
@@ -107,8 +108,8 @@ def plan(
     name = sweeps.name_point(point, config)
     entries.append(Entry(name, name, None, point))
     jobs.append(Job(workdir, name, (*base, *sweeps.words(point))))
-  names = [entry.name for entry in entries]
-  if twice := [name for name in names if names.count(name) > 1]:
+  names = collections.Counter(entry.name for entry in entries)
+  if twice := [name for name, count in names.items() if count > 1]:
     raise ConfigError(f"the sweep has the point {twice[0]} more than once")
   return entries, jobs
 

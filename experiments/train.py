@@ -66,7 +66,6 @@ def train(
   claim = run_lock.claim if first else run_lock.join
   with StopSignal() as stop, claim(workdir) as path:
     config = run_directory.check_config(path, config, extend_to)
-    traced = parse_steps(profile_steps, config.train.steps)
     wandb_run.check_installed(config.run.wandb)
     devices = start_process(config, run_directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
@@ -79,6 +78,7 @@ def train(
       config, vocabulary, devices, resuming
     )
     task = experiment.task
+    traced = parse_steps(profile_steps, config.train.steps)
     run_directory.check_data(path, task.record)
     if processes.count() > 1:
       _check_same(config, experiment, state)
@@ -144,7 +144,7 @@ def _check_same(config, experiment, state):
 def loop(config, experiment, state, checkpointer, writer, report, stop):
   """Updates until the last step or a signal; returns the state."""
   task, settings = experiment.task, config.train
-  several = settings.trials > 1
+  several, interval = settings.trials > 1, settings.validation_interval()
   validate = make_evaluation(
     experiment.structure,
     task,
@@ -169,7 +169,7 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
       meter.flush()
     checkpointer.poll()
     last = step == settings.steps or done.all()
-    validating = last or step % settings.validate_every == 0
+    validating = last or step % interval == 0
     saving = config.run.save_every and step % config.run.save_every == 0
     if not (validating or saving):
       continue

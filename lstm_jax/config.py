@@ -32,8 +32,9 @@ class TrainConfig:
   RANGES: ClassVar = {
     "seed": (0, 2**32 - 1),
     "steps": (1, 2**31 - 1),
+    "epochs": (0, 10**6),
     "batch_size": (1, 10**6),
-    "validate_every": (1, 2**31 - 1),
+    "validate_every": (0, 2**31 - 1),
     "validation_streams": (1, 10**6),
     "trials": (1, 10**4),
     "trial_learning_rates": (0, 10**6),
@@ -44,11 +45,14 @@ class TrainConfig:
 
   # initial parameters and dropout noise
   seed: int = 0
-  # number of updates
+  # number of updates; with epochs it is set when the data has been read
   steps: int = 1000
+  # passes through the training split, in place of steps; 0 is none
+  epochs: int = 0
   # parallel streams of text
   batch_size: int = 32
-  # updates between validations, each of which saves a checkpoint
+  # updates between validations, each of which saves a checkpoint; 0 is a tenth
+  # of the run
   validate_every: int = 100
   # streams the validation split is cut into: more is faster, one is exact
   validation_streams: int = 32
@@ -77,6 +81,11 @@ class TrainConfig:
   )
   # when a run, or a trial, ends before its last step
   stop: StopConfig = dataclasses.field(default_factory=StopConfig)
+
+  def validation_interval(self) -> int:
+    """`validate_every`, or what 0 stands for: whole calls, at least one."""
+    call = self.steps_per_call
+    return self.validate_every or max(self.steps // 10 // call, 1) * call
 
 
 @dataclasses.dataclass(slots=True)

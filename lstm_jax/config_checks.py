@@ -58,13 +58,27 @@ _USED_BY = {
 
 
 def check_used(config: Any, given: Collection[str]):
-  """No field of the optimiser, averaging or stopping rule does nothing.
+  """No field that was asked for does nothing. train.steps takes the place of
+  epochs that only the config file has.
 
   given: names of the fields that were asked for.
 
   Raises:
     ConfigError: nothing reads one of them.
   """
+  train = config.train
+  if train.epochs and "train.steps" in given:
+    if "train.epochs" in given:
+      raise ConfigError(
+        "train.steps: train.epochs says how many; give one of the two"
+      )
+    train.epochs = 0
+    check_steps(config)
+  for name in ("vocabulary_size", "min_count"):
+    if f"task.{name}" in given and train.init_from:
+      raise ConfigError(
+        f"task.{name}: the vocabulary is that of train.init_from"
+      )
   for path, used_by in _USED_BY.items():
     where, _, decider = path.rpartition(".")
     chosen = getattr(operator.attrgetter(where)(config), decider)
@@ -98,18 +112,31 @@ def _check_unused(config):
       )
 
 
-def _check_training(config):
-  train, run = config.train, config.run
-  for name in ("steps", "validate_every"):
-    _check_multiple(f"train.{name}", getattr(train, name), train.steps_per_call)
-  for name in ("log_every", "save_every"):
-    _check_multiple(f"run.{name}", getattr(run, name), train.steps_per_call)
-  warmup = config.optimizer.warmup_steps
+def check_steps(config: Any):
+  """What train.steps must be.
+
+  Raises:
+    ConfigError: it is not.
+  """
+  train, warmup = config.train, config.optimizer.warmup_steps
+  _check_multiple("train.steps", train.steps, train.steps_per_call)
   if warmup >= train.steps:
     raise ConfigError(
       f"optimizer.warmup_steps: {warmup} leaves none of the {train.steps}"
       " train.steps"
     )
+
+
+def _check_training(config):
+  train, run = config.train, config.run
+  for where, value in (
+    ("train.validate_every", train.validate_every),
+    ("run.log_every", run.log_every),
+    ("run.save_every", run.save_every),
+  ):
+    _check_multiple(where, value, train.steps_per_call)
+  if not train.epochs:  # else the data must be read to know
+    check_steps(config)
   if run.model_parallel > 1:
     _check_model_parallel(config)
   shares = run.devices // run.model_parallel

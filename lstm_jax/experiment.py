@@ -10,6 +10,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from lstm_jax.config import Config, TrainConfig
+from lstm_jax.config_checks import check_steps
 from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
@@ -68,6 +69,8 @@ def build(
 ) -> tuple[Experiment, TrainState]:
   """Loads the data and makes the model and its initial train state.
 
+  Where config.train.epochs says how long the run is, config.train.steps is set.
+
   vocabulary: that of the run to go on with, where its task is text.
   devices: to split each batch over, or the trials where there are several.
   resuming: the parameters are about to be restored, so that train.init_from is
@@ -76,7 +79,7 @@ def build(
   Raises:
     DataError: the corpus cannot be used.
     RunError, ConfigError: train.init_from is not a run of the same model, or
-      the schedule counts epochs that the task has not.
+      the schedule or train.epochs counts epochs that the task has not.
   """
   settings = config.train
   parent = None
@@ -93,6 +96,8 @@ def build(
       f'optimizer.schedule: "{config.optimizer.schedule.value}" counts epochs,'
       f' and the task "{config.task.name}" has none'
     )
+  if settings.epochs and not resuming:
+    _count_steps(config, task)
   structure, params = train_state.make_model(
     lambda rngs: config.model.build(task.sizes, rngs), settings.seed
   )
@@ -168,6 +173,22 @@ def build(
     task, structure, plateau, call, data, mesh, settings.steps_per_call
   )
   return experiment, state
+
+
+def _count_steps(config, task):
+  """Sets train.steps to so many epochs, in whole calls.
+
+  Raises:
+    ConfigError: the task has none, or the schedule needs more steps.
+  """
+  train = config.train
+  if not task.steps_per_epoch:
+    raise ConfigError(
+      f'train.epochs: the task "{config.task.name}" has none; set train.steps'
+    )
+  calls = -(-train.epochs * task.steps_per_epoch // train.steps_per_call)
+  train.steps = calls * train.steps_per_call
+  check_steps(config)
 
 
 def trial_seeds(settings: TrainConfig) -> tuple[int, ...]:

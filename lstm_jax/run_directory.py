@@ -12,6 +12,7 @@ profile/         traces of --profile_steps
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -41,7 +42,7 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
     ConfigError: the directory's config differs in more than `run.*`.
   """
   if extend_to:
-    config.train.steps = extend_to
+    config.train.steps, config.train.epochs = extend_to, 0
     validate(config)
   if not (path / "config.json").exists():
     if extend_to:
@@ -55,12 +56,24 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
       f"--extend_to={extend_to}: the run already has {old.train.steps} steps"
     )
   # The text is compared by its digest: it may have moved.
-  ignore = ("task.corpus", *(["train.steps"] if extend_to else []))
-  if changed := differences(old, config, ignore):
+  ignore = ["task.corpus"]
+  if extend_to:
+    ignore += ["train.steps", "train.epochs"]
+  elif config.train.epochs:  # counted at the start, once
+    ignore.append("train.steps")
+    if config.train.epochs == old.train.epochs:
+      config.train.steps = old.train.steps
+  as_long = dataclasses.replace(config.train, steps=old.train.steps)
+  if as_long.validation_interval() == old.train.validation_interval():
+    ignore.append("train.validate_every")
+  if changed := differences(old, config, tuple(ignore)):
     advice = "take another --workdir"
-    if [line.split(":")[0] for line in changed] == ["train.steps"]:
+    fields = [line.split(":")[0] for line in changed]
+    if fields == ["train.steps"]:
       more = max(config.train.steps, old.train.steps)
       advice = f"a longer run needs --extend_to={more}"
+    if fields == ["train.epochs"]:
+      advice = f"a longer run needs --extend_to=STEPS, now {old.train.steps}"
     raise ConfigError(
       f"{path}: the config differs from this run's: {'; '.join(changed)};"
       f" {advice}"

@@ -120,11 +120,13 @@ def zip_(axes: Axes) -> list[Point]:
 
 def chain(*sweeps: list[Point]) -> list[Point]:
   """One sweep after the other; a point that comes again is left out."""
-  found = []
+  found = {}
   for point in itertools.chain(*sweeps):
-    if point not in found:
-      found.append(point)
-  return found
+    values = (
+      (n, tuple(v) if isinstance(v, list) else v) for n, v in point.items()
+    )
+    found.setdefault(frozenset(values), point)
+  return list(found.values())
 
 
 def sample(space: SearchSpace, count: int = 0, seed: int = 0) -> list[Point]:

@@ -59,6 +59,7 @@ def measure_loop(config, steps: int) -> float:
   config.run.log_every = max(steps // 10, 1)
   # The first interval compiles, and may have no speed.
   config.train.steps = steps + config.run.log_every
+  config.train.epochs = 0
   config.train.validate_every = config.train.steps
   config.run.save_every = steps // 4
   config.run.sample_length = 0

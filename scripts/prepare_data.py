@@ -29,6 +29,7 @@ import sys
 from absl import flags
 
 from experiments.command_line import new_flags, parse_words, run_command
+from lstm_jax.data.cuts import whole_cut
 from lstm_jax.data.known_corpora import (
   KNOWN,
   SPLITS,
@@ -39,12 +40,12 @@ from lstm_jax.data.known_corpora import (
 from lstm_jax.data.prepared import data_folder, prepare
 from lstm_jax.data.source_files import (
   SourceFile,
-  find,
+  choose,
   open_source,
   pieces,
 )
 from lstm_jax.data.tfds_sets import prepare_set
-from lstm_jax.data.vocabulary import WordVocabulary
+from lstm_jax.data.words import WordSplit
 from lstm_jax.errors import ConfigError, DataError, suggest
 
 
@@ -73,7 +74,7 @@ class Reader:
         self._done += len(piece)
         if self._known.tokens:
           text = piece.decode("utf-8", "replace")
-          self.tokens[split] += len(WordVocabulary.split(text))
+          self.tokens[split] += len(WordSplit().split(text))
         self._show(split)
         yield self._known.change(piece)
     if not sys.stderr.isatty():
@@ -125,12 +126,13 @@ def prepare_corpus(kind: str, name: str, source: str, folder: pathlib.Path):
 
 def _parts(kind, known, files, source):
   """Of each split its file, first byte and number of bytes."""
+  by_name = {file.name: file for file in files}
   if len(known.files) == 3 and not (kind == "text" and len(files) == 1):
-    found = [find(files, name, source) for name in known.files]
-    return {
-      s: (file, 0, file.size) for s, file in zip(SPLITS, found, strict=True)
-    }
-  file = files[0] if len(files) == 1 else find(files, known.files[0], source)
+    chosen = zip(SPLITS, choose(by_name, known.files, source), strict=True)
+    return {s: (by_name[name], 0, by_name[name].size) for s, name in chosen}
+  file = files[0] if len(files) == 1 else None
+  if file is None:
+    file = by_name[choose(by_name, known.files, source)[0]]
   if known.size and file.size != known.size:
     raise DataError(
       f"{source}: {file.name} has {file.size:,} bytes, not {known.size:,};"
@@ -138,7 +140,7 @@ def _parts(kind, known, files, source):
     )
   cuts = [file.size * percent // 100 for percent in (0, 90, 95, 100)]
   if kind == "text":
-    cuts[1:3] = [_between_characters(file, cut) for cut in cuts[1:3]]
+    cuts[1:3] = [_between_words(file, cut) for cut in cuts[1:3]]
   return {
     split: (file, start, stop - start)
     for split, (start, stop) in zip(
@@ -147,17 +149,25 @@ def _parts(kind, known, files, source):
   }
 
 
-def _between_characters(file: SourceFile, place: int) -> int:
-  """The first place from here on that is not inside a character of UTF-8."""
-  left = place
+def _between_words(file: SourceFile, place: int) -> int:
+  """The first place from here on that is not inside a word, nor, if that is
+  far, inside a character."""
+  start = left = max(place - 16, 0)
   with file.open() as stream:
     while left > 0 and (skipped := len(stream.read(min(left, 2**20)))):
       left -= skipped
-    for byte in stream.read(4):
-      if byte & 0xC0 != 0x80:
-        break
-      place += 1
-  return place
+    data = stream.read(2**16)
+  while place < start + len(data) and data[place - start] & 0xC0 == 0x80:
+    place += 1
+  before, after = (
+    part.decode("utf-8", "surrogateescape")
+    for part in (data[: place - start], data[place - start :])
+  )
+  text, cut = before + after, len(before)
+  found = whole_cut(text, cut, words=True)
+  if found == len(text) and start + len(data) < file.size:
+    found = whole_cut(text, cut)
+  return place + len(text[cut:found].encode("utf-8", "surrogateescape"))
 
 
 def main(argv: list[str]):

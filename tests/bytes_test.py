@@ -75,3 +75,6 @@ def test_a_tiny_run(tmp_path, capsys, monkeypatch):
   score = f"--score={tmp_path / 'text'}"
   out = run_main(evaluate, capsys, f"--workdir={path}", score)
   assert '"\\\\xc3"' in out and "characters: 3" in out
+  (tmp_path / "text").write_bytes(b"\xef\xbb\xbf\xff\r\n")  # as they are
+  out = run_main(evaluate, capsys, f"--workdir={path}", score)
+  assert "unknown characters: 6" in out and "\ncharacters: 6" in out

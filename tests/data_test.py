@@ -90,6 +90,9 @@ def test_this_python_has_a_corpus():
   assert len(corpus.texts["train"]) > 5_000_000
   assert min(map(len, corpus.texts.values())) > 100_000
   assert read_corpus("stdlib").digest == corpus.digest
+  documentation = read_corpus("docstrings")
+  assert min(map(len, documentation.texts.values())) > 20_000
+  assert documentation.source.startswith("documentation strings of the stand")
 
 
 def test_a_file_is_cut_90_5_5(tmp_path):
@@ -97,11 +100,11 @@ def test_a_file_is_cut_90_5_5(tmp_path):
   path.write_bytes("".join(map(str, range(10))).encode() * 10 + b"\r\n" * 50)
   corpus = read_corpus(str(path))
   assert [len(corpus.texts[s]) for s in ("train", "valid", "test")] == [
-    180,
-    10,
-    10,
+    135,
+    7,
+    8,
   ]
-  assert corpus.texts["test"] == "\r\n" * 5  # line ends as they are
+  assert corpus.texts["test"] == "\n" * 8
 
 
 def test_a_folder_has_its_splits(tmp_path):

@@ -64,7 +64,7 @@ def test_what_is_missing_is_said_in_a_line(home):
   with pytest.raises(ConfigError, match='unexpected word "ptb" behind text8'):
     prepare_data.main([*command, "text8", "--source=x", "ptb"])
   (home / "empty").mkdir()
-  with pytest.raises(DataError, match="no enwik8 in it"):
+  with pytest.raises(DataError, match="no file ends in enwik8"):
     prepare_data.main([*command, "enwik8", f"--source={home / 'empty'}"])
   with pytest.raises(ConfigError, match="must be letters"):
     prepare_data.main([*command, "text", "--source=x", "--name=a b"])

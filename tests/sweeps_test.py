@@ -47,6 +47,11 @@ def test_algebra():
   assert points[1] == {"a": 1, "b": "x", "c": 4, "d": 6}
   assert points[-1] == {"a": 2, "b": "y", "c": 4, "d": 6}
   assert chain([{"a": 1}], grid({"a": [2, 1]})) == [{"a": 1}, {"a": 2}]
+  assert chain([{"a": [1], "b": 2}], [{"b": 2.0, "a": [1]}]) == (
+    [{"a": [1], "b": 2}]
+  )
+  many = grid({"a": range(200_000)})
+  assert chain(many, many) == many
   with pytest.raises(ConfigError, match="2 of a, 1 of b"):
     zip_({"a": [1, 2], "b": [1]})
   with pytest.raises(ConfigError, match="two axes set a"):

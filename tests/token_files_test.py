@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_jax.data.source_files import find, open_source, pieces
+from lstm_jax.data.source_files import choose, open_source, pieces, plain_text
 from lstm_jax.data.streams import (
   longest_window,
   random_windows,
@@ -19,7 +19,8 @@ from lstm_jax.data.streams import (
   window_batch,
 )
 from lstm_jax.data.token_files import DiskStreams, count
-from lstm_jax.data.vocabulary import CharVocabulary, WordVocabulary
+from lstm_jax.data.vocabulary import CharVocabulary
+from lstm_jax.data.words import WordSplit
 from lstm_jax.errors import DataError
 
 
@@ -81,16 +82,23 @@ def test_pieces_can_be_decoded(text, size):
   )
 
 
-WORDS = st.lists(st.sampled_from(["a ", "é\n", "\U0001f600b ", "\n", " "]))
+WORDS = ["a ", "é\n", "\U0001f600b ", "\n", " ", "b\t", "c\r\n", "d\u3000"]
 
 
-@given(WORDS, st.integers(8, 20))
+@given(st.lists(st.sampled_from(WORDS)), st.integers(8, 20))
 def test_no_word_lies_in_two_pieces(words, size):
   text = "".join(words)
   parts = cut(text.encode(), size)
   assert "".join(parts) == text
-  split = WordVocabulary.split
+  split = WordSplit().split
   assert [word for part in parts for word in split(part)] == split(text)
+
+
+@given(st.text("a\r\n", min_size=1), st.integers(1, 9))
+def test_no_line_end_lies_in_two_pieces(text, size):
+  data = text.encode()
+  parts = pieces(io.BytesIO(data), len(data), size)
+  assert "".join(map(plain_text, parts)) == plain_text(data)
 
 
 def read(file) -> bytes:
@@ -110,10 +118,12 @@ def test_sources_of_every_kind(tmp_path):
     archive.add(folder, "folder")
   for name in ("folder", "x.zip", "x.tgz"):
     with open_source(str(tmp_path / name)) as files:
-      file = find(files, "a.txt", name)
+      by_name = {file.name: file for file in files}
+      (chosen,) = choose(by_name, ["a.txt"], name)
+      file = by_name[chosen]
       assert file.size == 9 and read(file) == b"some text"
-      with pytest.raises(DataError, match="no c.txt in it"):
-        find(files, "c.txt", name)
+      with pytest.raises(DataError, match="no file ends in c.txt"):
+        choose(by_name, ["c.txt"], name)
   with open_source(str(folder / "b.txt")) as (file,):
     assert read(file) == b"other"
   with pytest.raises(DataError, match="no such file"):

@@ -11,16 +11,18 @@ from conftest import run_main
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs import zaremba_2014
+from configs import word_lm, zaremba_2014
 from experiments import evaluate, generate, train
 from lstm_jax.config import validate
 from lstm_jax.data import text
 from lstm_jax.data.text import read_corpus
-from lstm_jax.data.vocabulary import CharVocabulary, WordVocabulary, restore
+from lstm_jax.data.vocabulary import CharVocabulary, restore
+from lstm_jax.data.words import GLUE, WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.tasks.base import Sizes
 from lstm_jax.tasks.text_lm import WordLMConfig
+from lstm_jax.trained_run import load_run
 from lstm_jax.training.optimizers import make_schedule
 from lstm_jax.training.train_state import make_model
 
@@ -40,7 +42,7 @@ def write(folder, before="ptb."):
 def test_words_are_counted_as_in_the_papers():
   """Every line end is a token, that of an empty line too."""
   words = " a b <unk> \n\n b c"
-  assert WordVocabulary.split(words) == (
+  assert WordSplit().split(words) == (
     ["a", "b", "<unk>", "<eos>", "<eos>", "b", "c"]
   )
   vocabulary = WordVocabulary.from_text(words)
@@ -182,7 +184,7 @@ def test_no_option_sets_what_that_range_draws(cell, name, value):
     validate(config)
 
 
-def test_a_tiny_run(tmp_path, capsys):
+def test_a_tiny_run(tmp_path, capsys, monkeypatch):
   config = zaremba_2014.get_config("tiny")
   config.task.corpus = str(write(tmp_path))
   config.train.steps = config.train.validate_every = 20
@@ -190,6 +192,7 @@ def test_a_tiny_run(tmp_path, capsys):
   assert train.train(config, str(path)) == 0
   out = capsys.readouterr().out
   assert "a sample of 50 tokens" in out and "perplexity" in out
+  assert "valid: 25.0 % unknown words\n" in out
   line = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])
   assert np.log(line["valid/perplexity"]) == (
     pytest.approx(line["valid/nats_per_word"], rel=1e-5)
@@ -206,7 +209,41 @@ def test_a_tiny_run(tmp_path, capsys):
   assert "<unk>" not in (
     run_main(generate, capsys, workdir, "--prompt=the", "--length=40")
   )
+  (tmp_path / "text").write_bytes(b"\xef\xbb\xbfthe cat\r")
+  assert run_main(evaluate, capsys, workdir, score).splitlines() == lines
+  many = " ".join(f"w{number}" for number in range(50_000))
+  (tmp_path / "text").write_text(many)
+  monkeypatch.setattr(
+    evaluate, "score_text", lambda run, text: np.ones(text.count(" ") + 1)
+  )
+  assert "unknown tokens: 50,000" in run_main(evaluate, capsys, workdir, score)
   (tmp_path / "text").write_text("  ")
+  monkeypatch.undo()
   for command, word in ((generate, "--prompt= "), (evaluate, score)):
     with pytest.raises(DataError, match="no word in it"):
       command.main(["x", workdir, word])
+
+
+def test_a_run_of_own_words(tmp_path, capsys):
+  """Its vocabulary is kept with how it splits words, and is another run's."""
+  (tmp_path / "text").write_text("Rare one, (two) words. It's three!\n" * 90)
+  config = word_lm.get_config("tiny")
+  config.task.corpus, config.task.lower = str(tmp_path / "text"), True
+  config.task.vocabulary_size = 9
+  config.train.steps = config.train.validate_every = 10
+  path = tmp_path / "run"
+  assert train.train(validate(config), str(path)) == 0
+  assert train.train(config, str(path), extend_to=20) == 0
+  out = capsys.readouterr().out
+  assert "% unknown words\n" in out and "going on from step 10" in out
+  run = load_run(path)
+  assert len(run.vocabulary) == 9
+  assert run.vocabulary.split("A, b") == ["a", f"{GLUE},", "b"]
+  workdir = f"--workdir={path}"
+  assert "tokens: " in run_main(evaluate, capsys, workdir, "--split=test")
+  text = run_main(generate, capsys, workdir, "--prompt=Rare", "--length=60")
+  assert text.startswith("Rare") and GLUE not in text and " ," not in text
+  config.train.init_from, config.task.vocabulary_size = str(path), 0
+  assert train.train(validate(config), str(tmp_path / "next")) == 0
+  vocabulary = load_run(tmp_path / "next").vocabulary
+  assert vocabulary.symbols == run.vocabulary.symbols

@@ -141,9 +141,15 @@ def _start(address, cores):
 
 
 def _validations(jobs) -> int:
-  """How many the longest run makes."""
+  """How many the longest run makes; of epochs, the length of which is not known
+  yet, more than there can be."""
   settings = [parse_config(["sweep", *job.words]).train for job in jobs]
-  return max(math.ceil(s.steps / s.validate_every) for s in settings)
+  return max(
+    2**31 - 1
+    if s.epochs and s.validate_every
+    else math.ceil(s.steps / s.validation_interval())
+    for s in settings
+  )
 
 
 def _resources(ray, config) -> tuple[dict[str, int], tuple[str, ...]]:

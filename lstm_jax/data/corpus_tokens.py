@@ -1,15 +1,20 @@
 """A corpus as token numbers, in memory or mapped from disk."""
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from lstm_jax.array_types import Array, Shaped
+from lstm_jax.data.cuts import whole_cut
 from lstm_jax.data.known_corpora import SPLITS
 from lstm_jax.data.prepared import open_prepared
 from lstm_jax.data.text import read_corpus
 from lstm_jax.data.token_files import map_tokens, texts
 from lstm_jax.data.vocabulary import Vocabulary
+
+# A vocabulary out of the pieces of a text.
+MakeVocabulary = Callable[[Iterable[str | bytes]], Vocabulary]
 
 
 class CorpusTokens(NamedTuple):
@@ -21,29 +26,31 @@ class CorpusTokens(NamedTuple):
 
 def load_corpus(
   corpus: str,
-  kind: type[Vocabulary],
+  make_vocabulary: MakeVocabulary,
   vocabulary: Vocabulary | None,
   as_bytes: bool,
+  words: bool,
   percent: tuple[int, ...],
   limit: int,
 ) -> CorpusTokens:
   """Reads a corpus into memory.
 
   Args:
-    corpus, percent, as_bytes: as in `read_corpus`.
-    kind: of the vocabulary, which is made of the training split unless one is
-      given.
-    limit: characters to use from the start of each split; 0 is all.
+    corpus, percent, as_bytes, words: as in `read_corpus`.
+    make_vocabulary: of the training split, unless a vocabulary is given.
+    limit: characters to use from the start of each split, and to the end of
+      the last word or character; 0 is all.
 
   Raises:
     DataError: it cannot be read.
   """
-  read = read_corpus(corpus, percent, as_bytes=as_bytes)
+  read = read_corpus(corpus, percent, as_bytes=as_bytes, words=words)
   parts = {
-    split: text[:limit] if limit else text for split, text in read.texts.items()
+    split: text[: whole_cut(text, limit or len(text), words)]
+    for split, text in read.texts.items()
   }
   if vocabulary is None:
-    vocabulary = kind.from_text(parts["train"])
+    vocabulary = make_vocabulary([parts["train"]])
   dtype = np.min_scalar_type(len(vocabulary) - 1)
   tokens = {
     split: vocabulary.encode(parts[split]).astype(dtype) for split in SPLITS
@@ -53,7 +60,7 @@ def load_corpus(
 
 def map_corpus(
   corpus: str,
-  kind: type[Vocabulary],
+  make_vocabulary: MakeVocabulary,
   vocabulary: Vocabulary | None,
   as_bytes: bool,
 ) -> CorpusTokens:
@@ -64,7 +71,7 @@ def map_corpus(
   """
   prepared = open_prepared(corpus)
   if vocabulary is None:
-    vocabulary = kind.from_pieces(texts(prepared, "train", as_bytes))
+    vocabulary = make_vocabulary(texts(prepared, "train", as_bytes))
   tokens = {
     split: map_tokens(prepared, split, vocabulary, as_bytes) for split in SPLITS
   }

@@ -4,13 +4,17 @@ import hashlib
 import pathlib
 import platform
 import zipfile
-import zlib
 from typing import NamedTuple
 
 from lstm_jax.data import stdlib
+from lstm_jax.data.cuts import whole_cut
 from lstm_jax.data.known_corpora import SPLITS
 from lstm_jax.data.prepared import PREFIX, open_prepared
+from lstm_jax.data.source_files import READ_ERRORS, choose, plain_text
+from lstm_jax.data.token_files import texts as prepared_texts
 from lstm_jax.errors import DataError
+
+_FILES = [f"{split}.txt" for split in SPLITS]
 
 _LARGEST = 2**30  # bytes of a zip file's texts
 
@@ -26,38 +30,44 @@ def read_corpus(
   percent: tuple[int, ...] = (90, 5, 5),
   *,
   as_bytes: bool = False,
+  words: bool = False,
 ) -> Corpus:
   """Reads a corpus.
 
+  Line ends become LF, and a byte order mark is left out; bytes stay as they
+  are, and so do the library's texts.
+
   Args:
-    corpus: "stdlib"; "tfds:NAME", what scripts.prepare_data has prepared; or a
-      UTF-8 text file, cut into train, valid and test in this order; or a
-      folder or zip file with train.txt, valid.txt and test.txt, or files whose
-      names end so, as ptb.train.txt.
+    corpus: "stdlib", or "docstrings" for its documentation alone; "tfds:NAME",
+      what scripts.prepare_data has prepared; or a UTF-8 text file, cut into
+      train, valid and test in this order; or a folder or zip file with
+      train.txt, valid.txt and test.txt, or files whose names end so, as
+      ptb.train.txt.
     percent: of one file, for train, valid and test.
     as_bytes: the texts as bytes, which may be anything.
+    words: one file is not cut inside a word.
 
   Raises:
     DataError: a file is missing, empty, unreadable or not UTF-8.
   """
   if corpus.startswith(PREFIX):
     return _read_prepared(corpus, as_bytes)
-  if corpus == "stdlib":
-    texts = stdlib.read()
+  if corpus in stdlib.CORPORA:
+    texts, what = stdlib.CORPORA[corpus]
+    texts = texts()
     if as_bytes:
       texts = {split: text.encode() for split, text in texts.items()}
-    source = f"standard library of Python {platform.python_version()}"
+    source = f"{what} of Python {platform.python_version()}"
   elif _is_folder(corpus):
-    path = pathlib.Path(corpus).expanduser()
-    names = _split_names(corpus, [file.name for file in path.iterdir()])
-    texts = {split: _read(path / names[split], as_bytes) for split in SPLITS}
-    source = str(path)
-  elif corpus.endswith(".zip"):
+    texts, source = _read_folder(corpus, as_bytes)
+  elif corpus.lower().endswith(".zip"):
     texts, source = _read_zip(corpus, as_bytes), corpus
   else:
-    text = _read(corpus, as_bytes)
-    train = len(text) * percent[0] // 100
-    valid = len(text) * (percent[0] + percent[1]) // 100
+    text = read_text(corpus, as_bytes)
+    train, valid = (
+      whole_cut(text, len(text) * part // 100, words)
+      for part in (percent[0], percent[0] + percent[1])
+    )
     texts = {
       "train": text[:train],
       "valid": text[train:valid],
@@ -74,10 +84,14 @@ def read_corpus(
 
 def _read_prepared(corpus, as_bytes):
   prepared = open_prepared(corpus)
-  texts = {}
-  for split in SPLITS:
-    data = b"".join(prepared.pieces(split))
-    texts[split] = _decode(corpus, data, as_bytes)
+  empty = b"" if as_bytes else ""
+  texts = {
+    split: empty.join(prepared_texts(prepared, split, as_bytes))
+    for split in SPLITS
+  }
+  for split, text in texts.items():
+    if not text:
+      raise DataError(f"{corpus}: the {split} split is empty")
   return Corpus(texts, prepared.digest, corpus)
 
 
@@ -88,51 +102,40 @@ def _is_folder(path: str) -> bool:
     return False  # `read_text` says why
 
 
-def _split_names(source, names) -> dict[str, str]:
-  """The file of each split.
-
-  Raises:
-    DataError: there is none, or several could be it.
-  """
-  found = {}
-  for split in SPLITS:
-    ends = [name for name in names if name.endswith(f"{split}.txt")]
-    exact = [name for name in ends if name == f"{split}.txt"]
-    if len(exact or ends) != 1:
-      what = f"no file ends in {split}.txt"
-      if ends:
-        what = f"{', '.join(sorted(ends))} all end in {split}.txt"
-      raise DataError(
-        f"{source}: {what}; it must hold train.txt, valid.txt and test.txt"
-      )
-    found[split] = (exact or ends)[0]
-  return found
+def _read_folder(corpus, as_bytes):
+  path = pathlib.Path(corpus).expanduser()
+  try:
+    names = [file.name for file in path.iterdir() if file.is_file()]
+  except OSError as error:
+    raise _unreadable(corpus, error) from None
+  chosen = zip(SPLITS, choose(names, _FILES, corpus), strict=True)
+  texts = {split: read_text(path / name, as_bytes) for split, name in chosen}
+  return texts, str(path)
 
 
 def _read_zip(corpus, as_bytes):
   """The three texts of a zip file; nothing is unpacked on disk."""
   try:
     with zipfile.ZipFile(pathlib.Path(corpus).expanduser()) as archive:
-      names = _split_names(corpus, archive.namelist())
-      size = sum(archive.getinfo(name).file_size for name in names.values())
+      infos = {i.filename: i for i in archive.infolist() if not i.is_dir()}
+      names = choose(infos, _FILES, corpus)
+      size = sum(infos[name].file_size for name in names)
       if size > _LARGEST:
         raise DataError(f"{corpus}: {size:,} bytes unpacked; unpack it first")
       return {
         split: _decode(f"{corpus}/{name}", archive.read(name), as_bytes)
-        for split, name in names.items()
+        for split, name in zip(SPLITS, names, strict=True)
       }
   except FileNotFoundError:
     raise _missing(corpus) from None
-  except (
-    OSError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-  ) as error:
-    reason = getattr(error, "strerror", None) or error
-    raise DataError(f"{corpus}: cannot be read: {reason}") from None
+  except (*READ_ERRORS, ValueError) as error:
+    raise _unreadable(corpus, error) from None
+
+
+def _unreadable(path, error) -> DataError:
+  reason = getattr(error, "strerror", None) or str(error)
+  reason = reason or type(error).__name__
+  return DataError(f"{path}: cannot be read: {reason}")
 
 
 def _missing(path) -> DataError:
@@ -142,35 +145,29 @@ def _missing(path) -> DataError:
   )
 
 
-def read_text(path: str | pathlib.Path) -> str:
-  """A UTF-8 file as it is: line ends are not changed.
+def read_text(path: str | pathlib.Path, as_bytes: bool = False) -> str | bytes:
+  """A UTF-8 file, as `read_corpus` has it, or its bytes.
 
   Raises:
     DataError: the file is missing, empty, unreadable or not UTF-8.
   """
-  return _read(path, as_bytes=False)
-
-
-def _read(path, as_bytes):
   try:
     data = pathlib.Path(path).expanduser().read_bytes()
   except FileNotFoundError:
     raise _missing(path) from None
   except (OSError, ValueError, RuntimeError) as error:
-    reason = getattr(error, "strerror", None) or error
-    raise DataError(f"{path}: cannot be read: {reason}") from None
+    raise _unreadable(path, error) from None
   return _decode(path, data, as_bytes)
 
 
 def _decode(path, data: bytes, as_bytes: bool) -> str | bytes:
-  if not data:
-    raise DataError(f"{path}: the file is empty")
-  if as_bytes:
-    return data
   try:
-    return data.decode("utf-8")
+    text = data if as_bytes else plain_text(data)
   except UnicodeDecodeError as error:
     raise DataError(
       f"{path}: not UTF-8: byte 0x{data[error.start]:02x} at offset"
       f" {error.start}; convert it first (iconv -t utf-8)"
     ) from None
+  if not text:
+    raise DataError(f"{path}: the file is empty")
+  return text

@@ -16,6 +16,7 @@ import numpy as np
 
 from lstm_jax.array_types import Array, Int, Shaped
 from lstm_jax.data.prepared import Prepared
+from lstm_jax.data.source_files import plain_text
 from lstm_jax.data.streams import draw_windows, longest_window
 from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import DataError
@@ -29,7 +30,7 @@ def texts(prepared: Prepared, split: str, as_bytes: bool):
   """
   for piece in prepared.pieces(split):
     try:
-      yield piece if as_bytes else piece.decode("utf-8")
+      yield piece if as_bytes else plain_text(piece)
     except UnicodeDecodeError as error:
       raise DataError(
         f"{prepared.path}: not UTF-8: {error.reason}; read it as bytes, with"

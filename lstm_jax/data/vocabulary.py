@@ -1,4 +1,4 @@
-"""Characters, bytes and words as numbers."""
+"""Characters and bytes as numbers, and what vocabularies share."""
 
 import codecs
 import collections
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+
+from lstm_jax.data.words import WordVocabulary, most_frequent
 
 
 class CharVocabulary:
@@ -28,14 +30,17 @@ class CharVocabulary:
     return cls.from_pieces(texts)
 
   @classmethod
-  def from_pieces(cls, texts: Iterable[str]) -> "CharVocabulary":
-    """That of a text which comes piece by piece."""
-    codes = set()
+  def from_pieces(
+    cls, texts: Iterable[str], size: int = 0, min_count: int = 1
+  ) -> "CharVocabulary":
+    """That of a text which comes piece by piece; `most_frequent` says which."""
+    counts = collections.Counter()
     for text in texts:
-      found = np.unique(np.frombuffer(text.encode("utf-32-le"), np.uint32))
-      codes.update(found.tolist())
-    codes = np.array(sorted(codes), np.uint32)
-    return cls(codes.tobytes().decode("utf-32-le"))
+      codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+      found, times = np.unique(codes, return_counts=True)
+      counts.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
+    kept = sorted(most_frequent(counts, size - 1, min_count))
+    return cls("".join(map(chr, kept)))
 
   @property
   def symbols(self) -> str:
@@ -91,12 +96,15 @@ class ByteVocabulary:
     return cls.from_pieces(texts)
 
   @classmethod
-  def from_pieces(cls, texts: Iterable[str | bytes]) -> "ByteVocabulary":
-    """That of a text which comes piece by piece."""
+  def from_pieces(
+    cls, texts: Iterable[str | bytes], size: int = 0, min_count: int = 1
+  ) -> "ByteVocabulary":
+    """That of a text which comes piece by piece; `most_frequent` says which."""
     found = np.zeros(256, np.int64)
     for text in texts:
       found += np.bincount(_bytes(text), minlength=256)
-    return cls(bytes(np.flatnonzero(found).tolist()))
+    counts = {b: int(found[b]) for b in np.flatnonzero(found).tolist()}
+    return cls(bytes(sorted(most_frequent(counts, size - 1, min_count))))
 
   @property
   def symbols(self) -> dict[str, list[int]]:
@@ -108,7 +116,7 @@ class ByteVocabulary:
     return len(self.values) + 1
 
   @staticmethod
-  def split(text: str) -> list[str]:
+  def split(text: str | bytes) -> list[str]:
     """The tokens of a text, those that are not ASCII as \\x and two digits."""
     return [chr(b) if b < 128 else f"\\x{b:02x}" for b in _bytes(text).tolist()]
 
@@ -125,7 +133,7 @@ class ByteVocabulary:
     values = b"\xff" + self.values
     return bytes(values[int(s)] for s in symbols)
 
-  def unknown(self, text: str) -> list[str]:
+  def unknown(self, text: str | bytes) -> list[str]:
     """The distinct bytes of a text that are not in the vocabulary."""
     known = set(self.values)
     return sorted(
@@ -143,61 +151,6 @@ def _bytes(text):
   return np.frombuffer(text, np.uint8)
 
 
-class WordVocabulary:
-  """The words of the training split, the most frequent first.
-
-  Words are what stands between white space; a line ends with the word <eos>.
-  Words that training never saw are <unk>, which the vocabulary has even where
-  the text has not: the corpora of Mikolov et al. 2010 and Merity et al. 2016
-  have it in place of rare words.
-  """
-
-  UNKNOWN, END = "<unk>", "<eos>"
-
-  def __init__(self, words: list[str]):
-    self.symbols = words
-    self._numbers = {word: number for number, word in enumerate(words)}
-    if len(self._numbers) != len(words) or self.UNKNOWN not in self._numbers:
-      raise ValueError(f"words must be distinct and {self.UNKNOWN} among them")
-    self.unknown_symbol = self._numbers[self.UNKNOWN]
-
-  @classmethod
-  def from_text(cls, *texts: str) -> "WordVocabulary":
-    return cls.from_pieces(texts)
-
-  @classmethod
-  def from_pieces(cls, texts: Iterable[str]) -> "WordVocabulary":
-    """That of a text which comes piece by piece, cut between words."""
-    counts = collections.Counter()
-    for text in texts:
-      counts.update(cls.split(text))
-    counts.setdefault(cls.UNKNOWN, 0)
-    return cls(sorted(counts, key=lambda word: (-counts[word], word)))
-
-  def __len__(self) -> int:
-    """Number of words, <unk> and <eos> included."""
-    return len(self.symbols)
-
-  @classmethod
-  def split(cls, text: str) -> list[str]:
-    """The tokens of a text."""
-    return text.replace("\n", f" {cls.END} ").split()
-
-  def encode(self, text: str) -> np.ndarray:
-    """Symbol numbers [t] int32, one a word or line end."""
-    number, unknown = self._numbers.get, self.unknown_symbol
-    return np.array([number(w, unknown) for w in self.split(text)], np.int32)
-
-  def decode(self, symbols) -> str:
-    """The text of symbol numbers, a space after each word."""
-    words = (self.symbols[int(symbol)] for symbol in symbols)
-    return "".join("\n" if w == self.END else f"{w} " for w in words)
-
-  def unknown(self, text: str) -> list[str]:
-    """The distinct words of a text that are not in the vocabulary."""
-    return sorted(set(self.split(text)) - self._numbers.keys())
-
-
 Vocabulary = CharVocabulary | ByteVocabulary | WordVocabulary
 
 
@@ -210,14 +163,30 @@ def first_symbol(vocabulary: Vocabulary) -> np.ndarray:
   return np.array([0 if unknown else 1], np.int32)
 
 
+# What moves a terminal's cursor or worse, but line ends and tabs, as the signs
+# that Unicode has for it.
+_SIGNS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
+_SIGNS |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+
+
+def visible(text: str) -> str:
+  """A text that a terminal may show: a bare CR would overwrite its line."""
+  return text.replace("\r\n", "\n").translate(_SIGNS)
+
+
 def decode_blocks(
-  vocabulary: Vocabulary, blocks: Iterable[np.ndarray]
+  vocabulary: Vocabulary, blocks: Iterable[np.ndarray], before: str = ""
 ) -> Iterator[str]:
-  """The text of each block of symbols as it comes; a character that straddles
-  two is whole in the second."""
+  """The text of each block of symbols as it comes; what belongs to two, as a
+  character of several bytes, comes with the second.
+
+  before: a space, if words go on from one.
+  """
   if isinstance(vocabulary, ByteVocabulary):
     pieces = map(vocabulary.to_bytes, blocks)
     return codecs.iterdecode(pieces, "utf-8", "replace")
+  if isinstance(vocabulary, WordVocabulary):
+    return vocabulary.decode_blocks(blocks, before)
   return map(vocabulary.decode, blocks)
 
 
@@ -234,8 +203,4 @@ def restore(symbols: Any) -> Vocabulary:
       return ByteVocabulary(bytes(symbols["bytes"]))
     except TypeError as error:
       raise ValueError(f"bytes: {error}") from None
-  if not isinstance(symbols, list) or not all(
-    isinstance(word, str) for word in symbols
-  ):
-    raise ValueError("neither characters nor a list of words")
-  return WordVocabulary(symbols)
+  return WordVocabulary.restore(symbols)

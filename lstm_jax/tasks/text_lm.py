@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -33,8 +34,8 @@ from lstm_jax.data.vocabulary import (
   ByteVocabulary,
   CharVocabulary,
   Vocabulary,
-  WordVocabulary,
 )
+from lstm_jax.data.words import WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.metrics import Sums
 from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
@@ -46,17 +47,20 @@ class TextLMConfig(TaskConfig):
 
   text: ClassVar = True
   as_bytes: ClassVar = False
+  words: ClassVar = False
   RANGES: ClassVar = {
     "window": (1, 10**6),
     "percent": (0, 100),
     "window_spread": (0, 10**6),
     "limit": (0, 10**12),
+    "vocabulary_size": (0, 2**31 - 1),
+    "min_count": (1, 2**31 - 1),
   }
 
   name: str = ""
-  # "stdlib"; a UTF-8 text file; a folder or zip file with train.txt, valid.txt
-  # and test.txt, whatever stands before these names; or "tfds:NAME", prepared
-  # by scripts.prepare_data
+  # "stdlib", or its "docstrings"; a UTF-8 text file; a folder or zip file with
+  # train.txt, valid.txt and test.txt, whatever stands before these names; or
+  # "tfds:NAME", prepared by scripts.prepare_data
   corpus: str = "stdlib"
   # read the training split of a prepared corpus from disk, window by window
   stream: bool = False
@@ -68,10 +72,22 @@ class TextLMConfig(TaskConfig):
   # training, where the learning rate is scaled by length / window (Merity et
   # al. 2018); 0 is windows all of one length
   window_spread: float = 0.0
-  # characters of the corpus to use from the start of each split; 0 is all
+  # characters of the corpus to use from the start of each split, and to the end
+  # of the last word; 0 is all
   limit: int = 0
+  # symbols of the vocabulary, the most frequent ones, with the unknown one; the
+  # others are unknown, in training too; 0 is all. With train.init_from the
+  # vocabulary is that run's
+  vocabulary_size: int = 0
+  # how often a symbol must occur in the training split to be one of them
+  min_count: int = 1
 
   def check(self):
+    if self.vocabulary_size == 1:
+      raise ConfigError(
+        "task.vocabulary_size: 1 is the unknown symbol alone; give 0, for all,"
+        " or more"
+      )
     if (
       len(self.percent) != 3
       or sum(self.percent) != 100
@@ -87,6 +103,12 @@ class TextLMConfig(TaskConfig):
       )
     if self.stream and self.limit:
       raise ConfigError("task.stream: takes no task.limit")
+
+  def make_vocabulary(self, pieces: Iterable[str | bytes]) -> Vocabulary:
+    """That of a text which comes piece by piece."""
+    return self.vocabulary.from_pieces(
+      pieces, self.vocabulary_size, self.min_count
+    )
 
   def load(
     self, batch_size: int, vocabulary: Vocabulary | None = None
@@ -129,10 +151,20 @@ class WordLMConfig(TextLMConfig):
 
   token: ClassVar = "token"
   headline: ClassVar = "perplexity"
-  vocabulary: ClassVar = WordVocabulary
+  words: ClassVar = True
 
   name: str = "word_lm"
   window: int = 35
+  # in small letters
+  lower: bool = False
+  # punctuation marks and symbols are words of their own, as WordSplit says
+  split_punctuation: bool = False
+
+  def make_vocabulary(self, pieces: Iterable[str | bytes]) -> Vocabulary:
+    split = WordSplit(self.lower, self.split_punctuation)
+    return WordVocabulary.from_pieces(
+      pieces, self.vocabulary_size, self.min_count, split
+    )
 
   @staticmethod
   def scores(sums: Sums) -> dict[str, float]:
@@ -163,14 +195,15 @@ class TextLM:
     self._config = config
     if config.stream:
       corpus = map_corpus(
-        config.corpus, config.vocabulary, vocabulary, config.as_bytes
+        config.corpus, config.make_vocabulary, vocabulary, config.as_bytes
       )
     else:
       corpus = load_corpus(
         config.corpus,
-        config.vocabulary,
+        config.make_vocabulary,
         vocabulary,
         config.as_bytes,
+        config.words,
         config.percent,
         config.limit,
       )
