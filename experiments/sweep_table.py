@@ -12,7 +12,6 @@ from rich.live import Live
 from rich.table import Table
 
 from experiments.launchers.child import Job, failure, is_saved
-from experiments.pictures import significant
 from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
 from lstm_jax.run_status import Status, read_status
@@ -94,5 +93,4 @@ def _status(job) -> Status | None:
 def _best(status) -> str:
   if status is None or math.isnan(status.best):
     return ""
-  best = significant(status.best, 5)
-  return f", {status.metric} {best} at step {status.best_step}"
+  return f", {status.metric} {status.best:.4f} at step {status.best_step}"
