@@ -82,6 +82,8 @@ def picture(
     temporary = path.with_name(f".{path.name}.tmp")
     try:
       figure.savefig(temporary, format=kind, dpi=200, metadata=_METADATA[kind])
+      if kind == "png":
+        _make_small(temporary)
       os.replace(temporary, path)
     finally:
       temporary.unlink(missing_ok=True)
@@ -94,11 +96,6 @@ def look(number: int) -> dict[str, Any]:
     "marker": MARKERS[number % len(MARKERS)],
     "linestyle": LINES[number % len(LINES)],
   }
-
-
-def in_legend(axes, style: str, label: str, **more):
-  """An entry of the legend for what is drawn in many pieces."""
-  axes.plot([], [], style, label=label, **more)
 
 
 def significant(value: float, digits: int = 4) -> str:
@@ -150,13 +147,23 @@ def shorten(text: str, length: int = 40) -> str:
   return text if len(text) <= length else f"{text[:half]} … {text[-half:]}"
 
 
+def _make_small(path: pathlib.Path):
+  """A third of the bytes: a picture of lines needs no more than 256 colours."""
+  from PIL import Image
+
+  with Image.open(path) as image:
+    small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+  small.save(path, format="png", optimize=True, dpi=(200, 200))
+
+
 def _add_legend(figure, every):
   """Above the axes, in as many columns as there is room for; the figure grows
   by its height."""
   entries = {}
   for axes in every:
     for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-      entries.setdefault(label, handle)
+      if _is_drawn(handle):
+        entries.setdefault(label, handle)
   if not entries:
     return
   width, height = figure.get_size_inches()
@@ -170,6 +177,13 @@ def _add_legend(figure, every):
       figure.set_size_inches(width, height + box.height / figure.dpi)
       return
     legend.remove()
+
+
+def _is_drawn(handle) -> bool:
+  """Not a line or bars of no point."""
+  if hasattr(handle, "get_xdata"):
+    return len(handle.get_xdata()) > 0
+  return not hasattr(handle, "__len__") or len(handle) > 0
 
 
 def _spread_ticks(figure, axes):
