@@ -249,7 +249,7 @@ def _table(metric, task, results) -> list[str]:
   groups = rank(group_seeds(results))
   several = any(_scored(group) > 1 for _, group in groups)
   title = f"{metric} of {task}" if task else metric
-  title += " on validation, lower is better"
+  title += " on validation, lower is better: each run's best and its last"
   if several:
     title += "; mean ± standard deviation over seeds"
   rows = [("setting", "seeds", "best", "last", "")]

@@ -34,7 +34,7 @@ def chart(results: dict, path: pathlib.Path):
   labels = []
   for name in names:
     b, t, d, h, _ = find(records, name=name)["case"]["shape"]
-    labels.append(f"{name}\nB {b}, T {t}\nI {d}, H {h}")
+    labels.append(f"{name}\nB {b}\nT {t}\nI {d}\nH {h}")
   peers = [p for p in unique(records, "peer") if p != "ours"]
   width = 0.8 / max(len(peers), 1)
   grid = {"nrows": len(settings), "ncols": len(modes), "sharey": "row"}

@@ -74,8 +74,8 @@ def test_summary_and_csv(tmp_path):
   lines = [line.split() for line in summary.summarise(results).splitlines()]
   assert " ".join(lines[0]) == "2 finished, 1 stopped, 1 failed"
   assert " ".join(lines[1]) == (
-    "squared_error on validation, lower is better; mean ± standard deviation"
-    " over seeds"
+    "squared_error on validation, lower is better: each run's best and its"
+    " last; mean ± standard deviation over seeds"
   )
   assert lines[2] == ["setting", "seeds", "best", "last"]
   # 1 and 2: mean 1.5, deviation 1/sqrt(2); in the end 1 and 4. The luckiest
@@ -129,7 +129,10 @@ def test_scores_of_different_tasks_have_tables_of_their_own():
   lines = summary.summarise(
     [result({"a": 1}, 0.1), result({"a": 2}, 5.0, "bits_per_char")]
   ).splitlines()
-  assert lines[1] == "loss of of loss on validation, lower is better"
+  assert lines[1] == (
+    "loss of of loss on validation, lower is better: each run's best and its"
+    " last"
+  )
   assert lines[4].startswith("bits_per_char of")
 
 
