@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -43,6 +44,7 @@ _STYLE = {
   "grid.alpha": 0.25,
   "lines.linewidth": 1.2,
   "lines.markersize": 4,
+  "text.parse_math": False,  # a run's name may have two dollars
   "pdf.fonttype": 42,  # text stays text
   "svg.hashsalt": "lstm_jax",  # names do not change from time to time
 }
@@ -70,7 +72,9 @@ def picture(
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
-  with style.context(["default", _STYLE]):
+  with style.context(["default", _STYLE]), warnings.catch_warnings():
+    # A name in letters that the font lacks is no reason to say so.
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")
     figure = Figure(figsize=(WIDTHS[width], height), layout="constrained")
     FigureCanvasAgg(figure)  # measures texts
     axes = figure.subplots(squeeze=False, **grid)
@@ -142,7 +146,9 @@ def whole_ticks(axis):
 
 
 def shorten(text: str, length: int = 40) -> str:
-  """Without its middle, where it is longer."""
+  """What a user typed, in one line and without its middle if it is longer."""
+  text = "".join(c if c.isprintable() else "?" for c in text)
+  text = f" {text}" if text.startswith("_") else text  # or no legend has it
   half = (length - 3) // 2
   return text if len(text) <= length else f"{text[:half]} … {text[-half:]}"
 

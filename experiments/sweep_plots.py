@@ -114,7 +114,9 @@ def _panel(axes, results, name, metric):
     places = {text(v): float(v) for v in ticks}
     scale(axes, "x", ticks)
   if not numbers or len(ticks) <= 6:
-    axes.set_xticks([places[text(v)] for v in ticks], list(map(text, ticks)))
+    axes.set_xticks(
+      [places[text(v)] for v in ticks], [shorten(text(v), 24) for v in ticks]
+    )
     axes.minorticks_off()
   if not numbers:
     axes.set_xlim(-0.5, len(ticks) - 0.5)

@@ -348,6 +348,31 @@ def test_another_metric_and_another_axis(tmp_path, drawn, capsys):
     plot.plot_run(tmp_path / "old", Choice(x="seconds"))
 
 
+@pytest.mark.parametrize(
+  "name",
+  [
+    "a$b$",
+    "$\\frac{$",
+    "_hidden",
+    "雪 and 🙂",
+    "new\nline",
+    "%s {x}",
+    "x" * 200,
+  ],
+)
+def test_names_are_drawn_as_they_are(name, tmp_path, drawn):
+  for seed in (0, 1):
+    point = POINT | {"train.seed": seed}
+    fake_run(tmp_path / f"{name}{seed}", point, [(10, 0.5), (20, 0.1)])
+  plot.plot_run(tmp_path / f"{name}0", Choice(format="svg"))
+  fake_run(tmp_path / "b", {**POINT, "optimizer.learning_rate": 1.0}, [(10, 1)])
+  sweep_plots.plot_results(find_results([tmp_path]), tmp_path / "out")
+  assert len(legend(drawn[-1][0])) == 2
+  results = [made_up({"task.corpus": f"{name}{k}"}, [1.0]) for k in range(3)]
+  sweep_plots.plot_results(results, tmp_path / "out")
+  assert len(legend(drawn[-1][0])) == 3
+
+
 def test_a_sweep_is_drawn_and_summed_up(tmp_path, capsys):
   fake_sweep(tmp_path)
   printed = run_main(plot, capsys, str(tmp_path), "--format=pdf").splitlines()

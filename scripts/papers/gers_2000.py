@@ -119,8 +119,7 @@ def plot(rows, axes):
   label = "the window of training"
   axes.axvline(200, color=GREY, ls=":", zorder=0, label=label)
   scale(axes, "x", STEPS)
-  axes.set_yscale("log")
-  axes.yaxis.set_major_formatter("{x:,g}")
+  scale(axes, "y", [1, 10_000])
   axes.set_xlabel("symbols of a stream without reset")
   axes.set_ylabel("mean |cell state|")
 

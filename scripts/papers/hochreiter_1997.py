@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.pictures import BLACK, VERMILLION
+from experiments.pictures import BLACK, VERMILLION, scale
 from scripts.papers import _readings_1997
 from scripts.papers.base import (
   Row,
@@ -270,8 +270,7 @@ def plot(rows, axes):
     axes.plot(failed, np.full(len(failed), y), "x", **style)
   axes.set_yticks(range(len(rows)), [_short(row) for row, _ in rows])
   draw_solved(axes, rows)
-  axes.set_xscale("log")
-  axes.xaxis.set_major_formatter("{x:,.0f}")
+  scale(axes, "x", [1000, 1_000_000])
   axes.set_xlabel("training sequences")
   axes.grid(axis="x")
 

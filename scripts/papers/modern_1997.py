@@ -1,6 +1,6 @@
 """The tasks of 1997, learned as one would now: every seed solves them."""
 
-from experiments.pictures import BLACK, BLUE, VERMILLION
+from experiments.pictures import BLACK, BLUE, VERMILLION, scale
 from scripts.papers import hochreiter_1997
 from scripts.papers.base import (
   Row,
@@ -124,8 +124,7 @@ def plot(rows, axes):
     range(len(rows)), [f"{row.name}  {row.description}" for row, _ in rows]
   )
   draw_solved(axes, rows)
-  axes.set_xscale("log")
-  axes.xaxis.set_major_formatter("{x:,.0f}")
+  scale(axes, "x", [1000, 1_000_000])
   axes.set_xlabel("training sequences")
   axes.grid(axis="x")
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from configs.tallec_2018 import SIZES
-from experiments.pictures import BLUE, GREY, ORANGE, SKY, VERMILLION
+from experiments.pictures import BLUE, GREY, ORANGE, SKY, VERMILLION, scale
 from lstm_jax.tasks.copy_memory import CopyMemoryConfig
 from lstm_jax.training.metric_writer import read_metrics
 from scripts.papers.base import Row, mean_and_std, succeeded, values
@@ -144,8 +144,7 @@ def plot(rows, panels):
           style = {"color": colours[place], "ls": line, "lw": 0.9}
           axes.plot(list(curve), relative, label=label, **style)
     axes.axhline(1, color=GREY, ls=":", zorder=0, label="without memory")
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    scale(axes, "y", [0.01, 1])
     axes.locator_params("x", nbins=5)
     axes.set_xlabel("updates")
     axes.set_title("copying" if task == "copy" else "adding")
