@@ -6,6 +6,8 @@
   python -m experiments.evaluate --workdir=runs/words --mode=dynamic --search
   python -m experiments.evaluate --workdir=runs/words --mode=cache --split=test
   python -m experiments.evaluate --workdir=runs/char_lm --score=TEXT_FILE
+  python -m experiments.evaluate runs/one runs/two --split=test
+  python -m experiments.evaluate --workdir=runs/adding_rates --csv=scores.csv
 
 By default the state runs through the whole split in one stream, which is exact;
 --streams=1,32 scores both ways, and says by how much the second differs from
@@ -16,13 +18,17 @@ model that adapts to what it reads, or under dropout; --search finds its
 settings on the validation split, and keeps them for later calls. --score prints
 a line for each character or word, its nats and itself as JSON, as if the text
 followed a line end.
+
+Several directories, or one of a sweep or of many runs, give a table with a line
+for each run, or for each trial; --csv=FILE keeps it. A run that cannot be
+scored is a line that says why, and the exit code is 2 then.
 """
 
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Sequence
-from math import isfinite
 
 import numpy as np
 from absl import flags
@@ -32,8 +38,14 @@ from experiments import evaluation_modes
 from experiments.command_line import (
   PLATFORMS,
   new_flags,
-  parse_flags,
+  parse_words,
   run_command,
+)
+from experiments.evaluate_runs import (
+  evaluate_runs,
+  finite,
+  holds_runs,
+  shown,
 )
 from lstm_jax import runtime
 from lstm_jax.config import Config, type_name, validate
@@ -188,7 +200,7 @@ def score_text(run: Run, text: str | bytes) -> np.ndarray:
   return score(run.model, np.concatenate([start, symbols]))
 
 
-def main(argv: list[str]):
+def main(argv: list[str]) -> int | None:
   values = new_flags()
   flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
   flags.DEFINE_string(
@@ -221,7 +233,35 @@ def main(argv: list[str]):
     "platform", None, PLATFORMS, "where to compute", flag_values=values
   )
   evaluation_modes.define_flags(values)
-  parse_flags(values, argv, __doc__, required=("workdir",))
+  flags.DEFINE_string(
+    "csv", None, "file for the table of several runs", flag_values=values
+  )
+  words = parse_words(values, argv, __doc__)
+  if words and values.workdir:
+    raise ConfigError(
+      f'unexpected word "{words[0]}" beside --workdir; flags look like'
+      " --name=value"
+    )
+  if not words and not values.workdir:
+    raise ConfigError(
+      "--workdir is missing; or give directories of runs; --help lists the"
+      " flags"
+    )
+  if words or holds_runs(values.workdir):
+    several = not values["trial"].present
+    trial = None if several else _parse_trial(values.trial, True)
+    values.streams = _parse_streams(values.streams)
+    score = functools.partial(
+      evaluate_trials,
+      split=values.split,
+      checkpoint=values.checkpoint,
+      trial=trial,
+      streams=values.streams,
+      changes=values.task,
+    )
+    return evaluate_runs(values, words or [values.workdir], score)
+  if values.csv:
+    raise ConfigError("--csv: is for the table of several runs")
   if values.score is not None:
     for name in ("split", "streams", "json", "task", "mode", "search"):
       if values[name].present:
@@ -247,8 +287,7 @@ def main(argv: list[str]):
     )
   if values.json:
     for record in records:
-      # JSON has no infinity; null stands for it.
-      print(json.dumps({k: _finite(v) for k, v in record.items()}))
+      print(json.dumps({k: finite(v) for k, v in record.items()}))
     return
   mode = "" if values.mode == "static" else f", {values.mode}"
   print(f"checkpoint {records[0]['step']}, {values.split} split{mode}")
@@ -298,21 +337,11 @@ def _print_score(values, trial: int):
   print("\n".join(_lines(scores)))
 
 
-def _finite(value):
-  return None if isinstance(value, float) and not isfinite(value) else value
-
-
 def _lines(scores, between: str = ": ") -> list[str]:
   return [
-    name.replace("_", " ")
-    + between
-    + (f"{value:.4f}" if isinstance(value, float) else _plain(value))
+    name.replace("_", " ") + between + shown(value)
     for name, value in scores.items()
   ]
-
-
-def _plain(value: int | str) -> str:
-  return f"{value:,}" if isinstance(value, int) else value
 
 
 if __name__ == "__main__":

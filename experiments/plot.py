@@ -1,92 +1,85 @@
 """Draws the learning curve of a run, or sweeps and several runs together.
 
   python -m experiments.plot --workdir=runs/char_lm
-  python -m experiments.plot runs/adding_rates
+  python -m experiments.plot --workdir=runs/4 --metric=wrong_sequences
+  python -m experiments.plot runs/adding_rates --format=pdf --width=column
   python -m experiments.plot runs/one runs/two --output=runs/compared
 
-Several runs give hyper_parameters.png and learning_curves.png, in the directory
-if it is the only one, or else in --output.
+Several runs give a summary, hyper_parameters.png and learning_curves.png, in
+the directory if it is the only one, or else in --output. --width is that of a
+paper's column or page. --metric=NAME draws another of the scores in
+metrics.jsonl, of validation where it is one, and --x=sequences or --x=seconds
+draws it against these.
 """
 
 import pathlib
 
-import numpy as np
 from absl import flags
 
 from experiments.command_line import new_flags, parse_words, run_command
+from experiments.curves import (
+  XS,
+  Choice,
+  draw_run,
+  find_metric,
+  words,
+  x_label,
+)
+from experiments.pictures import FORMATS, WIDTHS, picture, shorten
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run_directory import read_config
-from lstm_jax.training.metric_writer import read_metrics
+from lstm_jax.runs import is_run, read_run
 
-NAME = "learning_curve.png"
+NAME = "learning_curve"
 
 
-def plot_run(workdir: str | pathlib.Path) -> pathlib.Path:
-  """Training and validation score against the number of updates, as a PNG.
+def plot_run(
+  workdir: str | pathlib.Path,
+  choice: Choice = Choice(),
+  folder: pathlib.Path | None = None,
+) -> pathlib.Path:
+  """Training and validation score of a run, of each of its trials where it has
+  several; returns the picture, which is in the run directory unless a folder is
+  given.
 
   Raises:
-    RunError: the run has no metrics yet.
+    ConfigError: no score of that name.
+    RunError: the run has no metrics yet, or cannot be read.
   """
-  # Imported late: it takes a second, and complains where HOME is read-only.
-  import matplotlib
-
-  matplotlib.use("Agg")
-  import matplotlib.pyplot as plt
-
   workdir = pathlib.Path(workdir).expanduser()
-  rows = [row for row in read_metrics(workdir) if "trial" not in row]
-  names = [name for row in rows for name in row if name.startswith("train/")]
-  if not names:
-    raise RunError(f"{workdir}: no metrics to plot yet")
-  score = names[0].removeprefix("train/")
-  curves = {}
-  for split in ("train", "valid"):
-    name = f"{split}/{score}"
-    points = [(r["step"], r[name]) for r in rows if r.get(name) is not None]
-    if points:
-      curves[split] = np.array(points)
-  figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-  if "train" in curves:
-    axes.plot(*curves["train"].T, color="#9ab8d8", lw=1, label="training")
-  if "valid" in curves:
-    best = curves["valid"][:, 1].min()
-    axes.plot(
-      *curves["valid"].T,
-      "o-",
-      color="#c44e22",
-      ms=4,
-      label=f"validation, best {best:.3f}",
-    )
-    # The first steps would squeeze the rest of the curve.
-    top = curves["valid"][:, 1].max()
-    low = min(points[:, 1].min() for points in curves.values())
-    axes.set_ylim(low - 0.05 * (top - low + 0.5), top + 0.6 * (top - low + 0.5))
-  axes.set_xlabel("updates")
-  axes.set_ylabel(score.replace("_per_", " per "))
-  axes.set_title(workdir.absolute().name)
-  axes.grid(alpha=0.25)
-  axes.spines[["top", "right"]].set_visible(False)
-  axes.legend(frameon=False)
-  path = workdir / NAME
-  figure.savefig(path, dpi=130)
-  plt.close(figure)
+  read_config(workdir)
+  (run,), trials = read_run(workdir), read_run(workdir, trials=True)
+  for each in (run, *trials):
+    if each["state"] == "unreadable":
+      raise RunError(each["reason"])
+  metric = find_metric([run], choice.metric)
+  path = (folder or workdir) / f"{NAME}.{choice.format}"
+  height = 2.2 if choice.width == "column" else 3.2
+  with picture(path, choice.width, height) as (_, grid):
+    axes = grid[0, 0]
+    draw_run(axes, run, trials, metric, choice.x)
+    axes.set_xlabel(x_label(run, choice.x))
+    axes.set_ylabel(words(metric))
+    axes.set_title(shorten(workdir.absolute().name))
+    axes.grid()
   return path
 
 
-def plot_together(directories: list[pathlib.Path], output: pathlib.Path):
-  """Draws several runs, and prints the files and the summary.
+def plot_together(
+  directories: list[pathlib.Path], output: pathlib.Path, choice: Choice
+):
+  """Draws several runs, and prints the summary and the files.
 
   Raises:
-    RunError: there is no run in a directory, or nothing to plot yet.
+    ConfigError: no score of that name.
+    RunError: there is no run in a directory, nothing to plot yet, or the runs
+      are of different tasks.
   """
   from experiments.sweep_plots import plot_results
   from experiments.sweep_summary import find_results, summarise
 
   results = find_results(directories)
-  output.mkdir(parents=True, exist_ok=True)
-  paths = plot_results(results, output)
-  if not paths:
-    raise RunError(f"{directories[0]}: no metrics to plot yet")
+  paths = plot_results(results, output, choice)
   print(summarise(results))
   for path in paths:
     print(path)
@@ -96,24 +89,35 @@ def main(argv: list[str]):
   values = new_flags()
   flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
   flags.DEFINE_string("output", None, "folder for pictures", flag_values=values)
-  words = parse_words(values, argv, __doc__)
-  if values.workdir and words:
-    raise ConfigError(f'unexpected word "{words[0]}" beside --workdir')
-  if not values.workdir and not words:
+  flags.DEFINE_string(
+    "metric", "", "another score than the one watched", flag_values=values
+  )
+  for name, default, known, text in (
+    ("format", "png", FORMATS, "of the pictures"),
+    ("width", "page", tuple(WIDTHS), "of a paper, 3.3 or 6.9 inches"),
+    ("x", "step", XS, "what the curves are drawn against"),
+  ):
+    flags.DEFINE_enum(name, default, known, text, flag_values=values)
+  given = parse_words(values, argv, __doc__)
+  if values.workdir and given:
+    raise ConfigError(f'unexpected word "{given[0]}" beside --workdir')
+  if not values.workdir and not given:
     raise ConfigError("--workdir is missing; or give directories of runs")
-  directories = [pathlib.Path(w).expanduser() for w in words]
-  if len(words) == 1 and (directories[0] / "config.json").exists():
-    values.workdir = words[0]
+  choice = Choice(values.format, values.width, values.metric, values.x)
+  directories = [pathlib.Path(w).expanduser() for w in given]
+  if len(given) == 1 and is_run(given[0]):
+    values.workdir = given[0]
+  output = pathlib.Path(values.output).expanduser() if values.output else None
+  if output and output.exists() and not output.is_dir():
+    raise ConfigError(f"--output={output}: it is a file; give a folder")
   if values.workdir:
-    if values.output:
-      raise ConfigError("--output: is for several runs")
-    read_config(values.workdir)
-    print(plot_run(values.workdir))
+    if output:
+      output.mkdir(parents=True, exist_ok=True)
+    print(plot_run(values.workdir, choice, output))
     return
-  if len(words) > 1 and not values.output:
+  if len(given) > 1 and not output:
     raise ConfigError("--output is missing; give a folder for the pictures")
-  output = pathlib.Path(values.output or words[0]).expanduser()
-  plot_together(directories, output)
+  plot_together(directories, output or directories[0], choice)
 
 
 if __name__ == "__main__":

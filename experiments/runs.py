@@ -1,42 +1,87 @@
-"""Lists the runs below folders: status, step, best validation score, and how
-long ago they last wrote a metric.
+"""Lists the runs below folders: status, step, best validation score, how long
+ago they last wrote a metric, and the fields that differ, where these are few.
 
-python -m experiments.runs runs
+  python -m experiments.runs runs
+  python -m experiments.runs runs --sort=best
+  python -m experiments.runs runs --json
+
+--sort=best puts runs of one task and score together, the lowest first; step and
+age put the largest first. --json prints an object a line, with every field of
+the config; lstm_jax.read_runs gives the same in Python, and the curves.
 """
 
+import json
 import math
 import pathlib
 
+from absl import flags
+
 from experiments.command_line import new_flags, parse_words, run_command
-from lstm_jax.errors import ConfigError, RunError
-from lstm_jax.run_status import read_status
+from experiments.pictures import significant
+from lstm_jax.config import show
+from lstm_jax.errors import ConfigError
+from lstm_jax.runs import read_runs
 
-_HEAD = ("run", "status", "step", "best on validation", "age")
+SORTS = ("name", "best", "step", "age")
+_HEAD = ("run", "status", "step", "best on validation", "age", "differs in")
+_FIELDS = 4  # as many as a line shows
 
 
-def list_runs(folder: pathlib.Path) -> list[tuple[str, ...]]:
-  """A row of texts a run, by name.
+def find(folders: list[str]) -> dict[str, dict]:
+  """Runs by the name that a list gives them, each of them once.
 
   Raises:
-    RunError: there is none.
+    RunError: there is none in a folder.
   """
-  paths = sorted(path.parent for path in folder.rglob("config.json"))
-  if not paths:
-    raise RunError(f"{folder}: no run here")
-  return [_row(path, folder) for path in paths]
+  found = {}
+  for folder in map(pathlib.Path, folders):
+    for run in read_runs(folder):
+      path = pathlib.Path(run["workdir"])
+      found.setdefault(path.resolve(), (folder.expanduser(), path, run))
+  several = len(folders) > 1
+  return {
+    str(path if several or path == top else path.relative_to(top)): run
+    for top, path, run in found.values()
+  }
 
 
-def _row(path, folder) -> tuple[str, ...]:
-  name = path.name if path == folder else str(path.relative_to(folder))
-  try:
-    status = read_status(path)
-  except RunError:
-    return name, "unreadable", "-", "-", "-"
+def table(runs: dict[str, dict]) -> list[tuple[str, ...]]:
+  """A row of texts a run."""
+  names = {n: None for run in runs.values() for n in run if "." in n}
+  differing = [
+    name
+    for name in names
+    if not name.startswith("run.")
+    and len({repr(r[name]) for r in runs.values() if name in r}) > 1
+  ]
+  shown = differing if len(differing) <= _FIELDS else []
+  return [_row(name, run, shown) for name, run in runs.items()]
+
+
+def _row(name, run, shown) -> tuple[str, ...]:
+  if run["state"] == "unreadable":
+    return name, run["state"], "-", "-", "-", run["reason"]
   best = "-"
-  if not math.isnan(status.best):
-    best = f"{status.metric} {status.best:.4f} at {status.best_step}"
-  step = f"{status.step}/{status.steps}"
-  return name, status.state, step, best, duration(status.age)
+  if not math.isnan(run["best"]):
+    best = f"{run['metric']} {significant(run['best'], 5)}"
+    best += f" at {run['best_step']}"
+  step = f"{run['step']}/{run['train.steps']}"
+  differs = " ".join(f"{n.rsplit('.')[-1]}={show(run[n])}" for n in shown)
+  return name, run["state"], step, best, duration(run["age"]), differs
+
+
+def ordered(runs: dict[str, dict], sort: str) -> dict[str, dict]:
+  """Those that lack what is sorted by come last."""
+
+  def key(pair):
+    name, run = pair
+    if sort == "best":
+      kind = run.get("task.name", "~"), run["metric"] or "~"
+      return *kind, math.isnan(run["best"]), run["best"], name
+    value = -run[sort]
+    return math.isnan(value), value, name
+
+  return dict(sorted(runs.items(), key=key)) if sort != "name" else runs
 
 
 def duration(seconds: float) -> str:
@@ -47,13 +92,26 @@ def duration(seconds: float) -> str:
   return f"{seconds:.0f} s"
 
 
+def as_json(run: dict) -> str:
+  """Without the curves; JSON has no nan, null stands for it."""
+  kept = {k: v for k, v in run.items() if k not in ("train", "valid")}
+  return json.dumps({k: None if v != v else v for k, v in kept.items()})
+
+
 def main(argv: list[str]):
-  words = parse_words(new_flags(), argv, __doc__)
+  values = new_flags()
+  flags.DEFINE_enum("sort", "name", SORTS, "order", flag_values=values)
+  flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
+  words = parse_words(values, argv, __doc__)
   if not words:
     raise ConfigError("give a folder of runs, as runs")
-  rows = [_HEAD]
-  for word in words:
-    rows += list_runs(pathlib.Path(word).expanduser())
+  runs = ordered(find(words), values.sort)
+  if values.json:
+    print("\n".join(map(as_json, runs.values())))
+    return
+  rows = [_HEAD, *table(runs)]
+  if not any(row[-1] for row in rows[1:]):
+    rows = [row[:-1] for row in rows]
   widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
   for row in rows:
     cells = (text.ljust(n) for text, n in zip(row, widths, strict=True))

@@ -164,8 +164,11 @@ def finish(workdir: pathlib.Path) -> int:
   results = summary.find_results([workdir])
   print(summary.summarise(results))
   summary.write_csv(workdir / summary.TABLE, results)
-  for path in sweep_plots.plot_results(results, workdir):
-    print(path)
+  try:
+    for path in sweep_plots.plot_results(results, workdir):
+      print(path)
+  except RunError as error:
+    print(f"no picture: {error}")
   print(workdir / summary.TABLE)
   failed = any(result.state == "failed" for result in results)
   return command_line.EXIT_ERROR if failed else 0

@@ -1,134 +1,235 @@
 """Pictures of a sweep, or of any runs together.
 
 hyper_parameters.png   the best validation score against each hyper-parameter
-learning_curves.png    validation curves, mean and deviation over the seeds
+learning_curves.png    validation curves: each seed's, or median and quartiles
 """
 
 import math
 import pathlib
+from typing import Any
 
 import numpy as np
 
-from experiments.sweep_summary import Result, group_seeds
-from lstm_jax.config import show
+from experiments.curves import (
+  Choice,
+  curve,
+  draw_curves,
+  find_metric,
+  scale_scores,
+  words,
+  x_label,
+)
+from experiments.pictures import (
+  BLACK,
+  BLUE,
+  VERMILLION,
+  look,
+  picture,
+  scale,
+  shorten,
+)
+from experiments.sweep_summary import Result, group_seeds, rank, text
+from lstm_jax.errors import RunError
 from lstm_jax.sweeps import SEED
 
-_CURVES = 10  # as many as colours can be told apart
+_CURVES = 6  # as many as can be told apart
+_PANELS = 6
 
 
 def plot_results(
-  results: list[Result], folder: pathlib.Path
+  results: list[Result], folder: pathlib.Path, choice: Choice = Choice()
 ) -> list[pathlib.Path]:
-  """Draws what there is to draw into a folder; returns the files."""
-  scored = [
-    r for r in results if not math.isnan(r.best) and r.state != "failed"
-  ]
-  names = list({n: None for r in scored for n in r.point if n != SEED})
+  """Draws what there is to draw into a folder; returns the files.
+
+  Raises:
+    ConfigError: no run has the score that was chosen.
+    RunError: nothing to plot yet, or the runs are of different tasks.
+  """
+  metric = find_metric([r.run for r in results if r.run], choice.metric)
+  scored = [r for r in results if not math.isnan(r.score(metric))]
+  if not scored:
+    raise RunError(f"{results[0].name}: no metrics to plot yet")
+  folder.mkdir(parents=True, exist_ok=True)
   paths = []
-  if scored and names:
-    path = folder / "hyper_parameters.png"
-    _plot_hyper_parameters(scored, names, path)
-    paths.append(path)
-  if scored:
-    path = folder / "learning_curves.png"
-    _plot_curves(scored, path)
-    paths.append(path)
+  if names := _axes(scored):
+    paths.append(folder / f"hyper_parameters.{choice.format}")
+    _plot_hyper_parameters(results, names, metric, choice, paths[-1])
+  if any(r.state != "failed" for r in scored):
+    paths.append(folder / f"learning_curves.{choice.format}")
+    _plot_curves(scored, metric, choice, paths[-1])
   return paths
 
 
-def _plot_hyper_parameters(results, names, path):
-  plt = _pyplot()
-  figure, rows = plt.subplots(
-    1,
-    len(names),
-    figsize=(4 * len(names), 3.5),
-    layout="constrained",
-    sharey=True,
-    squeeze=False,
-  )
-  for axes, name in zip(rows[0], names, strict=True):
-    having = [r for r in results if name in r.point]
-    values = [r.point[name] for r in having]
-    scores = np.array([r.best for r in having])
-    if all(type(v) in (int, float) for v in values):
-      places = np.array(values, float)
-      if places.min() > 0 and places.max() >= 10 * places.min():
-        axes.set_xscale("log")
-    else:  # a place for each
-      texts = [show(tuple(v) if isinstance(v, list) else v) for v in values]
-      ticks = sorted(set(texts))
-      places = np.array([ticks.index(text) for text in texts], float)
-      axes.set_xticks(range(len(ticks)), ticks)
-    axes.plot(places, scores, "o", color="#9ab8d8", ms=5)
-    each = np.unique(places)
-    if len(each) < len(places):
-      means = [scores[places == place].mean() for place in each]
-      axes.plot(each, means, "_-", color="#c44e22", ms=14, label="mean")
-      axes.legend(frameon=False)
-    axes.set_xlabel(name)
-    _tidy(axes)
-  rows[0][0].set_ylabel(f"best {_words(results)} on validation")
-  if min(r.best for r in results) > 0:
-    rows[0][0].set_yscale("log")
-  figure.savefig(path, dpi=130)
-  plt.close(figure)
+def _axes(results) -> list[str]:
+  """The hyper-parameters that have a panel: a sweep's axes; of other runs the
+  fields that vary by themselves, unless these are too many."""
+  names = dict.fromkeys(n for r in results for n in r.point if n != SEED)
+  columns = {n: [text(r.point.get(n)) for r in results] for n in names}
+  columns = {n: c for n, c in columns.items() if len(set(c)) > 1}
+  if all(r.designed for r in results):
+    return list(columns)
+  settings = len(set(zip(*columns.values(), strict=True)))
+
+  def alone(name):
+    """No other field says the same of the runs."""
+    count = len(set(columns[name]))
+    return count == settings > 2 or not any(
+      len(set(zip(columns[name], other, strict=True)))
+      == count
+      == len(set(other))
+      for other_name, other in columns.items()
+      if other_name != name
+    )
+
+  found = [name for name in columns if alone(name)]
+  return found if len(found) <= _PANELS else []
 
 
-def seed_band(
-  curves: list[list[tuple[int, float]]],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Steps, means and standard deviations over seeds [n] each.
+def _plot_hyper_parameters(results, names, metric, choice, path):
+  drawn = names[:_PANELS]
+  across = min(len(drawn), 2 if choice.width == "column" else 3)
+  down = -(-len(drawn) // across)
+  height = 2.0 * down if across > 1 else 2.6
+  grid = {"nrows": down, "ncols": across, "sharey": True}
+  with picture(path, choice.width, height, **grid) as (figure, panels):
+    for axes, name in zip(panels.flat, drawn, strict=False):
+      _panel(axes, [r for r in results if name in r.point], name, metric)
+    for axes in list(panels.flat)[len(drawn) :]:
+      axes.set_axis_off()
+    scores = [r.score(metric) for r in results]
+    scale_scores(panels[0, 0], metric, scores)
+    for row in panels:
+      row[0].set_ylabel(_score_label(results, metric))
+    if len(names) > len(drawn):
+      figure.suptitle(f"{len(drawn)} of {len(names)} hyper-parameters")
 
-  Between validations of its own a curve is interpolated; a run that has ended
-  keeps its last score.
-  """
-  steps = np.unique([step for curve in curves for step, _ in curve])
-  rows = [np.interp(steps, *np.array(curve).T) for curve in curves]
-  deviations = np.std(rows, axis=0, ddof=1) if len(rows) > 1 else 0 * steps
-  return steps, np.mean(rows, axis=0), deviations
 
-
-def _plot_curves(results, path):
-  plt = _pyplot()
-  groups = group_seeds(results)
-  groups.sort(key=lambda group: np.mean([r.best for r in group[1]]))
-  figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-  for name, group in groups[:_CURVES]:
-    steps, means, deviations = seed_band([r.curve for r in group])
-    (line,) = axes.plot(steps, means, "o-", ms=3, lw=1.2, label=name)
-    if len(group) > 1:
-      axes.fill_between(
-        steps,
-        means - deviations,
-        means + deviations,
-        color=line.get_color(),
-        alpha=0.2,
-        lw=0,
+def _panel(axes, results, name, metric):
+  """The score of each run, the median at each value, and the best setting."""
+  values = [number(r.point[name]) for r in results]
+  ticks = ordered(values)
+  places = {text(v): float(k) for k, v in enumerate(ticks)}
+  numbers = all(isinstance(v, int | float) for v in ticks)
+  if numbers:
+    places = {text(v): float(v) for v in ticks}
+    scale(axes, "x", ticks)
+  if not numbers or len(ticks) <= 6:
+    axes.set_xticks(
+      [places[text(v)] for v in ticks], [shorten(text(v), 24) for v in ticks]
+    )
+    axes.minorticks_off()
+  if not numbers:
+    axes.set_xlim(-0.5, len(ticks) - 0.5)
+  x = np.array([places[text(v)] for v in values])
+  scores = np.array([r.score(metric) for r in results])
+  failed = np.array([r.state == "failed" for r in results])
+  ended = np.array([r.state == "finished" for r in results])
+  good = np.isfinite(scores) & ~failed
+  for chosen, style, label in (
+    (good & ended, {"marker": "o", "color": BLUE}, "a run"),
+    (
+      good & ~ended,
+      {"marker": "o", "color": BLUE, "mfc": "none"},
+      "a run that has not ended",
+    ),
+  ):
+    if chosen.any():
+      axes.plot(
+        x[chosen], scores[chosen], ls="", ms=3, alpha=0.6, label=label, **style
       )
-  axes.set_xlabel("updates")
-  axes.set_ylabel(f"{_words(results)} on validation")
-  if len(groups) > _CURVES:
-    axes.set_title(f"the best {_CURVES} of {len(groups)}")
-  _tidy(axes)
-  axes.legend(frameon=False, fontsize=8)
-  figure.savefig(path, dpi=130)
-  plt.close(figure)
+  if failed.any():
+    top = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+    ones = np.ones(failed.sum())
+    axes.plot(
+      x[failed], ones, "x", color=VERMILLION, label="failed, no score", **top
+    )
+  each = np.unique(x[good])
+  line = "-" if numbers else ""
+  if len(each) < good.sum():
+    middle = [np.median(scores[good & (x == place)]) for place in each]
+    style = {"color": BLACK, "marker": "_", "ms": 9, "lw": 1}
+    axes.plot(each, middle, ls=line, label="median of the runs", **style)
+  found: dict[float, list[float]] = {}
+  for _, group in group_seeds(results):
+    mean = np.mean(
+      [r.score(metric) for r in group if r.state != "failed"] or [np.nan]
+    )
+    found.setdefault(places[text(number(group[0].point[name]))], []).append(
+      mean
+    )
+  if (
+    any(len(means) > 1 for means in found.values()) and "accuracy" not in metric
+  ):
+    best = sorted(
+      (p, np.nanmin(m)) for p, m in found.items() if np.isfinite(m).any()
+    )
+    axes.plot(
+      *np.transpose(best),
+      marker="v",
+      ls="--" if numbers else "",
+      lw=1,
+      color=VERMILLION,
+      label="best setting, mean of its seeds",
+    )
+  axes.set_xlabel(name)
+  axes.grid()
 
 
-def _words(results) -> str:
-  return results[0].metric.replace("_per_", " per ").replace("_", " ")
+def number(value: Any) -> Any:
+  """A list of one is its element."""
+  return (
+    value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+  )
 
 
-def _tidy(axes):
-  axes.grid(alpha=0.25)
-  axes.spines[["top", "right"]].set_visible(False)
+def ordered(values) -> list:
+  """Each value once: numbers by size, then lists by theirs, then words in the
+  order of the sweep."""
+  once = list({text(v): v for v in values}.values())
+
+  def is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+  def key(value):
+    if is_number(value):
+      return (0, [value])
+    if isinstance(value, list | tuple) and all(map(is_number, value)):
+      return (1, list(value))
+    return (2, [])
+
+  return sorted(once, key=key)
 
 
-def _pyplot():
-  # Imported late: it takes a second, and complains where HOME is read-only.
-  import matplotlib
+def _plot_curves(results, metric, choice, path):
+  groups = rank(group_seeds([r for r in results if r.state != "failed"]))
+  failed = {
+    label: [r for r in group if r.state == "failed"]
+    for label, group in group_seeds(results)
+  }
+  height = 2.4 if choice.width == "column" else 3.4
+  with picture(path, choice.width, height) as (_, grid):
+    axes, values = grid[0, 0], []
+    for number, (label, group) in enumerate(groups[:_CURVES]):
+      runs = [
+        r.run | {"state": r.state} for r in (*group, *failed.get(label, ()))
+      ]
+      seeds = len({r.point.get(SEED) for r in group}) == len(group)
+      word = "seeds" if seeds else "runs"
+      name = f"valid/{metric}"
+      draw_curves(
+        axes, runs, name, choice.x, shorten(label, 60), word, look(number)
+      )
+      values += [v for run in runs for v in curve(run, name, choice.x)[:, 1]]
+    scale_scores(axes, metric, values)
+    axes.set_xlabel(x_label(results[0].run, choice.x))
+    axes.set_ylabel(f"{words(metric)} on validation")
+    if len(groups) > _CURVES:
+      axes.set_title(f"the best {_CURVES} of {len(groups)} settings")
+    axes.grid()
 
-  matplotlib.use("Agg")
-  import matplotlib.pyplot as plt
 
-  return plt
+def _score_label(results, metric) -> str:
+  watched = next(r.run["metric"] for r in results if r.run.get("metric"))
+  if metric == watched:
+    return f"best {words(metric)}\non validation"
+  return f"{words(metric)} at\nthe best {words(watched)}"

@@ -12,6 +12,7 @@ _HOMES = {
   "bidirectional": "lstm_jax.recurrence",
   "length_mask": "lstm_jax.recurrence",
   "load_run": "lstm_jax.trained_run",
+  "read_runs": "lstm_jax.runs",
   "unroll": "lstm_jax.recurrence",
 }
 __all__ = sorted(_HOMES)

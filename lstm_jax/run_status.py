@@ -22,10 +22,8 @@ class Status(NamedTuple):
   age: float  # seconds since a metric was written, or the run began
 
 
-def read_status(
-  workdir: str | pathlib.Path, trial: int | None = None
-) -> Status:
-  """The status of a run, or of one of its trials.
+def read_status(workdir: str | pathlib.Path) -> Status:
+  """The status of a run; of several trials the mean is its score.
 
   Raises:
     RunError: there is no run, or a file of it cannot be read.
@@ -34,7 +32,7 @@ def read_status(
   config, starts = read_config(path), read_record(path)["starts"]
   rows = read_metrics(path)
   metric = find_metric(rows)
-  curve = validation_curve(rows, metric, trial)
+  curve = validation_curve(rows, metric)
   best_step, best = min(curve, key=lambda p: p[1], default=(0, math.nan))
   step = max((row["step"] for row in rows), default=0)
   state = "stopped"
@@ -82,12 +80,12 @@ def find_metric(rows: list[dict[str, Any]]) -> str:
 
 
 def validation_curve(
-  rows: list[dict[str, Any]], metric: str, trial: int | None = None
+  rows: list[dict[str, Any]], metric: str
 ) -> list[tuple[int, float]]:
   """(step, score) of every validation, those that are not finite left out."""
   name = f"valid/{metric}"
   return [
     (row["step"], row[name])
     for row in rows
-    if row.get("trial") == trial and row.get(name) is not None
+    if "trial" not in row and row.get(name) is not None
   ]

@@ -30,6 +30,7 @@ from experiments.command_line import (
   run_command,
 )
 from experiments.launchers import optuna
+from experiments.pictures import look, picture, scale, whole_ticks
 from experiments.process import start_process
 from experiments.scores import mean_scores, score_trials
 from lstm_jax.config import Config, show, validate
@@ -174,28 +175,23 @@ def summarise(found: dict[tuple[str, int], list[float]]) -> str:
 
 
 def plot(found, path: pathlib.Path):
-  """Best so far against trials: thin lines the searches, thick their median."""
-  # Imported late: it takes a second, and complains where HOME is read-only.
-  import matplotlib
-
-  matplotlib.use("Agg")
-  import matplotlib.pyplot as plt
-
-  figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-  for kind, color in zip(SEARCHES, ("tab:gray", "tab:blue"), strict=True):
-    curves = [
-      best_so_far(s) for (k, _), s in sorted(found.items()) if k == kind
-    ]
-    trials = range(1, len(curves[0]) + 1)
-    for curve in curves:
-      axes.semilogy(trials, curve, color=color, linewidth=0.6, alpha=0.5)
-    middle = [statistics.median(c) for c in zip(*curves, strict=True)]
-    axes.semilogy(trials, middle, color=color, linewidth=2.5, label=kind)
-  axes.set(xlabel="trials", ylabel="best squared error so far")
-  axes.spines[["top", "right"]].set_visible(False)
-  axes.legend(frameon=False)
-  figure.savefig(path, dpi=130)
-  plt.close(figure)
+  """Best so far against trials, of each search and the median of each kind."""
+  with picture(path, height=3.2) as (_, grid):
+    axes = grid[0, 0]
+    for number, kind in enumerate(SEARCHES):
+      curves = [
+        best_so_far(s) for (k, _), s in sorted(found.items()) if k == kind
+      ]
+      trials, style = range(1, len(curves[0]) + 1), look(number)
+      for curve in curves:
+        thin = {"color": style["color"], "lw": 0.5, "alpha": 0.5}
+        axes.plot(trials, curve, label=f"{kind}: a search", **thin)
+      middle = [statistics.median(c) for c in zip(*curves, strict=True)]
+      label = f"{kind}: median of {len(curves)}"
+      axes.plot(trials, middle, label=label, **style)
+    scale(axes, "y", [s for scores in found.values() for s in scores])
+    whole_ticks(axes.xaxis)
+    axes.set(xlabel="trials", ylabel="best squared error so far")
 
 
 def main(argv: list[str]):

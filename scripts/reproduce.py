@@ -8,9 +8,10 @@ A row is one run of experiments.train or several, in WORKDIR/PAPER/RUN; the same
 command again goes on with a run that was stopped, and leaves alone one that is
 recorded. --partial trains nothing and records how far runs have got. A finished
 run is scored on the test split, trial by trial, and its records are appended to
-experiments/results/runs.jsonl, where the run stands as runs/PAPER/RUN and a
-folder of data as PATH. PAPER.md and PAPER.png, beside it, are made from that
-file alone.
+WORKDIR/results/runs.jsonl, where the run stands as runs/PAPER/RUN and a folder
+of data as PATH. PAPER.md and PAPER.png, beside it, are made from that file
+alone. The end shows the rows beside those that the repository has, in
+experiments/results; --record appends to these instead.
 """
 
 import os
@@ -31,10 +32,9 @@ from lstm_jax.errors import ConfigError, RunError, suggest
 from lstm_jax.files import existing_path
 from scripts import reproduce_records as records
 from scripts.papers.base import Row, Run, all_rows, load_paper, runs
+from scripts.reproduce_beside import beside
 from scripts.reproduce_commands import Stopped, score, search, train
-from scripts.reproduce_page import verdict, write_page
-
-RESULTS = "experiments/results"
+from scripts.reproduce_page import COMMITTED, is_committed, verdict, write_page
 
 
 def reproduce(
@@ -90,6 +90,8 @@ def reproduce(
     word = "control" if row in controls else verdict(paper, row, *found)
     print(f"{row.name}: {word}")
   print(write_page(name, paper, results))
+  if not is_committed(results):
+    print(beside(name, paper, rows, results, COMMITTED))
   return code
 
 
@@ -181,11 +183,15 @@ def choose_rows(paper, names: list[str]) -> list[Row]:
 
 def list_rows(name: str, paper, rows: list[Row], results: pathlib.Path):
   known = records.read_results(results)
+  committed = records.read_results(COMMITTED)
   width = max(len(row.name) for row in rows)
   for row in rows:
     trials, missing = records.latest(known, name, row)
     count = len(runs(row))
     state = f"{count - len(missing)} of {count} runs recorded"
+    if not is_committed(results):
+      _, lacking = records.latest(committed, name, row)
+      state += f", {count - len(lacking)} committed"
     print(f"{row.name:{width}}  {state}  {row.description}")
 
 
@@ -194,7 +200,7 @@ def main(argv: list[str]) -> int:
   for flag, default, text in (
     ("paper", None, "a module of scripts/papers"),
     ("workdir", "runs", "folder of the run directories"),
-    ("results", RESULTS, "folder of runs.jsonl and the pages"),
+    ("results", "", "folder of runs.jsonl and the pages; WORKDIR/results"),
     ("data", "", "folder of the files that some papers' tasks read"),
   ):
     flags.DEFINE_string(flag, default, text, flag_values=values)
@@ -205,20 +211,27 @@ def main(argv: list[str]) -> int:
     ("list", "only list the rows"),
     ("page", "only write the page again"),
     ("partial", "record how far runs have got; train nothing"),
+    ("record", f"append to {COMMITTED}, which the repository has"),
     ("again", "make the runs again from the start, beside the old ones"),
   ):
     flags.DEFINE_bool(flag, False, text, flag_values=values)
   parse_flags(values, argv, __doc__, required=("paper",))
   paper = load_paper(values.paper)
   rows = choose_rows(paper, values.row)
-  results = pathlib.Path(values.results).expanduser()
+  workdir = pathlib.Path(values.workdir).expanduser()
+  results = workdir / "results"
+  if values.record and values.results:
+    raise ConfigError(f"--record writes to {COMMITTED}; leave --results out")
+  if values.record:
+    results = COMMITTED
+  elif values.results:
+    results = pathlib.Path(values.results).expanduser()
   if values.list:
     list_rows(values.paper, paper, rows, results)
     return 0
   if values.page:
     print(write_page(values.paper, paper, results))
     return 0
-  workdir = pathlib.Path(values.workdir).expanduser()
   return reproduce(
     values.paper,
     paper,

@@ -28,7 +28,7 @@ LAYERS = [
   },
   {"config", "config_checks"},
   {"training", "evaluation", "sampling", "run_directory", "sweeps"},
-  {"run_status"},
+  {"run_status", "runs"},
   {"trained_run"},
   {"experiment"},
 ]
@@ -124,7 +124,7 @@ def test_the_package_is_lazy():
   program = """
 import sys, lstm_jax
 assert "jax" not in sys.modules
-from lstm_jax import LSTM, LSTMState, Options, unroll, load_run
+from lstm_jax import LSTM, LSTMState, Options, unroll, load_run, read_runs
 assert sorted(dir(lstm_jax)) == lstm_jax.__all__
 try:
   lstm_jax.LTSM

@@ -1,16 +1,20 @@
 """Every paper of scripts/papers: its rows, its verdicts and its page."""
 
+import contextlib
 import json
 import math
+import shutil
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import REPOSITORY
 
+from experiments import pictures
 from experiments.command_line import load_config_file
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
-from scripts import reproduce
+from scripts import reproduce, reproduce_page
 from scripts.papers import cells_ptb, tallec_2018
 from scripts.papers.base import all_rows, load_paper, runs
 from scripts.reproduce_page import verdict, write_page
@@ -79,6 +83,47 @@ def test_a_page_of_nothing_and_of_something(name, tmp_path):
   text = write_page(name, paper, tmp_path).read_text()
   assert "| not run |" not in text and "abacus" in text
   assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+COMMITTED = REPOSITORY / "experiments/results"
+
+
+@pytest.mark.parametrize("name", [*PAPERS, "hochreiter_1997"])
+def test_everything_in_a_picture_is_in_its_legend(name, tmp_path, monkeypatch):
+  """Of what the repository has; bars begin at 0 and no two ticks touch."""
+  drawn = []
+  enter = pictures.picture
+
+  @contextlib.contextmanager
+  def keeping(*words, **more):
+    with enter(*words, **more) as made:
+      yield made
+    drawn.append(made)
+
+  monkeypatch.setattr(reproduce_page, "picture", keeping)
+  shutil.copy(COMMITTED / "runs.jsonl", tmp_path)
+  with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    write_page(name, load_paper(name), tmp_path)
+  assert (tmp_path / f"{name}.png").stat().st_size < 200_000
+  ((figure, panels),) = drawn
+  renderer = figure.canvas.get_renderer()
+  named = {t.get_text().replace("\n", " ") for t in figure.legends[0].texts}
+  for axes in panels.flat:
+    for line in axes.lines:
+      assert line.get_label() in named or not len(line.get_xdata())
+    for bars in axes.containers:
+      assert bars.get_label() in named or not len(bars)
+      assert axes.get_ylim()[0] == 0 and axes.get_yscale() == "linear"
+    low, high = sorted(axes.get_xlim())
+    boxes = sorted(
+      t.get_window_extent(renderer).extents.tolist()
+      for t in axes.get_xticklabels()
+      if t.get_text() and low <= t.get_position()[0] <= high
+    )
+    assert all(a[2] < b[0] for a, b in zip(boxes, boxes[1:], strict=False))
+    if name in ("char_rnn", "merity_2018", "zaremba_2014"):  # epochs
+      assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
 def test_the_best_rate_gets_more_seeds_and_alone_reads_the_test_split():

@@ -13,7 +13,12 @@ import pytest
 from conftest import REPOSITORY
 
 from lstm_jax.errors import ConfigError, RunError
-from scripts import reproduce, reproduce_commands, reproduce_records
+from scripts import (
+  reproduce,
+  reproduce_commands,
+  reproduce_page,
+  reproduce_records,
+)
 from scripts.papers import hochreiter_1997 as paper_1997
 from scripts.papers.base import Row, Run, load_paper
 
@@ -208,6 +213,51 @@ def test_wrong_commands(words, message):
   with pytest.raises(ConfigError) as error:
     reproduce.main(["reproduce", *words])
   assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_results_stay_at_home_unless_they_are_to_be_recorded(
+  tmp_path, fake, capfd, monkeypatch
+):
+  committed = tmp_path / "committed"
+  for module in (reproduce, reproduce_page):
+    monkeypatch.setattr(module, "COMMITTED", committed)
+  monkeypatch.setattr(reproduce, "load_paper", lambda name: fake)
+  words = ["reproduce", "--paper=fake", f"--workdir={tmp_path}/runs"]
+  # What the repository has: one of the trials met the rule.
+  assert reproduce.main([*words, "--record"]) == 0
+  printed = capfd.readouterr().out
+  assert "recorded already" not in printed and "yours" not in printed
+  assert f"{committed}/fake.md" in printed and (committed / "fake.png").exists()
+  text = (committed / "fake.md").read_text()
+  assert "`python -m scripts.reproduce --paper=fake --page --record`" in text
+  records = reproduce_records.read_results(committed)
+  records[0] |= {"met_0": 100, "succeeded": True}
+  lines = "".join(json.dumps(record) + "\n" for record in records)
+  (committed / "runs.jsonl").write_text(lines)
+  before = {p.name: p.read_bytes() for p in committed.iterdir()}
+
+  assert reproduce.main(words) == 0
+  lines = [line.split("  ") for line in capfd.readouterr().out.splitlines()]
+  cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+  assert ["first: a tiny run", "yours", "committed"] in cells
+  assert ["ours: success", "0/3", "1/3"] in cells
+  assert ["paper: mean sequences", "100"] in cells
+  judged = next(line for line in cells if line[0] == "reproduced")
+  assert judged[1].startswith("no: 0 of 3") and "1 of 3" in judged[2]
+  assert {p.name: p.read_bytes() for p in committed.iterdir()} == before
+  results = tmp_path / "runs/results"
+  assert {"runs.jsonl", "fake.md", "fake.png"} == {
+    p.name for p in results.iterdir()
+  }
+  assert "--record" not in (results / "fake.md").read_text()
+  # The same command again has nothing to do.
+  assert reproduce.main(words) == 0
+  assert "tiny: recorded already" in capfd.readouterr().out
+  shutil.rmtree(results)
+  assert reproduce.main([*words, "--list"]) == 0
+  assert "0 of 1 runs recorded, 1 committed" in capfd.readouterr().out
+  with pytest.raises(ConfigError, match="leave --results out"):
+    reproduce.main([*words, "--record", f"--results={results}"])
 
 
 def test_list_and_page(tmp_path, capsys):

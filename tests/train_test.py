@@ -48,6 +48,7 @@ def test_a_run_directory_has_everything(finished_run):
   assert [r["step"] for r in valid] == [6, 12]
   assert set(valid[0]) == {
     "step",
+    "seconds",
     "epoch",
     "valid/bits_per_char",
     "valid/nats_per_char",
@@ -55,6 +56,7 @@ def test_a_run_directory_has_everything(finished_run):
   }
   assert set(rows[0]) == {
     "step",
+    "seconds",
     "epoch",
     "train/bits_per_char",
     "characters_per_second",
@@ -293,9 +295,22 @@ def test_plot(finished_run, capsys, tmp_path):
 def test_metrics_that_are_not_finite_are_null(tmp_path):
   with MetricWriter(tmp_path, 0, tensorboard=False) as writer:
     writer.write(1, **{"valid/perplexity": float("inf"), "epoch": 0.5})
-  assert read_metrics(tmp_path) == [
-    {"step": 1, "valid/perplexity": None, "epoch": 0.5}
-  ]
+  (row,) = read_metrics(tmp_path)
+  assert 0 <= row.pop("seconds") < 60
+  assert row == {"step": 1, "valid/perplexity": None, "epoch": 0.5}
+
+
+def test_seconds_go_on_where_a_run_does(tmp_path):
+  with MetricWriter(tmp_path, 0, tensorboard=False) as writer:
+    writer.write(1, loss=1.0)
+  path = tmp_path / "metrics.jsonl"
+  path.write_text(
+    '{"step": 1, "seconds": 900.0}\n{"step": 9, "seconds": 7000}\n'
+  )
+  with MetricWriter(tmp_path, 1, tensorboard=False) as writer:
+    writer.write(2, loss=1.0)
+  assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2]
+  assert 900 <= read_metrics(tmp_path)[-1]["seconds"] < 1000
 
 
 @pytest.mark.parametrize(

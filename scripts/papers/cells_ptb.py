@@ -5,10 +5,12 @@ simple-examples.tgz, in one zip file.
 """
 
 import functools
+import textwrap
 
 import numpy as np
 
 from configs.cells_ptb import CELLS, PARAMETERS, RATES
+from experiments.pictures import GREY, VERMILLION
 from scripts.papers.base import (
   Row,
   curve_of,
@@ -33,8 +35,8 @@ INTRODUCTION = (
   " seeds. Nothing else differs."
 )
 CAPTION = (
-  "Test perplexity at the best learning rate, lower is better: a dot for each"
-  " seed, a bar for the mean."
+  "Test perplexity at the best learning rate, lower is better; the best cell is"
+  " at the left."
 )
 SCORE = "test/perplexity"
 FINAL = "-test"  # names the record of a run that is scored once more
@@ -128,16 +130,20 @@ columns = (
 
 
 def plot(rows, axes):
-  for place, (_, trials) in enumerate(rows):
-    scores = values(_chosen(trials), SCORE)
+  found = [(row, values(_chosen(trials), SCORE)) for row, trials in rows]
+  found.sort(key=lambda pair: pair[1].mean() if len(pair[1]) else np.inf)
+  for place, (_, scores) in enumerate(found):
     if len(scores):
-      axes.plot(
-        [place - 0.3, place + 0.3], [scores.mean()] * 2, color="#777777"
-      )
-    axes.plot([place] * len(scores), scores, "o", color="#c44e22", alpha=0.7)
-  axes.set_xticks(
-    range(len(rows)), [row.description.replace(", ", "\n") for row, _ in rows]
-  )
+      mean, ends = scores.mean(), [place - 0.3, place + 0.3]
+      label = f"mean of {len(scores)} seeds"
+      axes.plot(ends, [mean] * 2, "-", color=GREY, lw=2, label=label)
+    xs = [place] * len(scores)
+    axes.plot(xs, scores, "o", color=VERMILLION, alpha=0.7, label="a seed")
+  names = [
+    "\n".join(textwrap.fill(part, 13) for part in row.description.split(", "))
+    for row, _ in found
+  ]
+  axes.set_xticks(range(len(found)), names)
   axes.set_ylabel("test perplexity")
 
 

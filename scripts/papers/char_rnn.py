@@ -5,6 +5,7 @@ The text is the one file of Karpathy's char-rnn, 1,115,394 characters.
 
 import functools
 
+from experiments.pictures import BLACK, look, whole_ticks
 from scripts.papers.base import (
   Row,
   curve_of,
@@ -25,10 +26,7 @@ INTRODUCTION = (
   " parameters has a best validation loss of 1.4697 nats per character. There"
   " is no test split, so that the score is one of validation."
 )
-CAPTION = (
-  "Validation loss by epoch, lower is better. The dashed line is the bar, the"
-  " dotted one nanoGPT's Transformer."
-)
+CAPTION = "Validation loss by epoch, lower is better."
 SCORE = "valid/nats_per_char"
 MOST, TRANSFORMER = 1.50, 1.4697
 measure = functools.partial(validation_curve, score=SCORE)
@@ -77,18 +75,19 @@ columns = (
 
 
 def plot(rows, axes):
-  axes.axhline(MOST, color="#777777", ls="--", lw=1)
-  axes.axhline(TRANSFORMER, color="#777777", ls=":", lw=1)
   for row, trials in rows:
-    for trial in trials:
+    for number, trial in enumerate(trials):
       curve = curve_of(trial)
+      style = look(number)
       axes.plot(
-        list(curve),
-        list(curve.values()),
-        color="#2a6f97",
-        label=row.description,
+        *zip(*curve.items(), strict=True), label=row.description, **style
       )
+  label = f"the bar, {MOST:.2f}"
+  axes.axhline(MOST, color=BLACK, ls="--", lw=1, label=label)
+  label = f"nanoGPT's Transformer, {TRANSFORMER}"
+  axes.axhline(TRANSFORMER, color=BLACK, ls=":", lw=1, label=label)
   axes.set_ylim(1.4, 2.2)
+  whole_ticks(axes.xaxis)
   axes.set_xlabel("epochs")
   axes.set_ylabel("validation nats per character")
 

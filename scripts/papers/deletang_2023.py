@@ -1,5 +1,6 @@
 """LSTM and RNN columns of the Chomsky hierarchy paper, seven of its tasks."""
 
+from experiments.pictures import BLACK, GREY, VERMILLION
 from scripts.papers.base import Row, values
 
 TITLE = "Neural networks and the Chomsky hierarchy"
@@ -16,7 +17,7 @@ INTRODUCTION = (
 )
 CAPTION = (
   "Accuracy on strings of 41 to 500 symbols, in percent: the paper's best of"
-  " many trials (diamonds) and ours (dots, a trial each)."
+  " many trials, and ours."
 )
 SCORE = "long/sequence_accuracy"
 TESTS = {"test": "", "long": "--task=shortest=41,length=500"}
@@ -89,19 +90,15 @@ columns = (
 
 
 def plot(rows, axes):
-  ours, theirs = "#c44e22", "#222222"
   for place, (row, trials) in enumerate(rows):
     guess = GUESS.get(row.name.split("-")[0], 50)
-    axes.plot([place - 0.3, place + 0.3], [guess] * 2, color="#bbbbbb")
-    axes.plot(place, row.paper[SCORE], "D", color=theirs, ms=6)
+    ends = [place - 0.3, place + 0.3]
+    axes.plot(ends, [guess] * 2, "--", color=GREY, label="guessing")
+    paper = row.paper[SCORE]
+    axes.plot(place, paper, "D", color=BLACK, ms=5, label="paper, best")
     found = 100 * values(trials, SCORE)
-    axes.plot([place] * len(found), found, "o", color=ours, alpha=0.7)
-  for style, colour, label in (
-    ("D", theirs, "paper, best"),
-    ("o", ours, "ours, a trial"),
-    ("-", "#bbbbbb", "guessing"),
-  ):
-    axes.plot([], [], style, color=colour, label=label)
+    style = {"color": VERMILLION, "alpha": 0.7, "label": "ours, a trial"}
+    axes.plot([place] * len(found), found, "o", **style)
   names = [row.description.split(",")[0] for row, _ in rows]
   axes.set_xticks(range(len(rows)), [n.replace(" ", "\n") for n in names])
   axes.set_ylim(0, 103)

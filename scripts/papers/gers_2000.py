@@ -4,6 +4,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from experiments.pictures import GREY, look, scale
 from lstm_jax.trained_run import load_trials
 from scripts.papers.base import Row, mean_and_std, values
 
@@ -21,9 +22,8 @@ INTRODUCTION = (
   " goes on; with them the network learns to reset itself."
 )
 CAPTION = (
-  "Mean |c| of a trial's cells along a stream of the validation split. Each"
-  " line is a trial; all learned from windows of 200 symbols, which is the grey"
-  " line."
+  "Mean |c| of a trial's cells along a stream of the validation split. All"
+  " learned from windows of 200 symbols."
 )
 PIECE = 100  # symbols read at a time
 STEPS = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 10_000)  # measured
@@ -109,20 +109,17 @@ columns = (
 
 
 def plot(rows, axes):
-  colours = ("#2a6f97", "#c44e22", "#d8a13a")
-  for (row, trials), colour in zip(rows, colours, strict=True):
-    for number, trial in enumerate(trials):
-      sizes = {
-        int(name.removeprefix("cell_state/")): size
-        for name, size in trial.items()
-        if name.startswith("cell_state/")
-      }
-      label = None if number else row.description
-      style = {"color": colour, "alpha": 0.6, "lw": 1.2, "label": label}
-      axes.plot(list(sizes), list(sizes.values()), **style)
-  axes.axvline(200, color="#bbbbbb", zorder=0)
-  axes.set_xscale("log")
-  axes.set_yscale("log")
+  for number, (row, trials) in enumerate(rows):
+    for trial in trials:
+      sizes = {step: trial.get(f"cell_state/{step}") for step in STEPS}
+      sizes = {step: size for step, size in sizes.items() if size is not None}
+      style = look(number) | {"alpha": 0.6, "lw": 0.8, "ms": 2.5}
+      label = f"{row.description}, a trial"
+      axes.plot(list(sizes), list(sizes.values()), label=label, **style)
+  label = "the window of training"
+  axes.axvline(200, color=GREY, ls=":", zorder=0, label=label)
+  scale(axes, "x", STEPS)
+  scale(axes, "y", [1, 10_000])
   axes.set_xlabel("symbols of a stream without reset")
   axes.set_ylabel("mean |cell state|")
 

@@ -1,5 +1,6 @@
 """Counting: how far networks generalise that learned short strings."""
 
+from experiments.pictures import BLACK, VERMILLION, scale
 from scripts.papers.base import Row
 
 TITLE = "LSTM learns simple context-free and context-sensitive languages"
@@ -14,10 +15,7 @@ INTRODUCTION = (
   " symbols may follow. It learns strings up to some n and is tested on longer"
   " ones, which it accepts only if it has learned to count."
 )
-CAPTION = (
-  "How far each trial accepts every string, from n = 1 on; the line is the"
-  " longest n of training, the dashed line what counts as reproduced."
-)
+CAPTION = "How far each trial accepts every string, from n = 1 on."
 
 
 def _row(name, language, trained, bounds, factor):
@@ -87,12 +85,16 @@ def plot(rows, axes):
   for place, (row, trials) in enumerate(rows):
     found = sorted(max(reach(row, trial), 1) for trial in trials)
     xs = [place + 0.07 * number for number in range(len(found))]
-    label = None if place else "a trial"
-    axes.bar(xs, found, 0.05, color="#c44e22", label=label)
+    style = {"color": VERMILLION, "label": "a trial"}
+    axes.plot(xs, found, "o", **style)
     ends = place - 0.05, place + 0.68
-    axes.plot(ends, [row.paper["trained"]] * 2, color="#222222")
-    axes.plot(ends, [row.paper["wanted"]] * 2, "--", color="#222222")
-  axes.set_yscale("log")
+    for name, line, label in (
+      ("trained", "-", "the longest n of training"),
+      ("wanted", "--", "what counts as reproduced"),
+    ):
+      heights = [row.paper[name]] * 2
+      axes.plot(ends, heights, line, color=BLACK, label=label)
+  scale(axes, "y", [1, 1000])
   axes.set_ylim(bottom=1)
   axes.set_xticks(
     [place + 0.31 for place in range(len(rows))],

@@ -2,8 +2,15 @@
 
 import numpy as np
 
+from experiments.pictures import BLACK, VERMILLION, scale
 from scripts.papers import _readings_1997
-from scripts.papers.base import Row, mean_and_std, succeeded, values
+from scripts.papers.base import (
+  Row,
+  draw_solved,
+  mean_and_std,
+  succeeded,
+  values,
+)
 
 TITLE = "Long Short-Term Memory"
 CITATION = (
@@ -18,9 +25,8 @@ INTRODUCTION = (
   " a rule is met, such as that the last 2000 of them are right."
 )
 CAPTION = (
-  "Training sequences until the stopping rule is met. Each dot is a trial of"
-  " ours, the bar their mean, the diamond the paper's mean; a cross is a trial"
-  " that ended without meeting the rule."
+  "Training sequences until the stopping rule is met; trials that failed ended"
+  " without meeting it. At the right, how many of the trials met it."
 )
 UNBIASED = "; cell inputs without biases"
 TEST_SEQUENCES = 2560  # of the paper's counts of wrong predictions
@@ -242,37 +248,47 @@ columns = (
 )
 
 
-HEIGHT = 8.5
+HEIGHT = 7.0
 
 
 def plot(rows, axes):
   """Sequences to success on a log scale, a line a row."""
-  ours, theirs = "#c44e22", "#222222"
+  ours = {"color": VERMILLION}
   for y, (row, trials) in enumerate(rows):
     last = max(k for k in row.paper if k.startswith("sequences_"))
-    axes.plot(row.paper[last], y, "D", color=theirs, ms=5, zorder=3)
+    style = {"color": BLACK, "zorder": 3, "label": "paper, mean"}
+    axes.plot(row.paper[last], y, "D", **style)
     good = succeeded(trials)
     met = _counted(row, good, last.replace("sequences", "met"))
     failed = values([t for t in trials if t not in good], "updates")
-    axes.plot(met, np.full(len(met), y), "o", color=ours, ms=4, alpha=0.35)
-    axes.plot(failed, np.full(len(failed), y), "x", color=ours, ms=5, alpha=0.6)
+    every = np.full(len(met), y)
+    axes.plot(met, every, "o", alpha=0.35, label="ours, a trial", **ours)
     if len(met):
-      axes.plot(met.mean(), y, "|", color=ours, ms=13, mew=2.5, zorder=2)
-    if not trials:
-      where = {"transform": axes.get_yaxis_transform(), "va": "center"}
-      axes.text(1.01, y, "not run", color="#777777", fontsize=8, **where)
-  for style, colour, label in (
-    ("D", theirs, "paper, mean"),
-    ("o", ours, "ours, a trial"),
-    ("|", ours, "ours, mean"),
-    ("x", ours, "ours, a trial that failed"),
-  ):
-    axes.plot([], [], style, color=colour, label=label)
-  axes.set_yticks(range(len(rows)), [row.name for row, _ in rows])
-  axes.set_ylim(len(rows) - 0.5, -0.5)
-  axes.set_xscale("log")
+      style = ours | {"ms": 9, "mew": 2, "zorder": 2, "label": "ours, mean"}
+      axes.plot(met.mean(), y, "|", **style)
+    style = ours | {"ms": 5, "label": "ours, trials that failed"}
+    axes.plot(failed, np.full(len(failed), y), "x", **style)
+  axes.set_yticks(range(len(rows)), [_short(row) for row, _ in rows])
+  draw_solved(axes, rows)
+  scale(axes, "x", [1000, 1_000_000])
   axes.set_xlabel("training sequences")
-  axes.grid(axis="x", alpha=0.25)
+  axes.grid(axis="x")
+
+
+def _short(row) -> str:
+  """Its experiment and its task in a few words."""
+  text = row.description.partition(";")[0]
+  for long, short in (
+    ("embedded Reber grammar", "Reber grammar"),
+    ("very long lag,", "lag"),
+    (", and", ","),
+    (" distractor symbols", " distractors"),
+    ("two-sequence problem", "two sequences"),
+    (" telling elements", ""),
+    ("noise on them too", "noise on all"),
+  ):
+    text = text.replace(long, short)
+  return f"{row.name.split('-')[0]}  {text}"
 
 
 READINGS = _readings_1997.READINGS

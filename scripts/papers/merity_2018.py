@@ -6,8 +6,7 @@ simple-examples.tgz, in one zip file.
 
 import functools
 
-from matplotlib import ticker
-
+from experiments.pictures import BLACK, VERMILLION, scale, whole_ticks
 from scripts.papers.base import (
   Row,
   curve_of,
@@ -28,10 +27,7 @@ INTRODUCTION = (
   " 500 epochs; this is the beginning of that run, under the same settings, and"
   " says nothing about the paper's score."
 )
-CAPTION = (
-  "Validation perplexity by epoch. The dashed line is the paper's after 500"
-  " epochs, before fine-tuning."
-)
+CAPTION = "Validation perplexity by epoch, lower is better."
 EPOCHS = 500
 VALID = "valid/perplexity"
 measure = functools.partial(validation_curve, score=VALID)
@@ -78,14 +74,14 @@ columns = (
 
 def plot(rows, axes):
   for row, trials in rows:
-    axes.axhline(row.paper[VALID], color="#777777", ls="--", lw=1)
+    label = f"the paper's after {EPOCHS} epochs, before fine-tuning"
+    axes.axhline(row.paper[VALID], color=BLACK, ls="--", lw=1, label=label)
     for trial in trials:
       if curve := curve_of(trial):
-        axes.plot(*zip(*curve.items(), strict=True), "o-", color="#c44e22")
-  axes.set_yscale("log")
-  axes.yaxis.set_major_formatter(ticker.ScalarFormatter())
-  axes.yaxis.set_minor_formatter(ticker.ScalarFormatter())
-  axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        style = {"color": VERMILLION, "label": f"ours, {len(curve)} epochs"}
+        axes.plot(*zip(*curve.items(), strict=True), "o-", **style)
+        scale(axes, "y", [*curve.values(), row.paper[VALID]])
+  whole_ticks(axes.xaxis)
   axes.set_xlabel("epochs")
   axes.set_ylabel("validation perplexity")
 

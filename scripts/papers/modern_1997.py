@@ -1,7 +1,14 @@
 """The tasks of 1997, learned as one would now: every seed solves them."""
 
+from experiments.pictures import BLACK, BLUE, VERMILLION, scale
 from scripts.papers import hochreiter_1997
-from scripts.papers.base import Row, mean_and_std, succeeded, values
+from scripts.papers.base import (
+  Row,
+  draw_solved,
+  mean_and_std,
+  succeeded,
+  values,
+)
 
 TITLE = "The tasks of 1997, learned as one would now"
 CITATION = (
@@ -18,9 +25,8 @@ INTRODUCTION = (
   " 1997](hochreiter_1997.md)."
 )
 CAPTION = (
-  "Training sequences until the rule is met: a dot for each of our trials, a"
-  " cross for one that did not, and the paper's mean, by its own rule, as a"
-  " diamond."
+  "Training sequences until the rule is met, the paper's by its own rule; at"
+  " the right, how many of the trials met it."
 )
 
 # by variant: description, the row of the 1997 paper, right sequences of 256
@@ -99,32 +105,28 @@ columns = (
   ("test sequences right", _right),
   ("parameters", _parameters),
 )
-HEIGHT = 5
+HEIGHT = 3.4
 
 
 def plot(rows, axes):
-  ours, theirs = "#2a6f97", "#222222"
   for y, (row, trials) in enumerate(rows):
-    axes.plot(row.paper["sequences"], y, "D", color=theirs, ms=5)
+    paper = row.paper["sequences"]
+    axes.plot(paper, y, "D", color=BLACK, label="1997, mean")
     good = succeeded(trials)
     met = _batch(row) * values(good, "met_0")
+    style = {"color": BLUE, "alpha": 0.5, "label": "now, a trial"}
+    axes.plot(met, [y] * len(met), "o", **style)
     left = [t for t in trials if t not in good]
     failed = _batch(row) * values(left, "updates")
-    axes.plot(met, [y] * len(met), "o", color=ours, ms=5, alpha=0.5)
-    axes.plot(failed, [y] * len(failed), "x", color="#c44e22", ms=6)
-  for style, colour, label in (
-    ("D", theirs, "1997, mean"),
-    ("o", ours, "now, a trial"),
-    ("x", "#c44e22", "now, a trial that failed"),
-  ):
-    axes.plot([], [], style, color=colour, label=label)
+    style = {"color": VERMILLION, "label": "now, a trial that failed"}
+    axes.plot(failed, [y] * len(failed), "x", ms=6, **style)
   axes.set_yticks(
     range(len(rows)), [f"{row.name}  {row.description}" for row, _ in rows]
   )
-  axes.invert_yaxis()
-  axes.set_xscale("log")
+  draw_solved(axes, rows)
+  scale(axes, "x", [1000, 1_000_000])
   axes.set_xlabel("training sequences")
-  axes.grid(axis="x", alpha=0.25)
+  axes.grid(axis="x")
 
 
 READINGS = (

@@ -3,6 +3,7 @@
 import numpy as np
 
 from configs.tallec_2018 import SIZES
+from experiments.pictures import BLUE, GREY, ORANGE, SKY, VERMILLION, scale
 from lstm_jax.tasks.copy_memory import CopyMemoryConfig
 from lstm_jax.training.metric_writer import read_metrics
 from scripts.papers.base import Row, mean_and_std, succeeded, values
@@ -19,11 +20,14 @@ INTRODUCTION = (
   " step to the longest that the task may need, where the usual bias is 1."
 )
 CAPTION = (
-  "Validation loss of each trial as a multiple of what a network without memory"
-  " reaches: 10 ln 8 / (T + 20) nats a step in copying, a squared error of 1/6"
-  " in adding."
+  "Validation loss of each trial, a line each, as a multiple of what a network"
+  " without memory reaches: 10 ln 8 / (T + 20) nats a step in copying, a"
+  " squared error of 1/6 in adding."
 )
 ADDING_BASELINE = 1 / 6
+
+
+PANELS = 2
 
 
 def _row(task, length):
@@ -123,23 +127,28 @@ def _result(start):
 columns = (("chrono", _result("chrono")), ("forget bias 1", _result("bias")))
 
 
-def plot(rows, axes):
-  names = [row.name for row in ROWS]
-  styles = dict(zip(names, ("-", "--", ":", "-."), strict=True))
-  for row, trials in rows:
-    for start, colour in (("chrono", "#2a6f97"), ("bias", "#c44e22")):
-      words = "chrono" if start == "chrono" else "bias 1"
-      label = f"{row.description}, {words}"
-      for trial in _of(trials, start):
-        curve = _curve(trial)
-        relative = [loss / _baseline(row) for loss in curve.values()]
-        style = {"color": colour, "ls": styles[row.name], "alpha": 0.7}
-        axes.plot(list(curve), relative, label=label, **style)
-        label = None
-  axes.axhline(1, color="#bbbbbb", zorder=0)
-  axes.set_yscale("log")
-  axes.set_xlabel("updates")
-  axes.set_ylabel("loss / loss without memory")
+def plot(rows, panels):
+  """Copying at the left, adding at the right."""
+  for axes, task in zip(panels, ("copy", "adding"), strict=True):
+    mine = [pair for pair in rows if pair[0].name.startswith(task)]
+    for place, (row, trials) in enumerate(mine):
+      for start, line, colours in (
+        ("chrono", "-", (BLUE, SKY)),
+        ("bias", "--", (VERMILLION, ORANGE)),
+      ):
+        words = "chrono" if start == "chrono" else "bias 1"
+        label = f"{row.description}, {words}"
+        for trial in _of(trials, start):
+          curve = _curve(trial)
+          relative = [loss / _baseline(row) for loss in curve.values()]
+          style = {"color": colours[place], "ls": line, "lw": 0.9}
+          axes.plot(list(curve), relative, label=label, **style)
+    axes.axhline(1, color=GREY, ls=":", zorder=0, label="without memory")
+    scale(axes, "y", [0.01, 1])
+    axes.locator_params("x", nbins=5)
+    axes.set_xlabel("updates")
+    axes.set_title("copying" if task == "copy" else "adding")
+  panels[0].set_ylabel("loss / loss without memory")
 
 
 READINGS = (

@@ -9,6 +9,7 @@ import functools
 import numpy as np
 
 from configs.zaremba_2014 import RECIPES
+from experiments.pictures import BLACK, look, whole_ticks
 from scripts.papers.base import (
   Row,
   curve_of,
@@ -30,9 +31,8 @@ INTRODUCTION = (
   " none."
 )
 CAPTION = (
-  "Perplexity, lower is better. Lines are our validation perplexity by epoch,"
-  " one for each run whose curve was recorded; dots at the last epoch are our"
-  " test perplexities, diamonds the paper's."
+  "Perplexity, lower is better: on validation by epoch, of each run whose curve"
+  " was recorded, and on the test split after the last."
 )
 SCORE = "test/perplexity"
 VALID = {"small": 120.7, "medium": 86.2}  # the paper's
@@ -95,16 +95,20 @@ columns = (
 
 
 def plot(rows, axes):
-  for (row, trials), colour in zip(rows, ("#2a6f97", "#c44e22"), strict=True):
-    last = RECIPES[row.name].epochs
-    axes.plot(last, row.paper[SCORE], "D", color="#222222", ms=5)
-    ours = values(trials, SCORE)
-    axes.plot([last] * len(ours), ours, "o", color=colour, alpha=0.7)
+  for number, (row, trials) in enumerate(rows):
+    style, last = look(number), RECIPES[row.name].epochs
+    name = f"{row.name}, {row.description.partition(',')[0]}"
     for trial in trials:
-      curve = curve_of(trial)
-      axes.plot(list(curve), list(curve.values()), color=colour)
-    axes.plot([], [], color=colour, label=row.description)
+      if curve := curve_of(trial):
+        line = style | {"marker": "", "label": f"{name}: validation"}
+        axes.plot(list(curve), list(curve.values()), **line)
+    ours = values(trials, SCORE)
+    dots = style | {"linestyle": "", "alpha": 0.7, "label": f"{name}: test"}
+    axes.plot([last] * len(ours), ours, **dots)
+    paper = {"color": BLACK, "label": "the paper's test"}
+    axes.plot(last, row.paper[SCORE], "_", ms=14, **paper)
   axes.set_ylim(70, 200)
+  whole_ticks(axes.xaxis)
   axes.set_xlabel("epochs")
   axes.set_ylabel("perplexity")
 

@@ -1,0 +1,188 @@
+"""A table of the scores of several runs, or of a whole sweep.
+
+A run that cannot be scored is a line that says why, and costs no other.
+"""
+
+import csv
+import io
+import json
+import math
+import pathlib
+import sys
+
+import jax
+
+from experiments import evaluation_modes
+from experiments.command_line import EXIT_ERROR
+from experiments.pictures import significant
+from experiments.sweep_summary import INDEX, Result, find_results, text
+from lstm_jax import runtime
+from lstm_jax.errors import ConfigError, RunError, UserError, out_of_memory
+from lstm_jax.files import write_atomically
+from lstm_jax.runs import find_runs, is_run
+
+Row = tuple[
+  Result, dict[str, float | int], str
+]  # scores, or why there are none
+
+
+def holds_runs(workdir: str) -> bool:
+  """A sweep, or a folder of runs, that is not itself a run."""
+  if is_run(workdir):
+    return False
+  try:
+    return bool(find_runs(workdir))
+  except RunError:
+    return (pathlib.Path(workdir) / INDEX).is_file()
+
+
+def evaluate_runs(values, directories: list[str], score) -> int:
+  """Prints the table and returns the exit code.
+
+  Raises:
+    As `score_all`; ConfigError for flags that are for one run.
+  """
+  for name in ("score", "search"):
+    if values[name].present:
+      raise ConfigError(f"--{name}: is for one run, given by --workdir")
+  if values.mode != "static":
+    raise ConfigError(f"--mode={values.mode}: is for one run, by --workdir")
+  if len(values.streams) > 1:
+    raise ConfigError("--streams: of several runs one number at a time")
+  if values.csv and not pathlib.Path(values.csv).expanduser().parent.is_dir():
+    raise ConfigError(f"--csv={values.csv}: there is no such folder")
+  evaluation_modes.check_flags(values, 0)
+  runtime.setup(values.platform or "")
+  rows = score_all(directories, score, values.csv or "")
+  if values.json:
+    print_json(rows)
+  else:
+    print(f"{values.split} split, checkpoint {values.checkpoint}")
+    print_table(rows)
+  return EXIT_ERROR if any(error for *_, error in rows) else 0
+
+
+def score_all(directories: list[str], score, csv_file: str = "") -> list[Row]:
+  """Scores every run of directories, trial by trial.
+
+  Args:
+    score: scores of a run directory's trials, as
+      `experiments.evaluate.evaluate_trials`.
+    csv_file: written anew after each run, so that a stop loses nothing.
+
+  Raises:
+    RunError: there is no run in a directory, or the file cannot be written.
+  """
+  results = find_results([pathlib.Path(d).expanduser() for d in directories])
+  groups: dict[str, list[Result]] = {}
+  for result in results:
+    where = result.run["workdir"] if result.run else result.name
+    groups.setdefault(where, []).append(result)
+  rows: list[Row] = []
+  tty = sys.stderr.isatty()
+  for number, (workdir, group) in enumerate(groups.items(), 1):
+    if tty:
+      print(
+        f"\r[{number}/{len(groups)}] {workdir}\x1b[K\r", end="", file=sys.stderr
+      )
+    rows += _score(workdir, group, score)
+    if csv_file:
+      _write_csv(pathlib.Path(csv_file).expanduser(), rows)
+  if tty:
+    print("\r\x1b[K", end="", file=sys.stderr)
+  return rows
+
+
+def _score(workdir, group, score) -> list[Row]:
+  error, records = "", {}
+  first = group[0]
+  if not first.run or first.run["state"] == "unreadable":
+    error = first.reason or "it was not started"
+  else:
+    try:
+      records = {record["trial"]: record for record in score(workdir)}
+    except (UserError, OSError) as failed:
+      error = str(failed)
+    except jax.errors.JaxRuntimeError as failed:
+      if not (error := out_of_memory(failed)):
+        raise
+  if error:
+    return [(r, {}, error) for r in (group if first.designed else group[:1])]
+  return [
+    (r, {k: v for k, v in records[trial].items() if k != "trial"}, "")
+    for r in group
+    if (trial := r.run["trial"] or 0) in records
+  ]
+
+
+def print_table(rows: list[Row]):
+  """A line a run or trial: its name and scores, or what is wrong."""
+  names = list(dict.fromkeys(n for _, record, _ in rows for n in record))
+  states = any(result.state != "finished" for result, *_ in rows)
+  head = ["run", *["state"] * states, *(n.replace("_", " ") for n in names)]
+  table, errors = [head], [""]
+  for result, record, error in rows:
+    cells = [shown(record[n]) if n in record else "-" for n in names]
+    start = [_name(result, error), *[result.state] * states]
+    table.append(start + ([""] * len(names) if error else cells))
+    errors.append(f"error: {error}" if error else "")
+  widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+  before = sum(widths[: 1 + states]) + 2 * states
+  for row, error in zip(table, errors, strict=True):
+    line = "  ".join(c.ljust(n) for c, n in zip(row, widths, strict=True))
+    print(f"{line[:before]}  {error}" if error else line.rstrip())
+
+
+def print_json(rows: list[Row]):
+  """An object a line."""
+  for result, record, error in rows:
+    trial = result.run.get("trial")
+    where = {"run": result.name, "trial": trial, "state": result.state}
+    found = {k: finite(v) for k, v in record.items()}
+    print(json.dumps(where | found | ({"error": error} if error else {})))
+
+
+def _name(result, error: str) -> str:
+  trial = result.run.get("trial")
+  if trial is None or result.designed or error:
+    return result.name
+  return f"{result.name} trial {trial}"
+
+
+def _write_csv(path, rows):
+  """The scores at full precision, and a column for each field that differs."""
+  scores = list(dict.fromkeys(n for _, record, _ in rows for n in record))
+  fields = list(dict.fromkeys(n for result, *_ in rows for n in result.point))
+  out = io.StringIO()
+  writer = csv.writer(out, lineterminator="\n")
+  writer.writerow(
+    ["run", "workdir", "trial", "state", *fields, *scores, "error"]
+  )
+  for result, record, error in rows:
+    point = [text(result.point[n]) if n in result.point else "" for n in fields]
+    found = [record.get(n, "") for n in scores]
+    run = result.run
+    trial = "" if run.get("trial") is None else run["trial"]
+    where = [result.name, run.get("workdir", ""), trial, result.state]
+    writer.writerow([*where, *point, *found, error])
+  try:
+    write_atomically(path, out.getvalue())
+  except OSError as error:
+    raise RunError(
+      f"--csv={path}: cannot be written: {error.strerror}"
+    ) from None
+
+
+def finite(value):
+  """JSON has no infinity; null stands for it."""
+  return (
+    None if isinstance(value, float) and not math.isfinite(value) else value
+  )
+
+
+def shown(value: float | int | str) -> str:
+  """With four decimals, or those that say something."""
+  if isinstance(value, float):
+    small = 0 < abs(value) < 0.001
+    return significant(value) if small else f"{value:.4f}"
+  return f"{value:,}" if isinstance(value, int) else value
