@@ -30,7 +30,10 @@ B, T, D, H = 3, 6, 4, 5
 CASES = {
   "lstm": (LSTM(H), reference_cells.lstm),
   "peephole": (PeepholeLSTM(H), reference_cells.peephole),
-  "projection": (ProjectionLSTM(H, 3), reference_cells.projection),
+  "projection": (
+    ProjectionLSTM(H, projection_size=3),
+    reference_cells.projection,
+  ),
   "layer_norm": (LayerNormLSTM(H), reference_cells.layer_norm),
   "multiplicative": (MultiplicativeLSTM(H), reference_cells.multiplicative),
   "mogrifier": (MogrifierLSTM(H), reference_cells.mogrifier),
@@ -68,9 +71,9 @@ CASES = {
     MatrixLSTMBlock(4, heads=2),
     reference_cells.matrix_lstm_block,
   ),
-  "conv_lstm": (ConvLSTM(2, (4, 3)), reference_cells.conv_lstm),
+  "conv_lstm": (ConvLSTM(2, image_size=(4, 3)), reference_cells.conv_lstm),
   "conv_lstm peepholes, even kernel": (
-    ConvLSTM(2, (3, 4), kernel_size=2, peepholes=True),
+    ConvLSTM(2, image_size=(3, 4), kernel_size=2, peepholes=True),
     reference_cells.conv_lstm,
   ),
   "rnn": (RNN(H), reference_cells.rnn),
@@ -214,7 +217,9 @@ def test_cells_that_become_the_lstm(x64):
   same_as_lstm(GreffLSTM(H, variant="NP"), lstm, lstm)
   gates = {"w_gates": np.zeros((3 * H, 3 * H))}
   same_as_lstm(GreffLSTM(H, variant="FGR"), lstm | silent | gates, lstm)
-  same_as_lstm(ProjectionLSTM(H, H), lstm | {"w_r": np.eye(H)}, lstm)
+  same_as_lstm(
+    ProjectionLSTM(H, projection_size=H), lstm | {"w_r": np.eye(H)}, lstm
+  )
   renamed = {f"u_{k[2:] or 'b'}": v for k, v in lstm.items()}
   same_as_lstm(MogrifierLSTM(H, rounds=0), renamed, lstm)
   # 2 sigmoid(0) = 1: rounds with zero matrices change nothing.
@@ -232,10 +237,10 @@ def test_conv_lstm_of_one_pixel(x64):
   peepholes = {k: lstm[k][None, None] for k in ("p_i", "p_f", "p_o")}
   images = x[:, :, None, None]
   for params, cell, same in (
-    (conv, ConvLSTM(H, (1, 1), kernel_size=1), LSTM(H)),
+    (conv, ConvLSTM(H, image_size=(1, 1), kernel_size=1), LSTM(H)),
     (
       conv | peepholes,
-      ConvLSTM(H, (1, 1), kernel_size=1, peepholes=True),
+      ConvLSTM(H, image_size=(1, 1), kernel_size=1, peepholes=True),
       PeepholeLSTM(H),
     ),
   ):
@@ -261,12 +266,12 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
     (GreffLSTM(H, variant="CIFG"), 3 * H * (D + H + 1) + 2 * H),
     (GreffLSTM(H, variant="NOG"), 3 * H * (D + H + 1) + 2 * H),
     (GreffLSTM(H, variant="FGR"), 4 * H * (D + H + 1) + 3 * H + 9 * H * H),
-    (ProjectionLSTM(H, 3), 4 * H * (D + 3 + 1) + 3 * H),
+    (ProjectionLSTM(H, projection_size=3), 4 * H * (D + 3 + 1) + 3 * H),
     (GRU(H), 3 * H * (D + H + 1) + H),
     (RNN(H), H * (D + H + 1)),
     (MinLSTM(H), 3 * H * (D + 1)),
     (
-      ConvLSTM(2, (4, 3), kernel_size=5, peepholes=True),
+      ConvLSTM(2, image_size=(4, 3), kernel_size=5, peepholes=True),
       5 * 5 * (D + 2) * 8 + 8 + 3 * 4 * 3 * 2,
     ),
     (SLSTM(6, heads=3), 4 * 6 * (D + 2 + 1)),

@@ -158,7 +158,10 @@ def test_bfloat16_errs_by_its_rounding(backward, d):
 @pytest.mark.parametrize("backward", ["fused", "autodiff"])
 @pytest.mark.parametrize(
   "cell, shape",
-  [(SLSTM(64, heads=2), (16, 5, 8)), (ConvLSTM(2, (3, 4)), (2, 5, 3, 4, 2))],
+  [
+    (SLSTM(64, heads=2), (16, 5, 8)),
+    (ConvLSTM(2, image_size=(3, 4)), (2, 5, 3, 4, 2)),
+  ],
 )
 def test_heads_and_images_in_bfloat16(backward, cell, shape):
   params = cell.init(jax.random.key(0), shape[-1])
