@@ -37,7 +37,7 @@ def __getattr__(name):
     from lstm_jax.errors import suggest
 
     case = [known for known in __all__ if known.lower() == name.lower()]
-    hint = suggest(name, case or __all__)
+    hint = suggest(case[0] if case else name, __all__)
     raise AttributeError(f'module "lstm_jax" has no attribute "{name}"{hint}')
   return getattr(importlib.import_module(f"lstm_jax.{_HOMES[name]}"), name)
 

@@ -41,6 +41,14 @@ CASES = {
     MogrifierLSTM(H, rounds=4, rank=2),
     reference_cells.mogrifier,
   ),
+  "mogrifier biases": (
+    MogrifierLSTM(H, rounds=3, round_biases=True),
+    reference_cells.mogrifier,
+  ),
+  "mogrifier rank 2, biases": (
+    MogrifierLSTM(H, rounds=2, rank=2, round_biases=True),
+    reference_cells.mogrifier,
+  ),
   "gru": (GRU(H), reference_cells.gru),
   # The full gradient: finite differences see nothing else.
   "lstm_1997": (
@@ -64,6 +72,10 @@ CASES = {
     reference_cells.lstm_1997,
   ),
   "min_lstm": (MinLSTM(H), reference_cells.min_lstm),
+  "min_lstm positive input": (
+    MinLSTM(H, positive_input=True),
+    reference_cells.min_lstm,
+  ),
   "slstm": (SLSTM(6, heads=3), reference_cells.slstm),
   "slstm exp": (SLSTM(H, forget="exp"), reference_cells.slstm),
   "matrix_lstm": (MatrixLSTM(6, heads=2), reference_cells.matrix_lstm),
@@ -228,24 +240,26 @@ def test_cells_that_become_the_lstm(x64):
 
 
 def test_conv_lstm_of_one_pixel(x64):
-  lstm, x, _ = problem(PeepholeLSTM(H))
+  peephole, x, _ = problem(PeepholeLSTM(H))
+  lstm = {name: peephole[name] for name in ("w_x", "w_h", "b")}
   conv = {
     "w_x": lstm["w_x"][None, None],
     "u_h": lstm["w_h"][None, None],
     "b": lstm["b"],
   }
-  peepholes = {k: lstm[k][None, None] for k in ("p_i", "p_f", "p_o")}
+  peepholes = {k: peephole[k][None, None] for k in ("p_i", "p_f", "p_o")}
   images = x[:, :, None, None]
-  for params, cell, same in (
-    (conv, ConvLSTM(H, image_size=(1, 1), kernel_size=1), LSTM(H)),
+  for params, cell, same, plain in (
+    (conv, ConvLSTM(H, image_size=(1, 1), kernel_size=1), LSTM(H), lstm),
     (
       conv | peepholes,
       ConvLSTM(H, image_size=(1, 1), kernel_size=1, peepholes=True),
       PeepholeLSTM(H),
+      peephole,
     ),
   ):
     y, final = unroll(cell, params, images)
-    expected, end = unroll(same, lstm, x)
+    expected, end = unroll(same, plain, x)
     assert_close(y[:, :, 0, 0], expected, 1e-14)
     assert_close(jax.tree.map(lambda s: s[:, 0, 0], final), end, 1e-14)
 
@@ -279,6 +293,10 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
     (MatrixLSTMBlock(D, heads=2), 6 * D * D + (39 + 12 * 2) * D + 2 * 2),
     (MultiplicativeLSTM(H), 4 * H * (D + H + 1) + H * (D + H)),
     (MogrifierLSTM(H), 4 * H * (D + H + 1) + 5 * D * H),
+    (
+      MogrifierLSTM(H, round_biases=True),
+      4 * H * (D + H + 1) + 5 * D * H + 3 * D + 2 * H,
+    ),
     (MogrifierLSTM(H, rank=2), 4 * H * (D + H + 1) + 5 * 2 * (D + H)),
   ],
   ids=str,

@@ -58,7 +58,7 @@ def _forward(features, w, b, targets):
 def _backward(kept, dnll):
   features, w, b, targets, z, log_normaliser = kept
   one_hot = jnp.arange(b.shape[0]) == targets[..., None]
-  dz = jnp.exp(z - log_normaliser[..., None]) - one_hot
+  dz = jnp.exp(z - log_normaliser[..., None]) - one_hot.astype(z.dtype)
   dz = (dz * dnll[..., None]).astype(features.dtype)
   dz = dz.reshape(-1, b.shape[0])
   flat = features.reshape(-1, features.shape[-1])
