@@ -31,8 +31,6 @@ from lstm_jax import (
 )
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.layers.dropout import dropout
-from lstm_jax.layers.heads import Softmax
-from lstm_jax.short_repr import short
 from lstm_jax.trained_run import Run
 
 MORE = {
@@ -196,9 +194,6 @@ def test_results_are_shown_in_a_line():
   )
   run = Run(model, nnx.state(model), make_small_config("x"), None)
   assert repr(run) == "Run(LanguageModel of 63,684 parameters, task char_lm)"
-  assert short([Softmax(np.ones(2), {"a": 1})]).startswith(
-    "[Softmax(w=float64["
-  )
 
 
 def more_of(kind):
