@@ -1,5 +1,5 @@
-"""Arguments of `unroll` and of what stands on it: what is promoted, sequences of
-nothing, and states that can be donated."""
+"""Arguments of `unroll` and of what stands on it: what is promoted, sequences
+of nothing, and states that can be donated."""
 
 import warnings
 
