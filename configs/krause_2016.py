@@ -10,8 +10,12 @@ arXiv 1609.07959:
   :large     2800 units on embeddings of 400, with variational dropout; 1.24
   :tiny      seconds, on the standard library
 
-The network is theirs, but for the weight normalisation of :large; the optimiser
-is Adam with cosine decay, and the rates of :large are a choice.
+The cell is the paper's, with the LSTM's usual tanh on cell input and output, as
+in the second of the authors' programs (chainer), but for the weight
+normalisation of :large. Their first program (MATLAB), which their README names
+for the network of the default, has no tanh on the cell input and
+h_t = tanh(o_t c_t + b), with a bias b. The optimiser is Adam with cosine decay,
+and the rates of :large are a choice.
 """
 
 from configs._recipes_lm import check_variant, shrink

@@ -16,7 +16,9 @@ Averages start when 50 validations have not improved on those before. Their loss
 is a sum over the steps of a window and ours a mean: clipping norm and l2 are
 divided by it, and the l2 is added after clipping, not before. Their states
 restart now and then (one in a hundred windows), which ours do at each epoch
-alone. The softmax sees the sum of all layers.
+alone. The softmax sees the sum of all layers. The gates of the rounds have no
+biases, as in the paper's equations; those of the authors' code have, which is
+--config.model.options.round_biases=true.
 """
 
 from configs._recipes_lm import check_variant, shrink

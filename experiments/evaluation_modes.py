@@ -40,12 +40,13 @@ SETTINGS: dict[str, dict[str, tuple]] = {
 MODES = tuple(SETTINGS)
 SGD_RATE = 0.1  # the default of the form sgd: in the middle of RATES
 HELP = {
-  "form": "dynamic: rms, or sgd",
+  "form": "dynamic: rms, krause (its decay relative to the mean of the"
+  " parameters' means, as in the authors' code, not of all numbers), or sgd",
   "segment": "dynamic: tokens between updates",
   "rate": "dynamic: learning rate",
   "decay": "dynamic: pull back to the trained parameters (lambda)",
-  "epsilon": "dynamic, rms: added to the root mean square",
-  "rms_windows": "dynamic, rms: training windows that it is measured on",
+  "epsilon": "dynamic, not sgd: added to the root mean square",
+  "rms_windows": "dynamic, not sgd: training windows that it is measured on",
   "cache_size": "cache: tokens that it holds",
   "theta": "cache: how much it prefers alike features",
   "share": "cache: its part of the probability (lambda)",
@@ -57,6 +58,7 @@ SEARCHED = {"dynamic": ("rate", "decay"), "cache": ("theta", "share")}
 # and what it tries: rates first, then pulls with the best; all pairs of these
 RATES = {
   "rms": (0.0005, 0.001, 0.002, 0.004),
+  "krause": (0.0005, 0.001, 0.002, 0.004),
   "sgd": (0.02, 0.05, 0.1, 0.2, 0.4),
 }
 DECAYS = (0.0, 0.002, 0.01, 0.05)
@@ -146,7 +148,7 @@ def settings(values) -> dict[str, Any]:
     defaults["rate"] = SGD_RATE
     for name in ("epsilon", "rms_windows"):
       if name in given:
-        raise ConfigError(f"--{name} is for --form=rms, not sgd")
+        raise ConfigError(f"--{name} is for --form=rms or krause, not sgd")
   return defaults | found | given
 
 
@@ -262,12 +264,13 @@ def search(values, chosen: dict[str, Any], run: Run, task: Any):
 def _dynamic(chosen, structure, task, split, params, tokens=0):
   """(rate, decay) -> the split's loss."""
   rms = None
-  if chosen["form"] == "rms":
+  if chosen["form"] != "sgd":
     watch = _Watch("gradients of the training split")
     rms = dynamic.gradient_rms(
       structure, task, params, chosen["rms_windows"], watch
     )
   options = {name: chosen[name] for name in ("segment", "epsilon")}
+  options["mean_of_means"] = chosen["form"] == "krause"
   steps = dynamic.make_dynamic(structure, task, split, tokens, **options)
 
   def read(rate, decay) -> Sums:

@@ -4,24 +4,43 @@ import importlib
 
 __version__ = "0.1.0"
 
-_HOMES = {
-  "LSTM": "lstm_jax.cells.lstm",
-  "LSTMState": "lstm_jax.cells.lstm",
-  "Noise": "lstm_jax.scan",
-  "Options": "lstm_jax.recurrence",
-  "bidirectional": "lstm_jax.recurrence",
-  "length_mask": "lstm_jax.recurrence",
-  "load_run": "lstm_jax.trained_run",
-  "read_runs": "lstm_jax.runs",
-  "unroll": "lstm_jax.recurrence",
+_NAMES = {  # of each module, its public names
+  "cells.conv_lstm": ("ConvLSTM",),
+  "cells.greff": ("GreffLSTM",),
+  "cells.gru": ("GRU",),
+  "cells.layer_norm": ("LayerNormLSTM",),
+  "cells.lstm": ("LSTM", "LSTMState"),
+  "cells.lstm_1997": ("LSTM1997",),
+  "cells.matrix_lstm": ("MatrixLSTM",),
+  "cells.matrix_lstm_block": ("MatrixLSTMBlock",),
+  "cells.min_lstm": ("MinLSTM",),
+  "cells.mogrifier": ("MogrifierLSTM",),
+  "cells.multiplicative": ("MultiplicativeLSTM",),
+  "cells.peephole": ("PeepholeLSTM",),
+  "cells.projection": ("ProjectionLSTM",),
+  "cells.rnn": ("RNN",),
+  "cells.slstm": ("SLSTM",),
+  "layers.dropout": ("Dropout", "noise_keys"),
+  "layers.stack": ("Stack",),
+  "models.language_model": ("Head", "LanguageModel"),
+  "models.sequence_model": ("SequenceModel",),
+  "recurrence": ("Options", "bidirectional", "length_mask", "unroll"),
+  "runs": ("read_runs",),
+  "scan": ("Noise",),
+  "trained_run": ("load_run",),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 __all__ = sorted(_HOMES)
 
 
 def __getattr__(name):
   if name not in _HOMES:
-    raise AttributeError(f'module "lstm_jax" has no attribute "{name}"')
-  return getattr(importlib.import_module(_HOMES[name]), name)
+    from lstm_jax.errors import suggest
+
+    case = [known for known in __all__ if known.lower() == name.lower()]
+    hint = suggest(case[0] if case else name, __all__)
+    raise AttributeError(f'module "lstm_jax" has no attribute "{name}"{hint}')
+  return getattr(importlib.import_module(f"lstm_jax.{_HOMES[name]}"), name)
 
 
 def __dir__():

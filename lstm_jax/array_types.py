@@ -16,11 +16,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Key, PyTree, Shaped
 
 Array = jax.Array | np.ndarray
+ArrayLike = Any  # arrays, and what NumPy makes arrays of; checked on entry
 Params = dict[str, Any]  # nested dictionary of arrays, one branch a module
 State = PyTree[Float[Array, "b ..."]]  # what a recurrence carries
 
 __all__ = [
   "Array",
+  "ArrayLike",
   "Bool",
   "Float",
   "Int",

@@ -36,11 +36,15 @@ def convolve(
   documents = jnp.pad(jnp.take_along_axis(document, order, 1), ((0, 0), (w, 0)))
   here = documents[:, w:]
   y = sum(
-    x[:, j : j + t] * (documents[:, j : j + t] == here)[..., None] * kernel[j]
+    _keep(x[:, j : j + t], documents[:, j : j + t] == here) * kernel[j]
     for j in range(w + 1)
   )
   same = jnp.take_along_axis(documents, last, 1) == document[:, -1:]
-  return _take(y, place), _take(x, last) * same[..., None]
+  return _take(y, place), _keep(_take(x, last), same)
+
+
+def _keep(x, flags):
+  return x * flags[..., None].astype(x.dtype)
 
 
 def _take(x, places):

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Float, Key, Params
 
 
@@ -29,10 +30,7 @@ def orthogonal_per_gate(
   """
   draw = jax.nn.initializers.orthogonal()
   return jnp.concatenate(
-    [
-      draw(k, (hidden_size, hidden_size), jnp.float32)
-      for k in jax.random.split(key, gates)
-    ],
+    [draw(k, (hidden_size, hidden_size)) for k in jax.random.split(key, gates)],
     axis=1,
   )
 
@@ -49,6 +47,7 @@ def lstm_weights(
 
   chrono: the longest dependency that `chrono_biases` are for; 0 is none.
   """
+  check_integer("input_size", input_size)
   h = hidden_size
   key_x, key_h = jax.random.split(key)
   b = jnp.zeros(4 * h).at[h : 2 * h].set(forget_bias)

@@ -12,10 +12,25 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import cudnn, trials_last
-from lstm_jax.array_types import Array, Bool, Float, Int, Params, PyTree, State
+from lstm_jax import cudnn, recurrence_inputs, trials_last
+from lstm_jax.argument_checks import (
+  as_array,
+  check_fields,
+  check_integer,
+  is_known,
+)
+from lstm_jax.array_types import (
+  Array,
+  ArrayLike,
+  Bool,
+  Float,
+  Params,
+  PyTree,
+  State,
+)
 from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.scan import Aside, Noise, Plan, run_autodiff, run_fused
+from lstm_jax.short_repr import short
 
 _TINY_INPUT = 4  # features up to which inputs are projected inside the step
 _TINY_LAYER = 1024  # parameters without w_x
@@ -57,11 +72,7 @@ class Options:
   }
 
   def __post_init__(self):
-    for name, least in (("chunk", 0), ("unroll", 1)):
-      if getattr(self, name) < least:
-        raise ValueError(
-          f"{name} must be {least} or more, got {getattr(self, name)}"
-        )
+    check_fields(self, {"chunk": 0})
     for name, known in self.CHOICES.items():
       if getattr(self, name) not in known:
         raise ValueError(
@@ -72,12 +83,12 @@ class Options:
 def unroll(
   cell: Cell,
   params: Params,
-  x: Float[Array, "b t *n d"] | Int[Array, "b t"],
-  state: State | None = None,
+  x: ArrayLike,
+  state: Any = None,
   *,
-  mask: Bool[Array, "b t"] | None = None,
-  reset: Bool[Array, "b t"] | None = None,
-  noise: Noise = Noise(),
+  mask: ArrayLike | None = None,
+  reset: ArrayLike | None = None,
+  noise: Any = Noise(),
   reverse: bool = False,
   return_states: bool = False,
   options: Options = Options(),
@@ -87,13 +98,14 @@ def unroll(
   Args:
     cell: the recurrence, such as `LSTM(hidden_size=256)`.
     params: its parameters, from `cell.init(key, d)`.
-    x: the inputs. Integers [b t] are symbols below d, the same as one-hot
-      vectors, for cells with a matrix `w_x`.
+    x: the inputs [b t d], or images [b t y x d]. Integers and booleans of these
+      axes are numbers of the parameters' type. Integers [b t] are symbols below
+      d, the same as one-hot vectors, for cells with a matrix `w_x`.
     state: the state before the first step; None is the cell's initial state.
-    mask: False skips a step: the state stays as it is and the output is zero,
-      whatever the input holds. `length_mask` makes one of lengths.
-    reset: True gives the initial state before a step, as at the start of each
-      document of a packed sequence; no gradient crosses it.
+    mask: [b t]; False skips a step: the state stays as it is and the output is
+      zero, whatever the input holds. `length_mask` makes one of lengths.
+    reset: [b t]; True gives the initial state before a step, as at the start of
+      each document of a packed sequence; no gradient crosses it.
     noise: random factors.
     reverse: run from the last step to the first. With `reset`, each document
       starts afresh at its last step.
@@ -101,38 +113,30 @@ def unroll(
       of the outputs.
     options: how to compute it.
 
-  Products are computed in the type of `x`, sums, gates and states in the wider
-  of `x` and the parameters: bfloat16 inputs with float32 parameters are mixed
-  precision. The outputs have the type of `x`.
+  Arrays may be JAX's, NumPy's or lists. Products are computed in the type of
+  `x`, sums, gates and states in the widest of `x`, the parameters and the
+  state: bfloat16 inputs with float32 parameters are mixed precision. The
+  outputs have the type of `x` (of the parameters, where x is no floating-point
+  numbers), and every gradient that of what it is the gradient of.
+
+  Symbols out of range are refused where their values are known; inside jit the
+  nearest symbol is taken, as embeddings and softmax targets do too.
 
   Returns:
     The outputs [b t h] and the state after the last step, which continues the
     sequence when it is passed to the next call.
 
   Raises:
-    ValueError: the inputs are not [b t d] (images: [b t y x d]), d is not that
-      of the parameters, mask or reset are not [b t], or the engine cannot serve
-      this call.
+    ValueError: an argument is not of the shape or kind above, or of another
+      cell, or the engine cannot serve this call.
   """
-  w_x = params.get("w_x")  # [d g], or a kernel [y x d g] for images
-  symbols = is_symbols(x) and x.ndim == 2
-  dtype = jnp.result_type(*params.values()) if symbols else x.dtype
-  if symbols and (w_x is None or options.engine == "cudnn"):
+  params, x, state, mask, reset, noise, dtype = recurrence_inputs.take(
+    cell, params, x, state, mask, reset, noise
+  )
+  if options.engine == "cudnn" and is_symbols(x):
     raise ValueError(
-      f"{type(cell).__name__} takes no symbols here; give one-hot vectors"
+      f"x: {type(cell).__name__} takes no symbols here; give one-hot vectors"
     )
-  if not symbols and x.ndim != (3 if w_x is None else w_x.ndim + 1):
-    image = "" if w_x is None or w_x.ndim == 2 else "height, width, "
-    raise ValueError(
-      f"inputs must be [batch, time, {image}features], got {x.shape}"
-    )
-  if not symbols and w_x is not None and x.shape[-1] != (d := w_x.shape[-2]):
-    raise ValueError(f"the cell takes {d} input features, got {x.shape[-1]}")
-  for name, flags in (("mask", mask), ("reset", reset)):
-    if flags is not None and flags.shape != x.shape[:2]:
-      raise ValueError(f"{name} must be {x.shape[:2]}, got {flags.shape}")
-  if state is None:
-    state = cell.initial_state(x.shape[0], jnp.result_type(x, *params.values()))
   extras = {
     "mask": mask is not None,
     "reset": reset is not None,
@@ -144,12 +148,12 @@ def unroll(
   if reset is not None and reverse:
     # Backwards, a document begins at the step before the next one's first.
     reset = jnp.pad(reset[:, 1:], ((0, 0), (0, 1)), constant_values=False)
-  if mask is not None:
-    live = jnp.reshape(mask, mask.shape + (1,) * (x.ndim - 2))
-    x = jnp.where(live, x, 0)  # not even a NaN gets in
   flip = _flip if reverse else lambda a: a
   x, mask, reset = jax.tree.map(flip, (x, mask, reset))
   engine = _engine(options.engine, cell, params, x, extras)
+  if 0 in x.shape[:2]:  # no row, or no step
+    y = state if return_states else cell.output(state).astype(dtype)
+    return jax.tree.map(lambda a: _no_steps(a, x.shape[:2]), y), state
   if engine == "cudnn":
     y, state = cudnn.run(params, x, state)
   elif engine == "parallel":
@@ -212,15 +216,35 @@ def _is_tiny(params, state):
   return flat and few and trials_last.serves(state)
 
 
-def length_mask(lengths: Int[Array, "b"], time: int) -> Bool[Array, "b t"]:
-  """True at the first `lengths` steps of each row."""
+def _no_steps(a, steps):
+  return jnp.zeros((*steps, *a.shape[1:]), a.dtype)
+
+
+def length_mask(lengths: ArrayLike, time: int) -> Bool[Array, "b t"]:
+  """True at the first `lengths` steps of each row.
+
+  lengths: integers [b] from 0 to `time`. Inside jit, where they are not known,
+    a larger one is `time` and a smaller one 0.
+
+  Raises:
+    ValueError: they are not.
+  """
+  check_integer("time", time, 0)
+  lengths = as_array("lengths", lengths)
+  if lengths.ndim != 1 or not is_symbols(lengths):
+    raise ValueError(f"lengths must be integers [batch], got {short(lengths)}")
+  if is_known(lengths) and ((lengths < 0) | (lengths > time)).any():
+    raise ValueError(
+      f"lengths must be from 0 to {time}, got {lengths.min()} to"
+      f" {lengths.max()}"
+    )
   return jnp.arange(time) < jnp.asarray(lengths)[:, None]
 
 
 def bidirectional(
   cells: tuple[Cell, Cell],
   params: tuple[Params, Params],
-  x: Float[Array, "b t d"],
+  x: ArrayLike,
   state: tuple[State, State] | None = None,
   *,
   noise: tuple[Noise, Noise] = (Noise(), Noise()),
@@ -230,8 +254,18 @@ def bidirectional(
 
   Each row is reversed inside its own length, and each document inside itself.
   The other arguments are those of `unroll`.
+
+  Raises:
+    ValueError: cells, params, state or noise are not a pair, and what `unroll`
+      refuses.
   """
   states = (None, None) if state is None else state
+  pairs = {"cells": cells, "params": params, "state": states, "noise": noise}
+  for name, pair in pairs.items():
+    if type(pair) not in (tuple, list) or len(pair) != 2:
+      raise ValueError(
+        f"{name} must be a pair, forwards and backwards, got {short(pair)}"
+      )
   (forth, s_forth), (back, s_back) = (
     unroll(cell, p, x, s, noise=n, reverse=reverse, **arguments)
     for cell, p, s, n, reverse in zip(

@@ -21,6 +21,7 @@ from lstm_jax import trials_last, weight_gradients
 from lstm_jax.array_types import Array, Bool, Float, PyTree
 from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.recurrent_product import recurrent_product
+from lstm_jax.short_repr import short
 from lstm_jax.time_chunks import scan_chunks
 
 _MATRICES = ("w_x", "w_h", "b")  # what `step` does not see
@@ -36,6 +37,7 @@ class Noise(NamedTuple):
   recurrent: Float[Array, "b t r"] | None = None  # times the recurrent input
   step: PyTree = None  # handed to the cell's `step`
   hold: PyTree = None  # like the state: the part of it that is kept
+  __repr__ = short
 
 
 class Aside(NamedTuple):
@@ -283,5 +285,5 @@ def _add(a, b):
 
 def _add_named(a, b):
   """Sums of two dictionaries, either of which may lack a name."""
-  both = {name: a[name] + b[name] for name in a.keys() & b.keys()}
+  both = {name: a[name] + b[name] for name in a if name in b}
   return a | b | both

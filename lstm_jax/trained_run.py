@@ -27,6 +27,11 @@ class Run(NamedTuple):
   config: Config
   vocabulary: Vocabulary | None  # None where the task is not text
 
+  def __repr__(self):
+    count = sum(leaf.size for leaf in jax.tree.leaves(self.params))
+    model, task = type(self.model).__name__, self.config.task.name
+    return f"Run({model} of {count:,} parameters, task {task})"
+
 
 def load_run(
   workdir: str | pathlib.Path, checkpoint: str | int = "best", trial: int = 0

@@ -30,12 +30,23 @@ B, T, D, H = 3, 6, 4, 5
 CASES = {
   "lstm": (LSTM(H), reference_cells.lstm),
   "peephole": (PeepholeLSTM(H), reference_cells.peephole),
-  "projection": (ProjectionLSTM(H, 3), reference_cells.projection),
+  "projection": (
+    ProjectionLSTM(H, projection_size=3),
+    reference_cells.projection,
+  ),
   "layer_norm": (LayerNormLSTM(H), reference_cells.layer_norm),
   "multiplicative": (MultiplicativeLSTM(H), reference_cells.multiplicative),
   "mogrifier": (MogrifierLSTM(H), reference_cells.mogrifier),
   "mogrifier rank 2": (
     MogrifierLSTM(H, rounds=4, rank=2),
+    reference_cells.mogrifier,
+  ),
+  "mogrifier biases": (
+    MogrifierLSTM(H, rounds=3, round_biases=True),
+    reference_cells.mogrifier,
+  ),
+  "mogrifier rank 2, biases": (
+    MogrifierLSTM(H, rounds=2, rank=2, round_biases=True),
     reference_cells.mogrifier,
   ),
   "gru": (GRU(H), reference_cells.gru),
@@ -61,6 +72,10 @@ CASES = {
     reference_cells.lstm_1997,
   ),
   "min_lstm": (MinLSTM(H), reference_cells.min_lstm),
+  "min_lstm positive input": (
+    MinLSTM(H, positive_input=True),
+    reference_cells.min_lstm,
+  ),
   "slstm": (SLSTM(6, heads=3), reference_cells.slstm),
   "slstm exp": (SLSTM(H, forget="exp"), reference_cells.slstm),
   "matrix_lstm": (MatrixLSTM(6, heads=2), reference_cells.matrix_lstm),
@@ -68,9 +83,9 @@ CASES = {
     MatrixLSTMBlock(4, heads=2),
     reference_cells.matrix_lstm_block,
   ),
-  "conv_lstm": (ConvLSTM(2, (4, 3)), reference_cells.conv_lstm),
+  "conv_lstm": (ConvLSTM(2, image_size=(4, 3)), reference_cells.conv_lstm),
   "conv_lstm peepholes, even kernel": (
-    ConvLSTM(2, (3, 4), kernel_size=2, peepholes=True),
+    ConvLSTM(2, image_size=(3, 4), kernel_size=2, peepholes=True),
     reference_cells.conv_lstm,
   ),
   "rnn": (RNN(H), reference_cells.rnn),
@@ -214,7 +229,9 @@ def test_cells_that_become_the_lstm(x64):
   same_as_lstm(GreffLSTM(H, variant="NP"), lstm, lstm)
   gates = {"w_gates": np.zeros((3 * H, 3 * H))}
   same_as_lstm(GreffLSTM(H, variant="FGR"), lstm | silent | gates, lstm)
-  same_as_lstm(ProjectionLSTM(H, H), lstm | {"w_r": np.eye(H)}, lstm)
+  same_as_lstm(
+    ProjectionLSTM(H, projection_size=H), lstm | {"w_r": np.eye(H)}, lstm
+  )
   renamed = {f"u_{k[2:] or 'b'}": v for k, v in lstm.items()}
   same_as_lstm(MogrifierLSTM(H, rounds=0), renamed, lstm)
   # 2 sigmoid(0) = 1: rounds with zero matrices change nothing.
@@ -223,24 +240,26 @@ def test_cells_that_become_the_lstm(x64):
 
 
 def test_conv_lstm_of_one_pixel(x64):
-  lstm, x, _ = problem(PeepholeLSTM(H))
+  peephole, x, _ = problem(PeepholeLSTM(H))
+  lstm = {name: peephole[name] for name in ("w_x", "w_h", "b")}
   conv = {
     "w_x": lstm["w_x"][None, None],
     "u_h": lstm["w_h"][None, None],
     "b": lstm["b"],
   }
-  peepholes = {k: lstm[k][None, None] for k in ("p_i", "p_f", "p_o")}
+  peepholes = {k: peephole[k][None, None] for k in ("p_i", "p_f", "p_o")}
   images = x[:, :, None, None]
-  for params, cell, same in (
-    (conv, ConvLSTM(H, (1, 1), kernel_size=1), LSTM(H)),
+  for params, cell, same, plain in (
+    (conv, ConvLSTM(H, image_size=(1, 1), kernel_size=1), LSTM(H), lstm),
     (
       conv | peepholes,
-      ConvLSTM(H, (1, 1), kernel_size=1, peepholes=True),
+      ConvLSTM(H, image_size=(1, 1), kernel_size=1, peepholes=True),
       PeepholeLSTM(H),
+      peephole,
     ),
   ):
     y, final = unroll(cell, params, images)
-    expected, end = unroll(same, lstm, x)
+    expected, end = unroll(same, plain, x)
     assert_close(y[:, :, 0, 0], expected, 1e-14)
     assert_close(jax.tree.map(lambda s: s[:, 0, 0], final), end, 1e-14)
 
@@ -261,12 +280,12 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
     (GreffLSTM(H, variant="CIFG"), 3 * H * (D + H + 1) + 2 * H),
     (GreffLSTM(H, variant="NOG"), 3 * H * (D + H + 1) + 2 * H),
     (GreffLSTM(H, variant="FGR"), 4 * H * (D + H + 1) + 3 * H + 9 * H * H),
-    (ProjectionLSTM(H, 3), 4 * H * (D + 3 + 1) + 3 * H),
+    (ProjectionLSTM(H, projection_size=3), 4 * H * (D + 3 + 1) + 3 * H),
     (GRU(H), 3 * H * (D + H + 1) + H),
     (RNN(H), H * (D + H + 1)),
     (MinLSTM(H), 3 * H * (D + 1)),
     (
-      ConvLSTM(2, (4, 3), kernel_size=5, peepholes=True),
+      ConvLSTM(2, image_size=(4, 3), kernel_size=5, peepholes=True),
       5 * 5 * (D + 2) * 8 + 8 + 3 * 4 * 3 * 2,
     ),
     (SLSTM(6, heads=3), 4 * 6 * (D + 2 + 1)),
@@ -274,6 +293,10 @@ def test_greff_without_peepholes_is_the_peephole_lstm(x64):
     (MatrixLSTMBlock(D, heads=2), 6 * D * D + (39 + 12 * 2) * D + 2 * 2),
     (MultiplicativeLSTM(H), 4 * H * (D + H + 1) + H * (D + H)),
     (MogrifierLSTM(H), 4 * H * (D + H + 1) + 5 * D * H),
+    (
+      MogrifierLSTM(H, round_biases=True),
+      4 * H * (D + H + 1) + 5 * D * H + 3 * D + 2 * H,
+    ),
     (MogrifierLSTM(H, rank=2), 4 * H * (D + H + 1) + 5 * 2 * (D + H)),
   ],
   ids=str,

@@ -22,6 +22,7 @@ import subprocess
 import sys
 
 import jax
+import jaxtyping
 import pytest
 
 from configs import char_lm
@@ -70,6 +71,14 @@ def sha(path: pathlib.Path) -> str:
   """The parameter digest that a run printed last."""
   lines = (path / "train.log").read_text().splitlines()
   return [line for line in lines if "sha256" in line][-1].split()[-1]
+
+
+@pytest.fixture
+def unchecked():
+  """Without the type checks that the tests switch on, as users have it."""
+  jaxtyping.config.update("jaxtyping_disable", True)
+  yield
+  jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

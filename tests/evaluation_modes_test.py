@@ -56,7 +56,7 @@ def test_dynamic_that_learns_nothing_is_static(made):
 
 
 def test_dynamic_is_the_papers_update(made):
-  """Segments of 25 of 59 tokens by hand, for both forms."""
+  """Segments of 25 of 59 tokens by hand, for every form."""
   task, structure, params = made
   inputs, targets = stream(task)
   segment, rate, decay, epsilon = 25, 0.3, 0.1, 0.01
@@ -68,8 +68,13 @@ def test_dynamic_is_the_papers_update(made):
     return output.nll(targets[None, start:stop]).mean(), output.state
 
   leaves = [np.asarray(r, np.float64) for r in jax.tree.leaves(rms)]
-  mean = sum(r.sum() for r in leaves) / sum(r.size for r in leaves)
-  for form in ("sgd", "rms"):
+  means = {
+    "sgd": None,
+    "rms": sum(r.sum() for r in leaves) / sum(r.size for r in leaves),
+    "krause": np.mean([r.mean() for r in leaves]),
+  }
+  assert means["krause"] > 1.2 * means["rms"]
+  for form, mean in means.items():
     now, nats = params, 0.0
     state = nnx.merge(structure, params).initial_state(1)
     for start in range(0, 59, segment):
@@ -81,16 +86,21 @@ def test_dynamic_is_the_papers_update(made):
 
       def update(p, first, g, r):
         back, slope = decay, np.asarray(g, np.float64)
-        if form == "rms":
+        if mean:
           back = np.minimum(decay * r / mean, 1)
           slope = slope / (r + epsilon)
         return jnp.float32(p + back * (first - p) - rate * slope)
 
       now = jax.tree.map(update, now, params, g, rms)
     read = dynamic.make_dynamic(
-      structure, task, "valid", segment=segment, epsilon=epsilon
+      structure,
+      task,
+      "valid",
+      segment=segment,
+      epsilon=epsilon,
+      mean_of_means=form == "krause",
     )
-    sums = last(read(params, rate, decay, rms if form == "rms" else None))
+    sums = last(read(params, rate, decay, rms if mean else None))
     assert sums.nats == pytest.approx(nats, rel=1e-4)
 
 
@@ -249,6 +259,7 @@ def test_a_form_has_a_rate_of_its_own(tmp_path):
     found = evaluation_modes.settings(values)
     return found["form"], found["rate"], found["segment"]
 
+  assert chosen("--form=krause", "--epsilon=1") == ("krause", 0.001, 5)
   sgd = ("sgd", evaluation_modes.SGD_RATE, 5)
   assert chosen("--form=sgd") == chosen("--form=sgd", "--search") == sgd
   found = {"form": "rms", "rate": 0.007, "segment": 9}
@@ -259,7 +270,7 @@ def test_a_form_has_a_rate_of_its_own(tmp_path):
   (tmp_path / "evaluation.json").write_text(json.dumps({"dynamic": found}))
   assert chosen() == chosen("--form=sgd") == ("sgd", 0.007, 9)
   assert chosen("--rate=1") == ("sgd", 1.0, 9)
-  with pytest.raises(ConfigError, match="--epsilon is for --form=rms"):
+  with pytest.raises(ConfigError, match="for --form=rms or krause, not sgd"):
     chosen("--epsilon=1")
   assert chosen("--search")[0] == "rms"
 
@@ -281,6 +292,7 @@ def test_dropout_of_the_mixture_is_dropout(made):
     [],
     ["--mode=dynamic", "--form=sgd", "--rate=0", "--segment=8"],
     ["--mode=dynamic", "--rate=0", "--segment=8", "--rms_windows=2"],
+    "--mode=dynamic --form=krause --rate=0 --segment=8 --rms_windows=2".split(),
     ["--mode=cache", "--share=0"],
     ["--mode=mc_dropout", "--samples=2"],
   ],

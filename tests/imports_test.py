@@ -13,13 +13,17 @@ PACKAGE = ROOT / "lstm_jax"
 # Each module may import those in its own layer's row and in the rows above.
 LAYERS = [
   {
-    *("array_types", "causal_convolution", "errors", "files"),
-    *("initializers", "run_lock", "time_chunks", "trials_last"),
+    *("argument_checks", "array_types", "causal_convolution", "errors"),
+    *("files", "initializers", "run_lock", "short_repr", "time_chunks"),
+    "trials_last",
   },
   {"processes"},
   {"runtime"},
   {"cells", "metrics", "data"},
-  {"recurrence", "recurrent_product", "weight_gradients", "scan", "cudnn"},
+  {
+    *("recurrence", "recurrence_inputs", "recurrent_product"),
+    *("weight_gradients", "scan", "cudnn"),
+  },
   {"gradient_flow"},
   {"layers"},
   {

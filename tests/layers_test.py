@@ -24,7 +24,7 @@ def params_of(layer):
 
 
 def test_layers_may_be_of_any_cells_and_sizes():
-  cells = [LSTM(4), GRU(6), ProjectionLSTM(8, 3)]
+  cells = [LSTM(4), GRU(6), ProjectionLSTM(8, projection_size=3)]
   stack = Stack(cells, D, rngs=nnx.Rngs(0))
   assert stack.output_size == 3
   x = jax.random.normal(KEY, (B, T, D))

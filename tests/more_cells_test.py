@@ -29,7 +29,7 @@ FLAGS = {
 }
 XLSTM = [SLSTM(6, heads=2), SLSTM(6, forget="exp"), MatrixLSTM(6, heads=2)]
 BLOCK = MatrixLSTMBlock(4, heads=2)
-CONV = ConvLSTM(2, (3, 2), peepholes=True)
+CONV = ConvLSTM(2, image_size=(3, 2), peepholes=True)
 NEW = [LSTM1997(6, block_size=2), MinLSTM(6), *XLSTM, BLOCK, CONV]
 each_new_cell = pytest.mark.parametrize("cell", NEW, ids=str)
 
@@ -99,4 +99,4 @@ def test_wrong_images_are_named():
   with pytest.raises(ValueError, match=r"\[batch, time, features\], got"):
     run(cell, cell.init(jax.random.key(0), D), x)
   with pytest.raises(ValueError, match="must be 1 or more, got 0"):
-    ConvLSTM(2, (3, 2), kernel_size=0)
+    ConvLSTM(2, image_size=(3, 2), kernel_size=0)

@@ -83,6 +83,23 @@ def test_a_parallel_engine_saves_no_memory():
     unroll(cell, params, x, options=Options(engine="parallel", memory="sqrt"))
 
 
+def test_min_lstm_in_log_space(x64):
+  """The paper's listing, from an empty state: a cumulative log-sum-exp."""
+  cell = MinLSTM(5, positive_input=True)
+  params, x, _ = problem(cell)
+  i, f, z = np.split(4 * (x @ params["w_x"] + params["b"]), 3, axis=-1)
+  params = {name: 4 * p for name, p in params.items()}
+  difference = np.logaddexp(0, -f) - np.logaddexp(0, -i)
+  log_f, log_i = -np.logaddexp(0, difference), -np.logaddexp(0, -difference)
+  log_g = np.where(z >= 0, np.log(np.maximum(z, 0) + 0.5), -np.logaddexp(0, -z))
+  total = np.cumsum(log_f, axis=1)
+  sums = np.logaddexp.accumulate(log_i + log_g - total, axis=1)
+  for options in (Options(), LOOP):
+    y, _ = unroll(cell, params, x, options=options)
+    assert_close(y, np.exp(total + sums), 1e-13)
+    assert (y > 0).all()
+
+
 def test_min_lstm_gates_stay_convex():
   """f' + i' = 1 even where f and i are 0 in float32."""
   cell = MinLSTM(1)

@@ -88,10 +88,11 @@ def mogrifier(p, x, state, cell):
   h, c = state
   for r in range(1, cell.rounds + 1):
     q = p[f"q{r}_a"] @ p[f"q{r}_b"] if cell.rank else p[f"q{r}"]
+    b = p[f"b{r}"] if cell.round_biases else 0.0
     if r % 2 == 1:
-      x = 2 * sigmoid(h @ q) * x
+      x = 2 * sigmoid(h @ q + b) * x
     else:
-      h = 2 * sigmoid(x @ q) * h
+      h = 2 * sigmoid(x @ q + b) * h
   inner = {"w_x": p["u_x"], "w_h": p["u_h"], "b": p["u_b"]}
   return lstm(inner, x, (h, c), cell)
 
@@ -143,6 +144,8 @@ def min_lstm(p, x, state, cell):
   (h,) = state
   i, f, g = np.split(x @ p["w_x"] + p["b"], 3, axis=1)
   i, f = sigmoid(i), sigmoid(f)
+  if cell.positive_input:
+    g = np.where(g >= 0, g + 0.5, sigmoid(g))
   return (f / (f + i) * h + i / (f + i) * g,)
 
 

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 
+from lstm_jax.argument_checks import check_fields, widest
 from lstm_jax.array_types import Array, Float, Int, Key, Params
+from lstm_jax.short_repr import short
 
 _TINY = 1024  # numbers of a matrix
 
@@ -70,15 +72,24 @@ class StateNoise(NamedTuple):
 
   cell_input: Float[Array, "b h"] | None = None
   state: Float[Array, "b h"] | None = None  # factor on h_{t-1}
+  __repr__ = short
 
 
 class BasicCell:
   """What most cells share: a state with a hidden state `h` that goes up and
-  back, gate inputs that are one linear map, and one sum of them."""
+  back, gate inputs that are one linear map, and one sum of them.
+
+  Raises:
+    ValueError: a number is not of its field's type or range.
+  """
 
   sums = True
+  least = {}  # values of fields, where it is not 1 for integers
   takes_state_noise = False  # `noise` of `step` is a `StateNoise`
   has_cell_input = True  # as wide as the state, and noise may drop it
+
+  def __post_init__(self):
+    check_fields(self, self.least)
 
   @property
   def output_size(self) -> int:
@@ -111,13 +122,16 @@ def matmul(
   bfloat16 numbers, sums, gates and states in float32.
   """
   if x.shape[:-1] == (1,) and not is_symbols(x) and w.size <= _TINY:
-    return (x.T * w).sum(0)[None]  # which XLA fuses with what comes next
+    wide = widest(x.dtype, w.dtype)
+    # XLA fuses a sum with what comes next.
+    return (x.astype(wide).T * w.astype(wide)).sum(0)[None]
   if x.dtype == w.dtype:
     return x @ w
   if is_symbols(x):
     return w[x]
-  wide = jnp.promote_types(x.dtype, w.dtype)
-  return jnp.matmul(x, w.astype(x.dtype), preferred_element_type=wide)
+  return jnp.matmul(
+    x, w.astype(x.dtype), preferred_element_type=widest(x.dtype, w.dtype)
+  )
 
 
 def sigmoid(z: Float[Array, "*n"]) -> Float[Array, "*n"]:

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax import initializers
+from lstm_jax.argument_checks import check_integer, widest
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.base import BasicCell
 from lstm_jax.cells.lstm import LSTM, LSTMState
@@ -41,20 +42,15 @@ class ConvLSTM(BasicCell):
   """
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   image_size: tuple[int, int]
   kernel_size: int = 3
   peepholes: bool = False
   forget_bias: float = 1.0
 
-  def __post_init__(self):
-    if self.kernel_size < 1 or min(self.image_size) < 1:
-      raise ValueError(
-        "kernel_size and image_size must be 1 or more, got"
-        f" {self.kernel_size} and {self.image_size}"
-      )
-
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     """input_size: channels of the inputs, d. Kernels are LeCun uniform."""
+    check_integer("input_size", input_size)
     h, k = self.hidden_size, self.kernel_size
     key_x, key_h = jax.random.split(key)
 
@@ -73,8 +69,9 @@ class ConvLSTM(BasicCell):
     return params
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
-    zeros = jnp.zeros((batch, *self.image_size, self.hidden_size), dtype)
-    return LSTMState(h=zeros, c=zeros)
+    shape = (batch, *self.image_size, self.hidden_size)
+    # A buffer each, so that a program may be given both to write into.
+    return LSTMState(h=jnp.zeros(shape, dtype), c=jnp.zeros(shape, dtype))
 
   def project(
     self, params: Params, x: Float[Array, "*n y x d"]
@@ -101,7 +98,7 @@ def _convolve(
 ) -> Float[Array, "n y x g"]:
   """Summed in the wider of the two types; the kernel is rounded to that of the
   images."""
-  wide = jnp.result_type(images, kernel)
+  wide = widest(images.dtype, kernel.dtype)
   return lax.conv_general_dilated(
     images.astype(wide),
     kernel.astype(images.dtype).astype(wide),

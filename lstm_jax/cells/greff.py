@@ -20,6 +20,8 @@ import jax.numpy as jnp
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.cells.lstm import LSTM
+from lstm_jax.short_repr import short
 
 VARIANTS = ("V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "NP", "CIFG", "FGR")
 _MISSING_GATE = {"NIG": 0, "NFG": 1, "NOG": 3, "CIFG": 1}  # place in i f g o
@@ -29,6 +31,7 @@ class GreffState(NamedTuple):
   h: Float[Array, "*n h"]
   c: Float[Array, "*n h"]
   gates: Float[Array, "*n g"] | None  # i f o of the last step, for FGR
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +43,12 @@ class GreffLSTM(BasicCell):
   """
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   variant: str = "V"
   forget_bias: float = 1.0
 
   def __post_init__(self):
+    super().__post_init__()
     if self.variant not in VARIANTS:
       raise ValueError(
         f"variant must be one of {', '.join(VARIANTS)}, got {self.variant!r}"
@@ -69,11 +74,11 @@ class GreffLSTM(BasicCell):
     return params
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> GreffState:
-    zeros = jnp.zeros((batch, self.hidden_size), dtype)
+    h, c = LSTM(self.hidden_size).initial_state(batch, dtype)
     gates = None
     if self.variant == "FGR":
       gates = jnp.zeros((batch, 3 * self.hidden_size), dtype)
-    return GreffState(zeros, zeros, gates)
+    return GreffState(h, c, gates)
 
   def step(
     self,

@@ -16,12 +16,15 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import initializers
+from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.short_repr import short
 
 
 class GRUState(NamedTuple):
   h: Float[Array, "*n h"]
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +33,7 @@ class GRU(BasicCell):
   sums = False
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    check_integer("input_size", input_size)
     h = self.hidden_size
     key_x, key_h = jax.random.split(key)
     return {

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax import initializers
+from lstm_jax.argument_checks import widest
 from lstm_jax.array_types import Array, Float, Int, Key, Params
 from lstm_jax.cells.base import BasicCell, matmul, sigmoid
 from lstm_jax.cells.lstm import LSTM, LSTMState
@@ -27,6 +28,7 @@ class LayerNormLSTM(BasicCell):
   """forget_bias: initial b_f. The gains start at 1."""
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   forget_bias: float = 1.0
   sums = False
 
@@ -69,4 +71,6 @@ def layer_norm(
 ) -> Float[Array, "*n g"]:
   centred = z - z.mean(-1, keepdims=True)
   variance = jnp.square(centred).mean(-1, keepdims=True)
-  return gain * centred * lax.rsqrt(variance + EPSILON)
+  wide = widest(z.dtype, gain.dtype)
+  product = gain.astype(wide) * centred.astype(wide)
+  return product * lax.rsqrt(variance + EPSILON).astype(wide)

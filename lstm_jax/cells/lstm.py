@@ -22,11 +22,13 @@ import jax.numpy as jnp
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.base import BasicCell
+from lstm_jax.short_repr import short
 
 
 class LSTMState(NamedTuple):
   h: Float[Array, "*n h"]  # hidden state, the layer's output
   c: Float[Array, "*n h"]  # cell state
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +47,13 @@ class LSTM(BasicCell):
   """
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   forget_bias: float = 1.0
   chrono: float = 0.0
   cap_input_gate: bool = False
 
   def __post_init__(self):
+    super().__post_init__()
     initializers.check_chrono(self.chrono, self.forget_bias)
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
@@ -59,8 +63,9 @@ class LSTM(BasicCell):
     )
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
-    zeros = jnp.zeros((batch, self.hidden_size), dtype)
-    return LSTMState(h=zeros, c=zeros)
+    shape = (batch, self.hidden_size)
+    # A buffer each, so that a program may be given both to write into.
+    return LSTMState(h=jnp.zeros(shape, dtype), c=jnp.zeros(shape, dtype))
 
   def step(
     self,

@@ -32,8 +32,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax import initializers
+from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Float, Int, Key, Params
 from lstm_jax.cells.base import BasicCell, matmul, sigmoid
+from lstm_jax.cells.lstm import LSTM
+from lstm_jax.short_repr import short
 
 BIASES = ("none", "gates", "all")
 
@@ -42,6 +45,7 @@ class LSTM1997State(NamedTuple):
   h: Float[Array, "*n h"]  # outputs of the cells
   c: Float[Array, "*n h"]  # the carousel, s in the paper
   gates: Float[Array, "*n k"]  # i and o of the last step
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +69,7 @@ class LSTM1997(BasicCell):
   """
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   block_size: int = 1
   wide_output: bool = False
   logistic_input: bool = False
@@ -75,8 +80,10 @@ class LSTM1997(BasicCell):
   init_scale: float = 0.1
   input_gate_biases: tuple[float, ...] = ()
   output_gate_biases: tuple[float, ...] = ()
+  least = {"init_scale": 0}
 
   def __post_init__(self):
+    super().__post_init__()
     if self.block_size < 1 or self.hidden_size % self.block_size:
       raise ValueError(
         f"hidden_size {self.hidden_size} must be a multiple of block_size"
@@ -103,6 +110,7 @@ class LSTM1997(BasicCell):
     return self._blocks * (1 + self.output_gate)
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    check_integer("input_size", input_size)
     h, gates, scale = self.hidden_size, self._gates, self.init_scale
     key_x, key_h, key_b = jax.random.split(key, 3)
     params = {
@@ -124,9 +132,9 @@ class LSTM1997(BasicCell):
     return params
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTM1997State:
-    zeros = jnp.zeros((batch, self.hidden_size), dtype)
+    h, c = LSTM(self.hidden_size).initial_state(batch, dtype)
     gates = jnp.zeros((batch, self._gates), dtype)
-    return LSTM1997State(h=zeros, c=zeros, gates=gates)
+    return LSTM1997State(h, c, gates)
 
   def project(
     self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]

@@ -12,6 +12,9 @@ where i_t = exp(z_i), f_t = sigmoid(z_f), and k_t is divided by sqrt(d). C and n
 are stored divided by exp(m_t), m_t = max(log f_t + m_{t-1}, z_i), which makes
 the 1 an exp(-m_t).
 
+The authors' code (github.com/NX-AI/xlstm) adds 1e-6 to the denominator of h_t;
+here, as in the paper, nothing is added.
+
 Nothing here sees h, so that many steps can be computed at once (`parallel`):
 with F_t = log f_1 + ... + log f_t, step j counts in step t with the weight
 exp(F_t - F_j + z_ij), and the state before with exp(F_t).
@@ -27,9 +30,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax import initializers
+from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
 from lstm_jax.cells.slstm import NOTHING_YET, check_heads
+from lstm_jax.short_repr import short
 from lstm_jax.time_chunks import scan_chunks
 
 
@@ -38,6 +43,7 @@ class MatrixLSTMState(NamedTuple):
   c: Float[Array, "*b n d d"]  # C, a matrix a head, divided by exp(m)
   n: Float[Array, "*b n d"]  # divided by exp(m)
   m: Float[Array, "*b n"]
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +57,16 @@ class MatrixLSTM(BasicCell):
   """
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   heads: int = 1
   forget_bias: float = 1.0
 
   def __post_init__(self):
+    super().__post_init__()
     check_heads(self.hidden_size, self.heads)
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    check_integer("input_size", input_size)
     width = 4 * self.hidden_size + 2 * self.heads
     return {
       "w_x": initializers.lecun_uniform(key, (input_size, width)),
@@ -166,7 +175,8 @@ def last_output(
   masked, zero after a reset, or what it was before."""
   b, t = mask.shape
   h = jnp.where(reset.any(1)[:, None], 0, before)
-  since_reset = jnp.cumsum(reset[:, ::-1], 1)[:, ::-1] - reset == 0
+  resets = jnp.cumsum(reset[:, ::-1], 1)[:, ::-1]  # from here on
+  since_reset = resets == reset.astype(resets.dtype)
   live = mask & since_reset
   last = t - 1 - jnp.argmax(live[:, ::-1], axis=1)
   return jnp.where(live.any(1)[:, None], y[jnp.arange(b), last], h)

@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import initializers
+from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
 from lstm_jax.causal_convolution import convolve
 from lstm_jax.cells.base import BasicCell, is_symbols, matmul
@@ -41,6 +42,7 @@ from lstm_jax.cells.matrix_lstm import (
   memory_step,
 )
 from lstm_jax.cells.slstm import NOTHING_YET
+from lstm_jax.short_repr import short
 
 WIDER = 2  # times, inside
 KERNEL = 4  # steps
@@ -54,6 +56,7 @@ class MatrixLSTMBlockState(NamedTuple):
   c: Float[Array, "*b n d d"]  # divided by exp(m), as are n
   n: Float[Array, "*b n d"]
   m: Float[Array, "*b n"]
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,10 +68,12 @@ class MatrixLSTMBlock(BasicCell):
   """
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   heads: int = 4
   has_cell_input = False
 
   def __post_init__(self):
+    super().__post_init__()
     inner = WIDER * self.hidden_size
     if inner % BLOCK:
       raise ValueError(f"hidden_size {self.hidden_size} must be even")
@@ -78,6 +83,7 @@ class MatrixLSTMBlock(BasicCell):
       )
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    check_integer("input_size", input_size)
     h, n = self.hidden_size, self.heads
     e = WIDER * h
     keys = jax.random.split(key, 7)

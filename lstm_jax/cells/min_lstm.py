@@ -7,6 +7,14 @@ arXiv 2410.01201:
     f_t = sigmoid(W_f x_t + b_f)                        forget gate
     h_t = f_t / (f_t + i_t) * h_{t-1} + i_t / (f_t + i_t) * (W_g x_t + b_g)
 
+This is the paper's plain form. Its log-space form, which its experiments use,
+keeps h above 0, with g(W_g x_t + b_g) in place of W_g x_t + b_g:
+
+    g(z) = z + 1/2 for z >= 0, sigmoid(z) below
+
+That is `positive_input`. It needs no logarithms here: each step is a mean of h
+and the cell input, whose weights are positive and sum to 1.
+
 Without W_h it is linear in h, so that all time steps can be computed at once by
 an associative scan (`parallel`). The columns of the weights are i, f, g.
 """
@@ -19,23 +27,29 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax import initializers
+from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.short_repr import short
 from lstm_jax.time_chunks import scan_chunks
 
 
 class MinLSTMState(NamedTuple):
   h: Float[Array, "*n h"]
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
 class MinLSTM(BasicCell):
-  """forget_bias: initial b_f."""
+  """forget_bias: initial b_f. positive_input: the paper's log-space form."""
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   forget_bias: float = 1.0
+  positive_input: bool = False
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    check_integer("input_size", input_size)
     h = self.hidden_size
     return {
       "w_x": initializers.lecun_uniform(key, (input_size, 3 * h)),
@@ -53,7 +67,7 @@ class MinLSTM(BasicCell):
     noise: Float[Array, "b h"] | None = None,
   ) -> MinLSTMState:
     """noise: a factor on the cell input."""
-    i, f, g = _gates(z)
+    i, f, g = self._gates(z)
     if noise is not None:
       g = g * noise
     return MinLSTMState(f * state.h + i * g)
@@ -72,7 +86,7 @@ class MinLSTM(BasicCell):
     chunk: sweep over this many steps at a time; 0 is all at once. mask and
     reset are those of `unroll`; inputs must be finite where mask is False too.
     """
-    i, f, g = _gates(self.project(params, x))
+    i, f, g = self._gates(self.project(params, x))
     decay, gain = f, i * g  # h_t = decay_t * h_{t-1} + gain_t
     if mask is not None:
       decay = jnp.where(mask[..., None], decay, 1)
@@ -91,16 +105,17 @@ class MinLSTM(BasicCell):
       y = jnp.where(mask[..., None], y, 0)
     return y, MinLSTMState(h)
 
+  def _gates(self, z):
+    """i / (f + i), f / (f + i) and the cell input from z.
 
-def _gates(z):
-  """i / (f + i), f / (f + i) and g from z.
-
-  f / (f + i) = sigmoid(log f - log i), and -log sigmoid(z) = softplus(-z): no
-  gate is divided by, however small.
-  """
-  i, f, g = jnp.split(z, 3, axis=-1)
-  difference = jax.nn.softplus(-i) - jax.nn.softplus(-f)
-  return sigmoid(-difference), sigmoid(difference), g
+    f / (f + i) = sigmoid(log f - log i), and -log sigmoid(z) = softplus(-z): no
+    gate is divided by, however small.
+    """
+    i, f, g = jnp.split(z, 3, axis=-1)
+    difference = jax.nn.softplus(-i) - jax.nn.softplus(-f)
+    if self.positive_input:
+      g = jnp.where(g >= 0, g + 0.5, sigmoid(g))
+    return sigmoid(-difference), sigmoid(difference), g
 
 
 def _compose(first, second):

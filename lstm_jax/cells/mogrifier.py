@@ -7,6 +7,10 @@ Melis, Kocisky & Blunsom 2020, "Mogrifier LSTM", ICLR:
 
 and then the LSTM on the last x and h. Q and R may be products of two matrices
 of `rank` columns. With 0 rounds it is the LSTM with forget gate.
+
+These gates have no biases, as in the paper's equations. They have in the
+authors' code (github.com/google-deepmind/lamb), which is `round_biases`:
+2 sigmoid(Q^r h^{r-1} + b^r).
 """
 
 import dataclasses
@@ -23,13 +27,17 @@ from lstm_jax.cells.lstm import LSTM, LSTMState
 @dataclasses.dataclass(frozen=True)
 class MogrifierLSTM(BasicCell):
   """rank: of Q and R; 0 is full rank. forget_bias: initial b_f.
+  round_biases: of the gates of each round, from 0 on.
   cap_input_gate: i_t is at most 1 - f_t."""
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   rounds: int = 5
   rank: int = 0
   forget_bias: float = 1.0
   cap_input_gate: bool = False
+  round_biases: bool = False
+  least = {"rounds": 0, "rank": 0}
   takes_state_noise = True
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
@@ -50,6 +58,8 @@ class MogrifierLSTM(BasicCell):
         )
       else:
         params[f"q{r}"] = initializers.lecun_uniform(keys[0], shape)
+      if self.round_biases:
+        params[f"b{r}"] = jnp.zeros(shape[1])
     return params
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
@@ -68,7 +78,7 @@ class MogrifierLSTM(BasicCell):
     noise: StateNoise | None = None,
   ) -> LSTMState:
     """z: the input x_t. noise: factors on the cell input and on h_{t-1}."""
-    x, h = z, state.h
+    x, h = z.astype(state.h.dtype), state.h
     factor, on_state = noise or StateNoise()
     if on_state is not None:
       h = h * on_state
@@ -83,5 +93,7 @@ class MogrifierLSTM(BasicCell):
 
   def _product(self, params, r, a):
     if self.rank:
-      return a @ params[f"q{r}_a"] @ params[f"q{r}_b"]
-    return a @ params[f"q{r}"]
+      z = a @ params[f"q{r}_a"] @ params[f"q{r}_b"]
+    else:
+      z = a @ params[f"q{r}"]
+    return z + params[f"b{r}"] if self.round_biases else z

@@ -26,6 +26,7 @@ class MultiplicativeLSTM(BasicCell):
   """forget_bias: initial b_f."""
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   forget_bias: float = 1.0
   sums = False
 

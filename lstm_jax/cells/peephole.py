@@ -34,10 +34,12 @@ class PeepholeLSTM(BasicCell):
   """
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   forget_bias: float = 1.0
   chrono: float = 0.0
 
   def __post_init__(self):
+    super().__post_init__()
     initializers.check_chrono(self.chrono, self.forget_bias)
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:

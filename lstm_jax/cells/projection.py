@@ -21,11 +21,13 @@ from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.base import BasicCell
 from lstm_jax.cells.lstm import LSTM, LSTMState
+from lstm_jax.short_repr import short
 
 
 class ProjectionState(NamedTuple):
   h: Float[Array, "*n p"]  # r, the projected hidden state
   c: Float[Array, "*n h"]
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ProjectionLSTM(BasicCell):
   """hidden_size cells, of which projection_size numbers go up and back."""
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   projection_size: int
   forget_bias: float = 1.0
 

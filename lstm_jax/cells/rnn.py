@@ -16,14 +16,17 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import initializers
+from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.base import BasicCell
+from lstm_jax.short_repr import short
 
 NONLINEARITIES = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 
 
 class RNNState(NamedTuple):
   h: Float[Array, "*n h"]
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,16 +38,19 @@ class RNN(BasicCell):
   """
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   nonlinearity: str = "tanh"
   identity: bool = False
 
   def __post_init__(self):
+    super().__post_init__()
     if self.nonlinearity not in NONLINEARITIES:
       raise ValueError(
         f'nonlinearity must be "tanh" or "relu", got {self.nonlinearity!r}'
       )
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    check_integer("input_size", input_size)
     h = self.hidden_size
     key_x, key_h = jax.random.split(key)
     if self.identity:

@@ -25,8 +25,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax import initializers
+from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.base import BasicCell, sigmoid
+from lstm_jax.short_repr import short
 
 FORGET_GATES = ("sigmoid", "exp")
 NOTHING_YET = -1e30  # m_0, so that m_1 = z_i; finite, for f' = exp(m_0 - m_1)
@@ -37,6 +39,7 @@ class SLSTMState(NamedTuple):
   c: Float[Array, "*n h"]  # divided by exp(m)
   n: Float[Array, "*n h"]  # divided by exp(m)
   m: Float[Array, "*n h"]
+  __repr__ = short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +55,13 @@ class SLSTM(BasicCell):
   """
 
   hidden_size: int
+  _: dataclasses.KW_ONLY
   heads: int = 1
   forget: str = "sigmoid"
   forget_bias: float = 1.0
 
   def __post_init__(self):
+    super().__post_init__()
     check_heads(self.hidden_size, self.heads)
     if self.forget not in FORGET_GATES:
       raise ValueError(
@@ -64,6 +69,7 @@ class SLSTM(BasicCell):
       )
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    check_integer("input_size", input_size)
     n, width = self.heads, self.hidden_size // self.heads
     key_x, key_h = jax.random.split(key)
     blocks = [
@@ -80,8 +86,9 @@ class SLSTM(BasicCell):
     }
 
   def initial_state(self, batch: int, dtype=jnp.float32) -> SLSTMState:
-    zeros = jnp.zeros((batch, self.hidden_size), dtype)
-    return SLSTMState(zeros, zeros, zeros, jnp.full_like(zeros, NOTHING_YET))
+    shape = (batch, self.hidden_size)
+    h, c, n = (jnp.zeros(shape, dtype) for _ in range(3))
+    return SLSTMState(h, c, n, jnp.full(shape, NOTHING_YET, dtype))
 
   def step(
     self,

@@ -22,6 +22,7 @@ class SplitLSTM(LSTM):
   axis: of the mesh; its devices have the other units.
   """
 
+  _: dataclasses.KW_ONLY
   axis: str = ""
 
   def recurrent_input(

@@ -11,7 +11,11 @@ then changes the parameters theta, which started as theta_g:
 grad is that of the segment's mean loss. RMS is the root mean square of the
 gradients on the training split, RMS_norm = RMS / mean(RMS), where
 decay RMS_norm is 1 at most. It is that of whole windows, where the authors take
-it of segments.
+it of segments. mean(RMS) is the mean of all numbers, as in the code of Melis et
+al. (github.com/google-deepmind/lamb). The authors' own code
+(github.com/benkrause/dynamic-evaluation) takes the mean of the parameters'
+means instead, which weighs a bias as much as a matrix: the form "krause". The
+same decay is another pull in each of the two.
 """
 
 import functools
@@ -79,15 +83,17 @@ def make_dynamic(
   *,
   segment: int = 5,
   epsilon: float = 0.001,
+  mean_of_means: bool = False,
 ) -> Callable[..., Iterator[tuple[int, int, Sums]]]:
   """(params, rate, decay, rms) -> (segments done, all, sums so far), a block of
   segments at a time.
 
   The split is one stream, as there is one set of parameters. rms is that of
-  `gradient_rms` for the form "rms"; None is the form "sgd".
+  `gradient_rms` for the forms "rms" and "krause"; None is the form "sgd".
 
   tokens: those to read, from the start, in whole segments; 0 is all.
   segment: tokens between updates.
+  mean_of_means: the form "krause".
   """
   window, data, count = task.evaluation(split, 1, segment)
   data = jax.device_put(data)
@@ -115,7 +121,7 @@ def make_dynamic(
 
   @jax.jit
   def read(data, start, rates, rms, state, first):
-    rates = *rates, _mean(rms)
+    rates = *rates, _mean(rms, mean_of_means)
     # Beyond the end, the last segment is read again and not counted.
     numbers = first + jnp.arange(BLOCK)
     state, (nats, weight) = lax.scan(
@@ -146,8 +152,10 @@ def make_dynamic(
   return evaluate
 
 
-def _mean(tree):
-  """Of all numbers; 0 of none."""
+def _mean(tree, of_means):
+  """Of all numbers, or of the arrays' means; 0 of none."""
   leaves = jax.tree.leaves(tree)
+  if of_means:
+    leaves = [leaf.mean() for leaf in leaves]
   total = sum(leaf.sum() for leaf in leaves)
   return total / max(sum(leaf.size for leaf in leaves), 1)

@@ -18,8 +18,10 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import initializers
-from lstm_jax.array_types import Array, Float, Int, Key, Params
+from lstm_jax.argument_checks import as_symbols, nearest_symbol
+from lstm_jax.array_types import Array, ArrayLike, Float, Key, Params
 from lstm_jax.layers import softmax
+from lstm_jax.short_repr import short
 
 _SMALLER = 4  # times, each cluster's features
 _BLOCK = 512  # positions
@@ -63,6 +65,7 @@ class AdaptiveSoftmax:
   params: Params
   cutoffs: tuple[int, ...]
   fused: bool = True
+  __repr__ = short
 
   def _cluster(self, number, features):
     """Projected features, weights and biases of a cluster, from 1 on."""
@@ -85,10 +88,15 @@ class AdaptiveSoftmax:
     return jnp.concatenate(parts, axis=-1)
 
   def nll(
-    self, features: Float[Array, "b t h"], targets: Int[Array, "b t"]
+    self, features: Float[Array, "b t h"], targets: ArrayLike
   ) -> Float[Array, "b t"]:
     """Only clusters that targets lie in are computed: positions are sorted by
     cluster and taken block by block."""
+    size = self.cutoffs[-1] + self.params[f"cluster{len(self.cutoffs)}_b"].size
+    targets = as_symbols("targets", targets, size, features.shape[:-1])
+    if not targets.size:  # no row, or no step
+      return jnp.zeros(targets.shape, self.params["head_b"].dtype)
+    targets = nearest_symbol(targets, size)
     loss = softmax.cross_entropy if self.fused else softmax.plain_cross_entropy
     flat, words = features.reshape(-1, features.shape[-1]), targets.reshape(-1)
     first, p = self.cutoffs[0], self.params

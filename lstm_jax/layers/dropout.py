@@ -11,7 +11,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 
+from lstm_jax.argument_checks import check_number
 from lstm_jax.array_types import Array, Float, Int, Key
+from lstm_jax.short_repr import short
 
 
 @dataclasses.dataclass(slots=True, unsafe_hash=True)
@@ -65,13 +67,29 @@ def noise_keys(key: Key[Array, ""], rows: Int[Array, "b"]) -> NoiseKeys:
   return NoiseKeys(shared, jax.vmap(jax.random.fold_in, (None, 0))(base, rows))
 
 
+def check_rates(rates: Dropout):
+  """Raises ValueError for a rate that is no probability."""
+  for name, (low, high) in rates.RANGES.items():
+    check_number(f"rates.{name}", getattr(rates, name), low, high)
+
+
+def check_keys(keys: Any, batch: int):
+  """Raises ValueError unless there is a key for each row."""
+  if not isinstance(keys, NoiseKeys):
+    raise ValueError(f"keys must be made by noise_keys, got {short(keys)}")
+  if keys.rows.shape != (batch,):
+    raise ValueError(
+      f"keys.rows must be one key a row, {(batch,)}, got {keys.rows.shape}"
+    )
+
+
 def keep_rows(
   keys: Key[Array, "b"], rate: float, shape: tuple[int, ...]
 ) -> Float[Array, "b ..."]:
   """For each row, factors of a shape: 0 with probability `rate`, else
   1 / (1 - rate)."""
   draw = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - rate, shape))
-  return draw(keys) / (1.0 - rate)
+  return draw(keys).astype(float) / (1.0 - rate)
 
 
 def dropout(
@@ -82,8 +100,10 @@ def dropout(
 ) -> Float[Array, "b t d"]:
   """Drops elements (Srivastava et al. 2014); locked, the same ones at every
   step (Gal & Ghahramani 2016)."""
+  check_number("rate", rate, 0, 0.99)
   if keys is None or rate == 0.0:
     return x
+  check_keys(keys, len(x))
   _, time, features = x.shape
   factors = keep_rows(keys.rows, rate, (1 if locked else time, features))
   return x * factors.astype(x.dtype)
@@ -97,4 +117,5 @@ def embedding_dropout(
   if keys is None or rate == 0.0:
     return embedding
   keep = jax.random.bernoulli(keys.shared, 1.0 - rate, (embedding.shape[0], 1))
-  return embedding * (keep / (1.0 - rate))
+  factors = keep.astype(float) / (1.0 - rate)
+  return embedding * factors.astype(embedding.dtype)

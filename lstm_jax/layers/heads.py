@@ -1,7 +1,8 @@
 """What turns the features of the last layer into probabilities of tokens.
 
 Each has `logits(features)`, unnormalised log-probabilities [b t v], and
-`nll(features, targets)`, nats [b t].
+`nll(features, targets)`, nats [b t]. Targets out of range are a ValueError
+where they are known, and inside jit the nearest symbol.
 """
 
 import dataclasses
@@ -9,9 +10,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.array_types import Array, Float, Int
+from lstm_jax.argument_checks import as_symbols, nearest_symbol
+from lstm_jax.array_types import Array, ArrayLike, Float
 from lstm_jax.cells.base import matmul
 from lstm_jax.layers import softmax
+from lstm_jax.short_repr import short
 
 
 def _cross_entropy(fused):
@@ -23,6 +26,7 @@ class Softmax:
   """fused: the hand-written gradient, else JAX's.
   projection: a linear map before it, from the features' width to that of w.
   axis: of the mesh, whose devices share the vocabulary; for `nll` alone.
+  size: of the vocabulary, where they do.
   """
 
   w: Float[Array, "e v"]
@@ -30,6 +34,8 @@ class Softmax:
   fused: bool = True
   projection: Float[Array, "h e"] | None = None
   axis: str | None = None
+  size: int = 0
+  __repr__ = short
 
   def _features(self, features):
     if self.projection is None:
@@ -40,9 +46,12 @@ class Softmax:
     return softmax.logits(self._features(features), self.w, self.b)
 
   def nll(
-    self, features: Float[Array, "b t h"], targets: Int[Array, "b t"]
+    self, features: Float[Array, "b t h"], targets: ArrayLike
   ) -> Float[Array, "b t"]:
+    size = self.size or self.b.shape[0]
+    targets = as_symbols("targets", targets, size, features.shape[:-1])
     if self.axis:
+      targets = nearest_symbol(targets, size)
       return softmax.split_cross_entropy(
         self._features(features), self.w, self.b, targets, self.axis
       )
@@ -69,6 +78,7 @@ class MixtureOfSoftmaxes:
   latent_b: Float[Array, "ke"]
   fused: bool = True
   factors: Float[Array, "b 1 ke"] | None = None
+  __repr__ = short
 
   def _parts(self, features):
     """log pi [b t k] and the features of each softmax [b t k e]."""
@@ -88,8 +98,10 @@ class MixtureOfSoftmaxes:
     return jax.nn.logsumexp(log_pi[..., None] + log_p, axis=-2)
 
   def nll(
-    self, features: Float[Array, "b t h"], targets: Int[Array, "b t"]
+    self, features: Float[Array, "b t h"], targets: ArrayLike
   ) -> Float[Array, "b t"]:
+    size = self.b.shape[0]
+    targets = as_symbols("targets", targets, size, features.shape[:-1])
     log_pi, latent = self._parts(features)
     each = jnp.broadcast_to(targets[..., None], log_pi.shape)
     nll = _cross_entropy(self.fused)(latent, self.w, self.b, each)

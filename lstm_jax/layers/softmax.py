@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from lstm_jax.argument_checks import nearest_symbol
 from lstm_jax.array_types import Array, Float, Int
 
 
@@ -26,7 +27,8 @@ def cross_entropy(
   b: Float[Array, "v"],
   targets: Int[Array, "*n"],
 ) -> Float[Array, "*n"]:
-  """-log softmax(features w + b)[target] in nats.
+  """-log softmax(features w + b)[target] in nats; a target out of range is the
+  nearest symbol.
 
   The hand-written gradient, (softmax - one-hot) times the cotangent, reads the
   logits once; autodiff keeps and passes over three arrays of their size.
@@ -37,6 +39,7 @@ def cross_entropy(
 def plain_cross_entropy(features, w, b, targets):
   """The same for JAX to differentiate, forwards and twice too."""
   z = logits(features, w, b)
+  targets = nearest_symbol(targets, b.shape[0])
   return jax.nn.logsumexp(z, axis=-1) - _picked(z, targets)
 
 
@@ -46,6 +49,7 @@ def _picked(z, targets):
 
 def _forward(features, w, b, targets):
   z = logits(features, w, b)
+  targets = nearest_symbol(targets, b.shape[0])
   log_normaliser = jax.nn.logsumexp(z, axis=-1)
   nll = log_normaliser - _picked(z, targets)
   return nll, (features, w, b, targets, z, log_normaliser)
@@ -54,7 +58,7 @@ def _forward(features, w, b, targets):
 def _backward(kept, dnll):
   features, w, b, targets, z, log_normaliser = kept
   one_hot = jnp.arange(b.shape[0]) == targets[..., None]
-  dz = jnp.exp(z - log_normaliser[..., None]) - one_hot
+  dz = jnp.exp(z - log_normaliser[..., None]) - one_hot.astype(z.dtype)
   dz = (dz * dnll[..., None]).astype(features.dtype)
   dz = dz.reshape(-1, b.shape[0])
   flat = features.reshape(-1, features.shape[-1])

@@ -1,16 +1,33 @@
 """Recurrent layers on top of each other."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lstm_jax.array_types import Array, Bool, Float, Int, State
-from lstm_jax.cells.base import Cell
+from lstm_jax.argument_checks import (
+  as_array,
+  as_floats,
+  as_symbols,
+  check_integer,
+  nearest_symbol,
+)
+from lstm_jax.array_types import Array, ArrayLike, Float, Int, State
+from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.cells.layer_norm import layer_norm
 from lstm_jax.cells.split_lstm import SplitLSTM, gather
 from lstm_jax.layers import recurrent_dropout
-from lstm_jax.layers.dropout import Dropout, NoiseKeys, dropout
+from lstm_jax.layers.dropout import (
+  Dropout,
+  NoiseKeys,
+  check_keys,
+  check_rates,
+  dropout,
+)
 from lstm_jax.recurrence import Options, bidirectional, unroll
+from lstm_jax.recurrence_inputs import check_state
+from lstm_jax.short_repr import short
 
 
 class Stack(nnx.Module):
@@ -25,6 +42,10 @@ class Stack(nnx.Module):
   bidirectional: each layer is two of its cell, one of which runs backwards
     inside every length and document (Schuster & Paliwal 1997). Its outputs lie
     side by side, so that a layer of h units gives 2h features.
+
+  Raises:
+    ValueError: there is no cell, input_size is not 1 or more, or a rate no
+      probability.
   """
 
   def __init__(
@@ -40,7 +61,12 @@ class Stack(nnx.Module):
     options: Options = Options(),
     rngs: nnx.Rngs,
   ):
+    if not cells:
+      raise ValueError("cells must be one for each layer, got none")
+    check_integer("input_size", input_size)
+    check_rates(rates)
     self.cells = tuple(cells)
+    self.input_size = input_size
     self.residual = residual
     self.sum_layers = sum_layers
     self.bidirectional = bidirectional
@@ -78,12 +104,18 @@ class Stack(nnx.Module):
       and dtype == "float32"
       and not (self.rates.input or self.residual)
     )
+    symbols = nearest_symbol(symbols, size)
     return symbols if plain else jax.nn.one_hot(symbols, size, dtype=dtype)
 
   def initial_state(self, batch: int, dtype="float32") -> tuple[State, ...]:
     """The state of each layer; of both directions where there are two."""
-    states = [cell.initial_state(batch, dtype) for cell in self.cells]
-    return tuple((s, s) if self.bidirectional else s for s in states)
+
+    def both(cell):
+      return tuple(cell.initial_state(batch, dtype) for _ in range(2))
+
+    if self.bidirectional:
+      return tuple(map(both, self.cells))
+    return tuple(cell.initial_state(batch, dtype) for cell in self.cells)
 
   def __call__(
     self, x, state=None, *, keys: NoiseKeys | None = None, **arguments
@@ -100,21 +132,33 @@ class Stack(nnx.Module):
 
   def layer_outputs(
     self,
-    x: Float[Array, "b t d"] | Int[Array, "b t"],
-    state: tuple[State, ...] | None = None,
+    x: ArrayLike,
+    state: Any = None,
     *,
-    mask: Bool[Array, "b t"] | None = None,
-    reset: Bool[Array, "b t"] | None = None,
+    mask: ArrayLike | None = None,
+    reset: ArrayLike | None = None,
     keys: NoiseKeys | None = None,
   ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
     """Outputs of the last layer and the final state of every layer.
 
-    x: numbers, or symbols for the first layer as one-hot vectors.
+    x: numbers [b t d], or symbols [b t] as one-hot vectors for the first layer.
+    state: as it was returned, one of each layer; None is the initial one.
     mask, reset: as in `unroll`.
     keys: draw the noise; None turns it off.
+
+    Raises:
+      ValueError: the state is not one of each layer, `keys` are not one a row,
+        or for what `unroll` raises it.
     """
-    if state is None:
-      state = self.initial_state(x.shape[0])
+    x = as_array("x", x)
+    if is_symbols(x) and x.ndim == 2:
+      x = as_symbols("x", x, self.input_size, mask=mask)
+      x = self.take_symbols(x, self.input_size, "float32")
+    else:
+      x = as_floats("x", x, jax.tree.leaves(nnx.state(self.layers))[0].dtype)
+    if keys is not None:
+      check_keys(keys, x.shape[0])
+    state = self._check_state(state, x.shape[0])
     rates, final, total = self.rates, [], 0.0
     for number, (cell, layer, before) in enumerate(
       zip(self.cells, self.layers, state, strict=True)
@@ -133,6 +177,22 @@ class Stack(nnx.Module):
       total = layer_norm(total, self.gain[...]).astype(total.dtype)
     return total, tuple(final)
 
+  def _check_state(self, state, batch):
+    if state is None:
+      return self.initial_state(batch)
+
+    def of(cell, each, name):
+      if not self.bidirectional:
+        return check_state(name, cell, batch, each)
+      pair = _count(name, each, 2, "one of each direction")
+      return tuple(
+        check_state(f"{name}[{k}]", cell, batch, s) for k, s in enumerate(pair)
+      )
+
+    layers = _count("state", state, len(self.cells), "one of each layer")
+    pairs = enumerate(zip(self.cells, layers, strict=True))
+    return tuple(of(cell, s, f"state[{n}]") for n, (cell, s) in pairs)
+
   def _run(self, cell, layer, x, state, keys, **arguments):
     arguments["options"] = self.options
 
@@ -150,3 +210,10 @@ class Stack(nnx.Module):
     return bidirectional(
       (cell, cell), params, x, state, noise=noise, **arguments
     )
+
+
+def _count(name, states, count, what):
+  """Raises ValueError unless there are so many states."""
+  if type(states) not in (tuple, list) or len(states) != count:
+    raise ValueError(f"{name} must be {what}, {count}, got {short(states)}")
+  return states

@@ -51,6 +51,11 @@ class CellOptions:
   # mogrifier: rounds of mutual gating, and the rank of their matrices (0: full)
   rounds: int = 5
   rank: int = 0
+  # mogrifier: biases of their gates, which the authors' code has and the
+  # paper's equations have not
+  round_biases: bool = False
+  # min_lstm: the paper's log-space form, whose cell inputs are above 0
+  positive_input: bool = False
   # rnn: "tanh" or "relu"; start as the identity (IRNN)
   nonlinearity: str = "tanh"
   identity: bool = False

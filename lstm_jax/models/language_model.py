@@ -14,7 +14,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lstm_jax import initializers
-from lstm_jax.array_types import Array, Bool, Float, Int, State
+from lstm_jax.argument_checks import (
+  as_symbols,
+  check_fields,
+  check_integer,
+  check_number,
+)
+from lstm_jax.array_types import Array, ArrayLike, Float, State
 from lstm_jax.cells.base import Cell
 from lstm_jax.cells.split_lstm import SplitLSTM, gather
 from lstm_jax.layers import adaptive_softmax, embedding, softmax
@@ -29,6 +35,7 @@ from lstm_jax.layers.heads import MixtureOfSoftmaxes, Softmax
 from lstm_jax.layers.penalties import activation_penalty
 from lstm_jax.layers.stack import Stack
 from lstm_jax.recurrence import Options
+from lstm_jax.short_repr import short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +47,13 @@ class Output:
   head: Any  # one of layers/heads.py
   # added to each position's loss in training; None is nothing
   penalty: Float[Array, "b t"] | None = None
+  __repr__ = short
 
   def logits(self) -> Float[Array, "b t v"]:
     """Unnormalised log-probabilities of the next token."""
     return self.head.logits(self.features)
 
-  def nll(self, targets: Int[Array, "b t"]) -> Float[Array, "b t"]:
+  def nll(self, targets: ArrayLike) -> Float[Array, "b t"]:
     """Negative log-likelihood of the targets in nats."""
     return self.head.nll(self.features, targets)
 
@@ -72,6 +80,11 @@ class Head:
   activation_l2: float = 0.0
   slowness_l2: float = 0.0
 
+  def __post_init__(self):
+    fields = ("experts", "latent_dropout", "activation_l2", "slowness_l2")
+    check_fields(self, dict.fromkeys(fields, 0))
+    check_number("latent_dropout", self.latent_dropout, 0, 0.99)
+
 
 class LanguageModel(nnx.Module):
   """p(token_{t+1} | token_1 ... token_t) for token numbers below v.
@@ -87,6 +100,9 @@ class LanguageModel(nnx.Module):
   dtype: the type that products are computed in; parameters, sums and states
     are float32.
   options: `backward="autodiff"` is for the whole model.
+
+  Raises:
+    ValueError: a size or rate is out of range, or a tied softmax does not fit.
   """
 
   def __init__(
@@ -105,6 +121,9 @@ class LanguageModel(nnx.Module):
     options: Options = Options(),
     rngs: nnx.Rngs,
   ):
+    check_integer("vocabulary_size", vocabulary_size)
+    check_integer("embedding_size", embedding_size, 0)
+    check_number("init_scale", init_scale, 0)
     self.stack = Stack(
       cells,
       embedding_size or vocabulary_size,
@@ -191,18 +210,22 @@ class LanguageModel(nnx.Module):
 
   def __call__(
     self,
-    inputs: Int[Array, "b t"],
-    state: tuple[State, ...] | None = None,
+    inputs: ArrayLike,
+    state: Any = None,
     *,
-    mask: Bool[Array, "b t"] | None = None,
-    reset: Bool[Array, "b t"] | None = None,
+    mask: ArrayLike | None = None,
+    reset: ArrayLike | None = None,
     keys: NoiseKeys | None = None,
   ) -> Output:
-    """Reads a window of tokens from `state` (None: the initial one) on.
+    """Reads a window of tokens [b t] from `state` (None: the initial one) on.
 
     mask, reset: as in `unroll`.
     keys: draw the noise; None turns it off.
+
+    Raises:
+      ValueError: the inputs are no tokens of the vocabulary, and as `unroll`.
     """
+    inputs = as_symbols("inputs", inputs, self.vocabulary_size, mask=mask)
     fused = self.stack.options.backward == "fused"
     if hasattr(self, "embedding"):
       here = keys and keys.fold_in(0)
@@ -236,7 +259,8 @@ class LanguageModel(nnx.Module):
       projection = self.projection[...] if self.head.project else None
       if self.axis:
         w, b = softmax.own_columns(w, b, self.axis, self.vocabulary_size)
-      return Softmax(w, b, fused, projection, self.axis)
+      size = self.vocabulary_size
+      return Softmax(w, b, fused, projection, self.axis, size)
     factors, rate = None, self.head.latent_dropout
     if keys is not None and rate:
       factors = keep_rows(keys.rows, rate, (1, self.latent_b.shape[0]))

@@ -2,18 +2,27 @@
 numbers: the network of most tasks on long-range dependencies."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import optax
 from flax import nnx
 
 from lstm_jax import initializers
-from lstm_jax.array_types import Array, Bool, Float, Int, State
+from lstm_jax.argument_checks import (
+  as_floats,
+  as_symbols,
+  check_integer,
+  check_number,
+  nearest_symbol,
+)
+from lstm_jax.array_types import Array, ArrayLike, Float, State
 from lstm_jax.cells.base import Cell, matmul
 from lstm_jax.layers.dropout import Dropout, NoiseKeys
 from lstm_jax.layers.embedding import lookup
 from lstm_jax.layers.stack import Stack
 from lstm_jax.recurrence import Options
+from lstm_jax.short_repr import short
 
 OUTPUTS = ("linear", "logistic")
 
@@ -26,6 +35,7 @@ class Output:
   state: tuple[State, ...]
   z: Float[Array, "b t k"]  # inputs of the output units
   kind: str
+  __repr__ = short
 
   def logits(self) -> Float[Array, "b t k"]:
     """Unnormalised log-probabilities of the classes, or of a 1 for each."""
@@ -35,8 +45,15 @@ class Output:
     """Activations of the output units."""
     return jax.nn.sigmoid(self.z) if self.kind == "logistic" else self.z
 
-  def nll(self, targets: Int[Array, "b t"]) -> Float[Array, "b t"]:
-    """Negative log-likelihood of the target classes in nats."""
+  def nll(self, targets: ArrayLike) -> Float[Array, "b t"]:
+    """Negative log-likelihood of the target classes in nats.
+
+    Targets out of range are a ValueError where they are known, and inside jit
+    the nearest class.
+    """
+    size = self.z.shape[-1]
+    targets = as_symbols("targets", targets, size, self.z.shape[:-1])
+    targets = nearest_symbol(targets, size)
     return optax.losses.softmax_cross_entropy_with_integer_labels(
       self.z, targets
     )
@@ -53,6 +70,9 @@ class SequenceModel(nnx.Module):
   skip: the output units see the inputs as well as the last layer.
   output_scale: their weights start as U(±output_scale); 0 is LeCun uniform
     and no bias.
+
+  Raises:
+    ValueError: a size is out of range, or `output` unknown.
   """
 
   def __init__(
@@ -74,6 +94,12 @@ class SequenceModel(nnx.Module):
     options: Options = Options(),
     rngs: nnx.Rngs,
   ):
+    check_integer("input_size", input_size)
+    check_integer("output_size", output_size)
+    check_integer("embedding_size", embedding_size, 0)
+    check_number("output_scale", output_scale, 0)
+    if output not in OUTPUTS:
+      raise ValueError(f"output must be one of {OUTPUTS}, got {output!r}")
     width, embedding = input_size, None
     if symbols and embedding_size:
       width = embedding_size
@@ -110,19 +136,23 @@ class SequenceModel(nnx.Module):
 
   def __call__(
     self,
-    inputs: Int[Array, "b t"] | Float[Array, "b t d"],
-    state: tuple[State, ...] | None = None,
+    inputs: ArrayLike,
+    state: Any = None,
     *,
-    mask: Bool[Array, "b t"] | None = None,
-    reset: Bool[Array, "b t"] | None = None,
+    mask: ArrayLike | None = None,
+    reset: ArrayLike | None = None,
     keys: NoiseKeys | None = None,
   ) -> Output:
     """Reads sequences from `state` (None: the initial one) on.
 
+    inputs: symbols [b t], or numbers [b t input_size].
     mask, reset: as in `unroll`.
     keys: draw the noise; None turns it off.
+
+    Raises:
+      ValueError: the inputs are not these, and as `unroll`.
     """
-    x = self._inputs(inputs)
+    x = self._inputs(inputs, mask)
     features, state = self.stack(x, state, mask=mask, reset=reset, keys=keys)
     z = matmul(features, self.output_w[...])
     if self.skip_w is not None:
@@ -131,9 +161,15 @@ class SequenceModel(nnx.Module):
       z = z + self.output_b[...]
     return Output(features, state, z, self.output)
 
-  def _inputs(self, inputs):
+  def _inputs(self, inputs, mask):
+    if not self.symbols:
+      x = as_floats("inputs", inputs, self.dtype)
+      if x.ndim != 3 or x.shape[-1] != self.input_size:
+        raise ValueError(
+          f"inputs must be [batch, time, {self.input_size}], got {x.shape}"
+        )
+      return x.astype(self.dtype)
+    inputs = as_symbols("inputs", inputs, self.input_size, mask=mask)
     if self.embedding is not None:
       return lookup(self.embedding[...], inputs).astype(self.dtype)
-    if self.symbols:
-      return self.stack.take_symbols(inputs, self.input_size, self.dtype)
-    return inputs.astype(self.dtype)
+    return self.stack.take_symbols(inputs, self.input_size, self.dtype)

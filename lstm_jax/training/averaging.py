@@ -21,7 +21,9 @@ class AveragingConfig:
 
   # when averaging starts: "never"; "non_monotone", after a validation that is
   # worse than the best of all but the last `patience` before it; or "always",
-  # at the first update, for fine-tuning
+  # at the first update, for fine-tuning. The average is the mean of all
+  # parameters after the start, those of the first update included, which
+  # torch.optim.ASGD(t0=0) leaves out
   name: str = "never"
   patience: int = 5
 

@@ -58,7 +58,9 @@ class OptimizerConfig:
   decay_from_epoch: int = 4
   # milestones: epochs, counted from 0, at whose start the rate goes down
   decay_epochs: tuple[int, ...] = ()
-  # plateau: validations without a better score before the rate goes down
+  # plateau: validations without a better score before the rate goes down, at
+  # the last of them; torch's ReduceLROnPlateau waits for one more, so that 2
+  # here is patience=1 there
   patience: int = 2
   # largest global norm of the gradient; 0 is no clipping
   clip_norm: float = 1.0

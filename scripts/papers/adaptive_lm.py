@@ -130,4 +130,8 @@ READINGS = (
 DIFFERENCES = (
   "The papers' gains are of other, larger models; AWD-LSTM's cache is its"
   " authors' own, of 2,000 words (Merity et al. 2018).",
+  "The decay (lambda) found here is relative to the mean RMS of all numbers;"
+  " the authors' program takes the mean of the parameters' means, so that their"
+  " lambdas are other numbers. `--form=krause` computes theirs; this row was"
+  " not run with it.",
 )
