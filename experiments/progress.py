@@ -134,6 +134,17 @@ class ProgressReport:
       ) from error
 
 
+def digits(value: float, places: int = 3) -> str:
+  """A score with so many decimals, or those that say something: 0.00042, 564.1,
+  13,599."""
+  size = abs(value)
+  if size >= 1000:
+    return f"{value:,.0f}"
+  if size >= 10:
+    return f"{value:#.4g}"
+  return f"{value:.{places}f}" if size >= 0.1 else f"{value:.3g}"
+
+
 def _duration(seconds: float) -> str:
   if math.isnan(seconds):
     return "?:??"

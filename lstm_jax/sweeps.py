@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lstm_jax.config import Config, fields, show
@@ -168,6 +168,12 @@ def name_point(point: Point, config: Config) -> str:
 def words(point: Point) -> list[str]:
   """The overrides as words of a command line."""
   return [f"--config.{name}={show(value)}" for name, value in point.items()]
+
+
+def override(words: Sequence[str], more: Sequence[str]) -> list[str]:
+  """The words and `more`, which take the place of those of the same flags."""
+  flags = {word.partition("=")[0] for word in more}
+  return [w for w in words if w.partition("=")[0] not in flags] + [*more]
 
 
 def _short_name(name, known) -> str:

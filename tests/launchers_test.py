@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -168,6 +169,114 @@ def test_two_workers_take_over_at_once(tmp_path, monkeypatch):
   monkeypatch.setattr(optuna, "_lives", other_is_faster)
   optuna._take_over(study, states, SPACE, make_job(tmp_path))
   assert [t.state for t in study.get_trials()] == [states.FAIL]
+
+
+class Import:
+  """A training process that a signal ends while it imports. At a look at the
+  second one a signal comes to the launcher."""
+
+  code, sent = -signal.SIGTERM, signal.SIGTERM
+
+  def __init__(self, job, place):
+    self.job, self._stopped = job, False
+    self._sends = place.number == 1
+
+  def poll(self):
+    if self._sends:
+      self._sends = False
+      signal.raise_signal(self.sent)
+    return self.code if self._stopped else None
+
+  def stop(self):
+    self._stopped = True
+
+  def beat(self):
+    pass
+
+
+def search(tmp_path, monkeypatch, child, trials=3):
+  """Runs a search of three points, two at once; the states of its trials."""
+  space = SearchSpace({SEED: Integers(0, 10**6)}, trials)
+  monkeypatch.setattr(optuna, "Child", child)
+  monkeypatch.setattr(optuna, "read_curve", lambda path: [(1, 0.5)])
+  monkeypatch.setattr(optuna, "_SECONDS", 0.0)
+
+  def job_of(point):
+    return Job(tmp_path, f"seed={point[SEED]}", tuple(BASE))
+
+  places = [Place(number) for number in range(2)]
+  stopped, tried = optuna.run_search(tmp_path, space, job_of, places)
+  study, _ = optuna.open_study(tmp_path, space)
+  names = [job.name for job, _ in tried]
+  return stopped, names, [trial.state.name for trial in study.get_trials()]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("code", [-15, -2, -9, 75, 130])
+def test_a_point_is_not_lost_with_its_launcher(
+  tmp_path, monkeypatch, code, sent
+):
+  pytest.importorskip("optuna")
+  monkeypatch.setattr(Import, "code", code)
+  monkeypatch.setattr(Import, "sent", sent)
+  stopped, begun, states = search(tmp_path, monkeypatch, Import)
+  assert stopped == sent and len(begun) == 2
+  assert states == ["RUNNING"] * 2
+  stopped, names, states = search(tmp_path, monkeypatch, SlowChild)
+  assert stopped is None and len(names) == 3 and set(begun) < set(names)
+  assert sorted(states) == ["COMPLETE"] * 3 + ["FAIL"] * 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_that_fails_by_itself_is_not_tried_again(tmp_path, monkeypatch):
+  pytest.importorskip("optuna")
+
+  class Broken(SlowChild):
+    def poll(self):
+      return 2
+
+  monkeypatch.setattr(optuna, "_MOMENT", -1)
+  for child in (Broken, SlowChild):
+    _, names, states = search(tmp_path, monkeypatch, child)
+    assert len(names) == 3 and states == ["FAIL"] * 3
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("asked", [0, 1, 2])
+def test_a_launcher_killed_at_any_moment(tmp_path, monkeypatch, asked):
+  """While it asks for a point, after that, and between telling that a trial is
+  dead and queueing its point again."""
+  pytest.importorskip("optuna")
+  space = SearchSpace({SEED: Integers(0, 10**6)}, 3)
+  study, states = optuna.open_study(tmp_path, space)
+  for _ in range(2):
+    trial = study.ask()
+    trial.set_user_attr("worker", "nobody")
+    if asked:
+      optuna.suggest(trial, space)
+    if asked == 2:
+      study.tell(trial, state=states.FAIL)
+  monkeypatch.setattr(optuna, "_MOMENT", -1)
+  begun = [t.params[SEED] for t in study.get_trials() if t.params]
+  _, names, ended = search(tmp_path, monkeypatch, SlowChild)
+  assert ended.count("COMPLETE") == len(names) == 3
+  assert {f"seed={seed}" for seed in begun} <= set(names)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_launcher_killed_while_it_takes_over(tmp_path, monkeypatch):
+  pytest.importorskip("optuna")
+  search(tmp_path, monkeypatch, Import)
+  space = SearchSpace({SEED: Integers(0, 10**6)}, 3)
+  study, states = optuna.open_study(tmp_path, space)
+  make = make_job(tmp_path)
+  optuna._take_over(study, states, space, make)
+  study.ask().set_user_attr("worker", "nobody")  # and dies
+  begun = [t.params[SEED] for t in study.get_trials() if t.params]
+  _, names, ended = search(tmp_path, monkeypatch, SlowChild)
+  assert ended.count("COMPLETE") == len(names) == 3
+  assert {f"seed={seed}" for seed in begun} <= set(names)
 
 
 class SlowChild:
