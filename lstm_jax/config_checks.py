@@ -45,6 +45,7 @@ _USED_BY = {
     "final_fraction": ("cosine",),
     "decay": ("step", "milestones", "plateau"),
     "decay_from_epoch": ("step",),
+    "decay_epochs": ("milestones",),
     "patience": ("plateau",),
   },
   "train.averaging.name": {"patience": ("non_monotone",)},
@@ -57,24 +58,50 @@ _USED_BY = {
 }
 
 
-def check_used(config: Any, given: Collection[str]):
-  """No field of the optimiser, averaging or stopping rule does nothing.
-
-  given: names of the fields that were asked for.
-
-  Raises:
-    ConfigError: nothing reads one of them.
-  """
+def unread(config: Any) -> dict[str, str]:
+  """Why nothing reads a field, for each that nothing reads: another one chose a
+  cell, rule or schedule that has no use for it."""
+  found = {}
   for path, used_by in _USED_BY.items():
     where, _, decider = path.rpartition(".")
     chosen = getattr(operator.attrgetter(where)(config), decider)
     chosen = getattr(chosen, "value", chosen)
     for name, values in used_by.items():
-      if f"{where}.{name}" in given and chosen not in values:
-        raise ConfigError(
-          f'{where}.{name}: with {path} "{chosen}" nothing reads it; it is for'
+      if chosen not in values:
+        found[f"{where}.{name}"] = (
+          f'with {path} "{chosen}" nothing reads it; it is for'
           f" {' and '.join(values)}"
         )
+  if config.train.trials == 1:
+    for name in ("trial_seeds", "trial_learning_rates"):
+      found[f"train.{name}"] = "there is one trial; set train.trials"
+  found |= {f"task.{k}": why for k, why in _unread_of_task(config.task).items()}
+  model = config.model.unread(config.task)
+  return found | {f"model.{name}": why for name, why in model.items()}
+
+
+def leave_out(config: Any, typed: Collection[str]):
+  """Sets what nothing reads to its default.
+
+  typed: names of the fields that were asked for.
+
+  Raises:
+    ConfigError: nothing reads one of them.
+  """
+  for path, why in unread(config).items():
+    if path in typed:
+      raise ConfigError(f"{path}: {why}; leave it out")
+    where, _, name = path.rpartition(".")
+    part = operator.attrgetter(where)(config)
+    setattr(part, name, getattr(type(part)(), name))
+
+
+def _unread_of_task(task: Any) -> dict[str, str]:
+  if task.text:
+    return {}
+  unused = {*task.UNUSED, *["tolerance"] * (task.loss != "squared_error")}
+  why = f'the task "{task.name}" with the loss "{task.loss}" does not use it'
+  return dict.fromkeys(sorted(unused), why)
 
 
 def _check_unused(config):
@@ -86,16 +113,10 @@ def _check_unused(config):
     raise ConfigError(
       f'model.output: with task.loss "{task.loss}" the outputs must be "linear"'
     )
-  unused = set(task.UNUSED)
-  if task.loss != "squared_error":
-    unused.add("tolerance")
   usual = type(task)()
-  for name in sorted(unused):
+  for name, why in _unread_of_task(task).items():
     if getattr(task, name) != getattr(usual, name):
-      raise ConfigError(
-        f'task.{name}: the task "{task.name}" with the loss "{task.loss}" does'
-        " not use it"
-      )
+      raise ConfigError(f"task.{name}: {why}")
 
 
 def _check_training(config):
