@@ -8,6 +8,7 @@ import math
 import pathlib
 
 from experiments.command_line import new_flags, parse_words, run_command
+from experiments.progress import digits
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run_status import read_status
 
@@ -34,7 +35,7 @@ def _row(path, folder) -> tuple[str, ...]:
     return name, "unreadable", "-", "-", "-"
   best = "-"
   if not math.isnan(status.best):
-    best = f"{status.metric} {status.best:.4f} at {status.best_step}"
+    best = f"{status.metric} {digits(status.best, 4)} at {status.best_step}"
   step = f"{status.step}/{status.steps}"
   return name, status.state, step, best, duration(status.age)
 

@@ -7,12 +7,11 @@ for each job that starts or ends.
 import math
 import time
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from experiments.launchers.child import Job, failure, is_saved
-from experiments.progress import digits
+from experiments.progress import digits, make_console
 from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
 from lstm_jax.run_status import Status, read_status
@@ -26,7 +25,7 @@ class SweepTable:
     self._since, self._running = time.monotonic(), {}
     self._done = self._failed = 0
     self._live, self._drawn = None, 0.0
-    console = Console()
+    console = make_console()
     if console.is_terminal and not console.is_dumb_terminal:
       self._live = Live(console=console, auto_refresh=False, transient=True)
 

@@ -10,7 +10,7 @@ class UserError(Exception):
 
   def __str__(self):
     # What a user typed may hold anything; the message is one line all the same.
-    text = super().__str__()
+    text = super().__str__().encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 

@@ -59,8 +59,12 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
   if changed := differences(old, config, ignore):
     advice = "take another --workdir"
     if [line.split(":")[0] for line in changed] == ["train.steps"]:
-      more = max(config.train.steps, old.train.steps)
-      advice = f"a longer run needs --extend_to={more}"
+      advice = f"a longer run needs --extend_to={config.train.steps}"
+      if config.train.steps < old.train.steps:
+        advice = (
+          f"the run has {old.train.steps} steps by now; go on with it by"
+          f" --extend_to={old.train.steps}"
+        )
     raise ConfigError(
       f"{path}: the config differs from this run's: {'; '.join(changed)};"
       f" {advice}"

@@ -162,9 +162,10 @@ def use_compilation_cache(directory: str = "user"):
       directory = pathlib.Path(directory) / "lstm_jax"
     path = pathlib.Path(directory).expanduser()
     path = path / f"jaxlib-{jaxlib.__version__}"
+    str(path).encode()  # JAX takes no path of other bytes
     path.mkdir(parents=True, exist_ok=True)
     (path / ".lockfile").open("a").close()  # JAX's own; shows that we may write
-  except (OSError, RuntimeError) as error:
+  except (OSError, RuntimeError, ValueError) as error:
     print(
       f"compilation cache: {directory} cannot be used"
       f" ({getattr(error, 'strerror', None) or error}); going on without",

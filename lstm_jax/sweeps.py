@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import itertools
 import math
+import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -161,7 +162,7 @@ def name_point(point: Point, config: Config) -> str:
   name = "".join(c if c.isalnum() or c in "=,.+-_" else "_" for c in whole)
   if name == whole and len(name) <= _LONGEST_NAME:
     return name
-  digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+  digest = hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]
   return f"{name[: _LONGEST_NAME - 9]}-{digest}"
 
 
