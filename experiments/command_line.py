@@ -5,7 +5,10 @@ is global: `parse_flags` and `parse_config` are functions of argv.
 """
 
 import logging
+import math
 import os
+import pathlib
+import re
 import sys
 from collections.abc import Callable
 
@@ -17,8 +20,20 @@ from experiments import user_file
 from experiments.config_help import describe_fields
 from lstm_jax import config as config_lib
 from lstm_jax.config import Config
-from lstm_jax.errors import ConfigError, UserError, nearest, out_of_memory
+from lstm_jax.errors import (
+  ConfigError,
+  RunError,
+  UserError,
+  nearest,
+  out_of_memory,
+)
 
+_PLAIN = {
+  r"invalid literal for int\(\) with base 10: (.*)": r"must be an integer",
+  r"could not convert string to float: (.*)": r"must be a number",
+  r"\('Non-boolean argument to boolean flag', .*\)": "must be true or false",
+  r"ERROR:: Unable to open flagfile: \[Errno \d+\] ": "cannot be read: ",
+}
 _HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
 _FIELDS = ("config.", "noconfig.")
 PLATFORMS = ("cpu", "gpu", "tpu")
@@ -50,7 +65,8 @@ def run_command(main: Callable[[list[str]], int | None]):
     print(f"error: {text}", file=sys.stderr)
     sys.exit(EXIT_ERROR)
   except OSError as error:  # a full disk, a directory that went away
-    print(f"error: {error}", file=sys.stderr)
+    text = f"{error.filename}: {error.strerror}" if error.filename else error
+    print(f"error: {text}", file=sys.stderr)
     sys.exit(EXIT_ERROR)
   except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
@@ -105,9 +121,17 @@ def parse_words(
     if not isinstance(values[name], flags.MultiFlag):
       values[name].allow_overwrite = False  # no flag twice
   try:
-    rest = values(argv)
+    rest = values(_read_flag_files(values, argv))
   except flags.Error as error:
-    raise ConfigError(_one_line(error) + "; --help lists the flags") from None
+    raise ConfigError(_plain(error) + "; --help lists the flags") from None
+  for name in values:
+    flag = values[name]
+    if flag.present and flag.value == []:
+      raise ConfigError(f"--{name} is empty; give some, or leave it out")
+    # `config.validate` says so of its fields.
+    other = not name.startswith(_FIELDS) and isinstance(flag.value, float)
+    if other and not math.isfinite(flag.value):
+      raise ConfigError(f"--{name}: must be finite, got {flag.value}")
   return rest[1:]
 
 
@@ -167,8 +191,8 @@ def _read_flag_files(values, argv) -> list[str]:
   """The words with those of each --flagfile=FILE in its place."""
   try:
     return values.read_flags_from_files(argv, force_gnu=False)
-  except (flags.Error, OSError) as error:
-    raise ConfigError(f"--flagfile: {_one_line(error)}") from None
+  except (flags.Error, ValueError) as error:
+    raise ConfigError(f"--flagfile: {_plain(error)}") from None
 
 
 def take_config_flag(argv) -> tuple[str | None, list[str]]:
@@ -263,5 +287,29 @@ def _wrong_value(known, name, value) -> ConfigError:
   )
 
 
+def make_folder(values: flags.FlagValues, name: str) -> pathlib.Path:
+  """Makes the folder that a flag names, where it is missing.
+
+  Raises:
+    RunError: it cannot be made.
+  """
+  path = pathlib.Path(values[name].value).expanduser()
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise RunError(
+      f"--{name}={path}: cannot be made: {error.strerror}; give another folder"
+    ) from None
+  return path
+
+
 def _one_line(error) -> str:
   return " ".join(str(error).split()) or type(error).__name__
+
+
+def _plain(error) -> str:
+  """What absl says, without Python's own words."""
+  text = _one_line(error)
+  for pattern, words in _PLAIN.items():
+    text = re.sub(pattern, words, text)
+  return text

@@ -20,6 +20,7 @@ followed a line end.
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Sequence
 from math import isfinite
@@ -283,7 +284,11 @@ def _parse_streams(words: list[str]) -> list[int]:
 def _print_score(values, trial: int):
   run, _ = load_checkpoint(values.workdir, values.checkpoint, trial)
   if run.vocabulary is None:
-    raise ConfigError("--score: the run was not trained on text")
+    raise ConfigError("--score: the run was not trained on text; leave it out")
+  if not os.path.isfile(os.path.expanduser(values.score)):
+    raise DataError(
+      f"--score={values.score}: no such file; give one UTF-8 text file"
+    )
   text = read_text(values.score)
   nats = score_text(run, text)
   tokens, token = run.vocabulary.split(text), run.config.task.token

@@ -13,7 +13,12 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from experiments.command_line import new_flags, parse_words, run_command
+from experiments.command_line import (
+  make_folder,
+  new_flags,
+  parse_words,
+  run_command,
+)
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run_directory import read_config
 from lstm_jax.training.metric_writer import read_metrics
@@ -83,7 +88,6 @@ def plot_together(directories: list[pathlib.Path], output: pathlib.Path):
   from experiments.sweep_summary import find_results, summarise
 
   results = find_results(directories)
-  output.mkdir(parents=True, exist_ok=True)
   paths = plot_results(results, output)
   if not paths:
     raise RunError(f"{directories[0]}: no metrics to plot yet")
@@ -112,7 +116,9 @@ def main(argv: list[str]):
     return
   if len(words) > 1 and not values.output:
     raise ConfigError("--output is missing; give a folder for the pictures")
-  output = pathlib.Path(values.output or words[0]).expanduser()
+  output = directories[0]
+  if values.output:
+    output = make_folder(values, "output")
   plot_together(directories, output)
 
 

@@ -107,19 +107,6 @@ def plan(
   return entries, jobs
 
 
-def make_directory(workdir: pathlib.Path):
-  """
-  Raises:
-    RunError: it cannot be made.
-  """
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise RunError(
-      f"--workdir={workdir}: cannot be made: {error.strerror}"
-    ) from None
-
-
 def is_finished(job: Job) -> bool:
   """There is nothing left to do. A directory of another config is not
   finished: training will say what differs."""
@@ -231,7 +218,7 @@ def main(argv: list[str]) -> int:
     for job in todo:
       print(shlex.join(job.command()))
     return 0
-  make_directory(workdir)
+  command_line.make_folder(values, "workdir")
   summary.write_index(workdir, entries)
   done = {job.name for job in jobs} - {job.name for job in todo}
   if done:
@@ -276,7 +263,7 @@ def search(values, workdir, base, config, space) -> int:
     name = sweeps.name_point(point, config)
     return Job(workdir, name, point_words(base, point))
 
-  make_directory(workdir)
+  command_line.make_folder(values, "workdir")
   places = local.choose_places(config, values.workers)
   stopped, tried = optuna.run_search(workdir, space, make_job, places)
   entries = [Entry(job.name, job.name, None, point) for job, point in tried]

@@ -90,7 +90,8 @@ def leave_out(config: Any, typed: Collection[str]):
   """
   for path, why in unread(config).items():
     if path in typed:
-      raise ConfigError(f"{path}: {why}; leave it out")
+      way = ", or" if "; set" in why else ";"  # out of it
+      raise ConfigError(f"{path}: {why}{way} leave it out")
     where, _, name = path.rpartition(".")
     part = operator.attrgetter(where)(config)
     setattr(part, name, getattr(type(part)(), name))

@@ -2,7 +2,7 @@
 
 import difflib
 
-_MOST_KNOWN = 40  # names that a line may list
+_LONGEST = 300  # letters of a list of what is known
 
 
 class UserError(Exception):
@@ -50,8 +50,10 @@ def suggest(word: str, known) -> str:
   known = [str(k) for k in known if str(k)]
   if best := nearest(word, known):
     return f'; did you mean "{best}"?'
-  more = ", ..." * (len(known) > _MOST_KNOWN)
-  return "; known: " + ", ".join(known[:_MOST_KNOWN]) + more
+  text = ", ".join(known)
+  if len(text) > _LONGEST:
+    text = text[: text.rindex(", ", 0, _LONGEST)] + ", ..."
+  return f"; known: {text}"
 
 
 def nearest(word: str, known: list[str]) -> str | None:
@@ -63,7 +65,7 @@ def nearest(word: str, known: list[str]) -> str | None:
 
   def likeness(other, whole=False):
     pair = (word, other) if whole else (_last(word), _last(other))
-    return difflib.SequenceMatcher(None, *pair).ratio()
+    return difflib.SequenceMatcher(None, *map(str.lower, pair)).ratio()
 
   best = max(known, key=lambda k: (likeness(k), likeness(k, True)), default="")
   least = min(0.6, 1 - 1 / max(len(_last(word)), 2))  # of short ones one letter

@@ -89,6 +89,17 @@ class SearchSpace:
   trials: int
   seed: int = 0  # of the search, not of the runs
 
+  def __post_init__(self):
+    if not isinstance(self.trials, int) or self.trials < 1:
+      raise ConfigError(f"trials={self.trials}: must be an integer above 0")
+    if not self.axes:
+      raise ConfigError("a SearchSpace has no axes")
+    for name, axis in self.axes.items():
+      if not isinstance(axis, Uniform | Integers | Choice):
+        raise ConfigError(
+          f"{name}: must be a Uniform, Integers or Choice, got {axis!r}"
+        )
+
 
 def grid(*parts: Axes | list[Point]) -> list[Point]:
   """Every combination of the values; the last field varies fastest.
@@ -99,6 +110,8 @@ def grid(*parts: Axes | list[Point]) -> list[Point]:
   for part in parts:
     if isinstance(part, Mapping):
       for name, values in part.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+          raise ConfigError(f"{name}: give a list of values, as [{values!r}]")
         factors.append([{name: value} for value in values])
     else:
       factors.append(part)

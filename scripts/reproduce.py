@@ -22,6 +22,7 @@ from absl import flags
 
 from experiments.command_line import (
   EXIT_ERROR,
+  make_folder,
   new_flags,
   parse_flags,
   run_command,
@@ -218,7 +219,8 @@ def main(argv: list[str]) -> int:
   if values.page:
     print(write_page(values.paper, paper, results))
     return 0
-  workdir = pathlib.Path(values.workdir).expanduser()
+  make_folder(values, "results")
+  workdir = make_folder(values, "workdir")
   return reproduce(
     values.paper,
     paper,

@@ -19,7 +19,6 @@ Tables are printed and written to OUTPUT/scaling.md.
 
 import json
 import os
-import pathlib
 import socket
 import statistics
 import subprocess
@@ -30,6 +29,7 @@ import jax
 from absl import flags
 
 from experiments.command_line import (
+  make_folder,
   new_flags,
   parse_config,
   run_command,
@@ -193,16 +193,16 @@ def main(argv: list[str]):
     flag_values=values,
   )
   flags.DEFINE_bool("worker", False, "internal", flag_values=values)
-  for name in ("coordinator", "num_processes", "process_id"):
-    flags.DEFINE_string(name, "", "internal", flag_values=values)
+  flags.DEFINE_string("coordinator", "", "internal", flag_values=values)
+  for name in ("num_processes", "process_id"):
+    flags.DEFINE_integer(name, None, "internal", flag_values=values)
   scaling_paper.define_flags(values)
   if take_config_flag(argv)[0] is None:
     argv = [argv[0], "--config=configs/char_lm.py", *argv[1:]]
   config = parse_config(argv, values, __doc__)
   if values.worker:
-    joining = [values.num_processes, values.process_id]
     with processes.joined(
-      values.coordinator, *(int(v) if v else None for v in joining)
+      values.coordinator, values.num_processes, values.process_id
     ):
       print(json.dumps(run_worker(config, values.updates)))
     return
@@ -218,6 +218,7 @@ def main(argv: list[str]):
     raise ConfigError(
       f"--meshes={','.join(values.meshes)}: must be like 2x1,2x4"
     )
+  folder = make_folder(values, "output")
   words, rows, tables = argv[1:], config.train.batch_size, []
   for part in PARTS:
     if part not in values.parts:
@@ -231,8 +232,6 @@ def main(argv: list[str]):
       counted = count_alone(config)
       tables.append(scaling_paper.table(counted, config, values))
     print(tables[-1] + "\n", flush=True)
-  folder = pathlib.Path(values.output)
-  folder.mkdir(parents=True, exist_ok=True)
   title = "# Scaling\n\n`" + " ".join(["python -m scripts.scaling", *words])
   (folder / "scaling.md").write_text("\n\n".join([title + "`", *tables]) + "\n")
 

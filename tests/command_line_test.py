@@ -201,7 +201,7 @@ def test_what_only_the_file_set_is_left_out(words, field, value):
   assert operator.attrgetter(field)(config) == value
   assert config_lib.from_json(config_lib.to_json(config)) == config
   assert config_lib.differences(config, parse(*words), ()) == []
-  with pytest.raises(ConfigError, match=f"{field}: .*; leave it out"):
+  with pytest.raises(ConfigError, match=f"{field}: .* leave it out"):
     parse(*words, f"--config.{field}={value}")
 
 

@@ -43,7 +43,9 @@ SPACE = SearchSpace(
 
 
 def test_algebra():
-  points = grid({"a": [1, 2], "b": "xy"}, zip_({"c": [3, 4], "d": [5, 6]}))
+  points = grid(
+    {"a": [1, 2], "b": ["x", "y"]}, zip_({"c": [3, 4], "d": [5, 6]})
+  )
   assert len(points) == 8 and len({str(p) for p in points}) == 8
   assert points[0] == {"a": 1, "b": "x", "c": 3, "d": 5}
   assert points[1] == {"a": 1, "b": "x", "c": 4, "d": 6}
