@@ -37,7 +37,7 @@ the sum of a bias over so many steps hides what there is to learn.
 import math
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
-from lstm_jax.errors import ConfigError
+from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.models.config import CellOptions, SequenceModelConfig
 from lstm_jax.tasks.adding import AddingConfig
 from lstm_jax.tasks.embedded_reber import EmbeddedReberConfig
@@ -323,10 +323,8 @@ def get_config(variant: str = "") -> Config:
     return _tiny(experiment_6(2))
   name = variant.removesuffix("-rnn") or "6a"
   if name not in ROWS:
-    raise ConfigError(
-      f'no variant "{variant}"; there are tiny, {", ".join(ROWS)}, and each'
-      " with -rnn behind it"
-    )
+    known = suggest(variant, ["tiny", *ROWS, *(f"{row}-rnn" for row in ROWS)])
+    raise ConfigError(f'no variant "{variant}"{known}')
   function, arguments = ROWS[name]
   config = function(*arguments)
   return _control(config) if variant.endswith("-rnn") else config

@@ -4,24 +4,38 @@ Flags are absl's and the config is ml_collections' `config_flags`, but nothing
 is global: `parse_flags` and `parse_config` are functions of argv.
 """
 
-import difflib
 import logging
+import math
 import os
 import pathlib
-import runpy
+import re
 import sys
-import traceback
 from collections.abc import Callable
 
 import jax
 from absl import flags
 from ml_collections import config_flags
 
+from experiments import user_file
+from experiments.config_help import describe_fields
 from lstm_jax import config as config_lib
 from lstm_jax.config import Config
-from lstm_jax.config_checks import check_used
-from lstm_jax.errors import ConfigError, UserError, out_of_memory, suggest
+from lstm_jax.errors import (
+  ConfigError,
+  RunError,
+  UserError,
+  nearest,
+  out_of_memory,
+)
 
+_PLAIN = {
+  r"invalid literal for int\(\) with base 10: (.*)": r"must be an integer",
+  r"could not convert string to float: (.*)": r"must be a number",
+  r"\('Non-boolean argument to boolean flag', .*\)": "must be true or false",
+  r"ERROR:: Unable to open flagfile: \[Errno \d+\] ": "cannot be read: ",
+}
+_HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
+_FIELDS = ("config.", "noconfig.")
 PLATFORMS = ("cpu", "gpu", "tpu")
 EXIT_ERROR, EXIT_SAVED_ON_SIGTERM, EXIT_SAVED_ON_SIGINT = 2, 75, 130
 
@@ -45,13 +59,14 @@ def run_command(main: Callable[[list[str]], int | None]):
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     print("error: nobody reads the output any more; stopped", file=sys.stderr)
     sys.exit(EXIT_ERROR)
-  except jax.errors.JaxRuntimeError as error:
+  except (jax.errors.JaxRuntimeError, MemoryError) as error:
     if not (text := out_of_memory(error)):
       raise
     print(f"error: {text}", file=sys.stderr)
     sys.exit(EXIT_ERROR)
   except OSError as error:  # a full disk, a directory that went away
-    print(f"error: {error}", file=sys.stderr)
+    text = f"{error.filename}: {error.strerror}" if error.filename else error
+    print(f"error: {text}", file=sys.stderr)
     sys.exit(EXIT_ERROR)
   except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
@@ -99,13 +114,24 @@ def parse_words(
     ConfigError: an unknown flag or a wrong value.
   """
   if _asks_for_help(argv):
-    print(help_text.strip() + "\n\nflags:")
+    print((help_text or "").strip() + "\n\nflags:")  # none under python -OO
     print(values.get_help())
     sys.exit(0)
+  for name in values:
+    if not isinstance(values[name], flags.MultiFlag):
+      values[name].allow_overwrite = False  # no flag twice
   try:
-    rest = values(argv)
+    rest = values(_read_flag_files(values, argv))
   except flags.Error as error:
-    raise ConfigError(_one_line(error) + "; --help lists the flags") from None
+    raise ConfigError(_plain(error) + "; --help lists the flags") from None
+  for name in values:
+    flag = values[name]
+    if flag.present and flag.value == []:
+      raise ConfigError(f"--{name} is empty; give some, or leave it out")
+    # `config.validate` says so of its fields.
+    other = not name.startswith(_FIELDS) and isinstance(flag.value, float)
+    if other and not math.isfinite(flag.value):
+      raise ConfigError(f"--{name}: must be finite, got {flag.value}")
   return rest[1:]
 
 
@@ -123,25 +149,24 @@ def parse_config(
     ConfigError: one line that names the file, field or flag and what is wrong.
   """
   values = new_flags() if values is None else values
+  argv = _read_flag_files(values, argv)
   file, argv = take_config_flag(argv)
-  if file is None and _asks_for_help(argv):
-    parse_flags(values, argv, help_text)
+  overrides = _overrides(argv)
+  if not file:
+    _check_other_flags(values, argv, help_text)
   config = load_config_file(file)
   known = config_lib.fields(config)
-  overrides = _overrides(argv)
   for name, _ in overrides:
     _check_field(name, known)
-  if _asks_for_help(argv):
-    help_text += "\nconfig fields:\n" + "\n".join(
-      f"  --config.{name}={config_lib.show(value)}"
-      for name, value in known.items()
-    )
-    parse_flags(values, argv, help_text)
+  if len(names := [name for name, _ in overrides]) > len(set(names)):
+    twice = next(name for name in names if names.count(name) > 1)
+    raise ConfigError(f"--config.{twice} is given twice; give it once")
+  asked, words = _asks_for_help(argv), [w for w in argv if w not in _HELP]
   try:
     config_flags.DEFINE_config_dataclass(
-      "config", config, flag_values=values, sys_argv=argv
+      "config", config, flag_values=values, sys_argv=words
     )
-    parse_flags(values, argv, help_text)
+    parse_flags(values, words, help_text)
   except ConfigError as error:
     wrong = [(n, v) for n, v in overrides if f"--config.{n}" in str(error)]
     if not wrong:
@@ -151,25 +176,55 @@ def parse_config(
     if not overrides:
       raise ConfigError(f"a flag is wrong: {_one_line(error)}") from None
     raise _wrong_value(known, *overrides[0]) from None
-  config = config_lib.validate(values["config"].value)
-  check_used(config, [name for name, _ in overrides])
+  config = config_lib.validate(values["config"].value, typed=names)
+  if asked:
+    help_text = f"{help_text or ''}\nconfig fields:\n{describe_fields(config)}"
+    parse_flags(values, argv, help_text)
   return config
 
 
 def _asks_for_help(argv) -> bool:
-  return any(w in ("--help", "-h", "-help", "--helpfull") for w in argv[1:])
+  return any(word in _HELP for word in argv[1:])
+
+
+def _read_flag_files(values, argv) -> list[str]:
+  """The words with those of each --flagfile=FILE in its place."""
+  try:
+    return values.read_flags_from_files(argv, force_gnu=False)
+  except (flags.Error, ValueError) as error:
+    raise ConfigError(f"--flagfile: {_plain(error)}") from None
 
 
 def take_config_flag(argv) -> tuple[str | None, list[str]]:
-  """The value of --config and the other words."""
-  file, rest, words = None, [], iter(argv)
+  """The value of --config and the other words.
+
+  Raises:
+    ConfigError: it is given twice.
+  """
+  files, rest, words = [], [], iter(argv)
   for word in words:
     name, equals, value = word.partition("=")
     if name in ("--config", "-config"):
-      file = value if equals else next(words, None)
+      files.append(value if equals else next(words, None))
     else:
       rest.append(word)
-  return file, rest
+  if len(files) > 1:
+    raise ConfigError(f"--config is given twice: {files[0]} and {files[1]}")
+  return (files[0] if files else None), rest
+
+
+def _check_other_flags(values, argv, help_text):
+  """Names a misspelt flag, which may be why there is no --config; or helps."""
+  flags.DEFINE_string(
+    "config", None, "config file, FILE[:variant]", flag_values=values
+  )
+  words = [
+    word
+    for before, word in zip(["", *argv], argv, strict=False)
+    if not _sets_field(word)
+    and not (_sets_field(before) and "=" not in before and word[:1] != "-")
+  ]
+  parse_flags(values, words, help_text)
 
 
 def load_config_file(file: str | None) -> Config:
@@ -178,33 +233,12 @@ def load_config_file(file: str | None) -> Config:
   Raises:
     ConfigError: no such file or variant, or the file fails.
   """
-  here = sorted(map(str, pathlib.Path("configs").glob("[a-z]*.py")))
   if not file:
-    example = here[0] if here else "configs/char_lm.py"
     raise ConfigError(
-      f"--config is missing; give a config file, as --config={example}"
+      "--config is missing; give a config file, as --config=configs/char_lm.py"
     )
-  name, _, variant = file.partition(":")
-  path = pathlib.Path(name)
-  try:
-    found = path.is_file()
-  except (OSError, ValueError):
-    found = False
-  if not found:
-    near = difflib.get_close_matches(name, here, n=1, cutoff=0.4)
-    hint = f'; did you mean "{near[0]}"?' if near else ""
-    raise ConfigError(f"{name}: no such config file{hint}")
-  try:
-    get_config = runpy.run_path(str(path)).get("get_config")
-    if get_config is None:
-      raise ConfigError("not a config file: no get_config in it")
-    config = get_config(variant) if variant else get_config()
-  except Exception as error:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    known = isinstance(error, ConfigError)
-    where = "" if known else f" (line {place.lineno} of {place.filename})"
-    kind = "" if known else f"{type(error).__name__}: "
-    raise ConfigError(f"{file}: {kind}{_one_line(error)}{where}") from error
+  path, variant = user_file.find(file, "configs", "config")
+  config = user_file.call(path, "get_config", "config", variant)
   if not isinstance(config, Config):
     raise ConfigError(
       f"{file}: get_config must return a lstm_jax.config.Config"
@@ -212,13 +246,16 @@ def load_config_file(file: str | None) -> Config:
   return config
 
 
+def _sets_field(word: str) -> bool:
+  return word[:1] == "-" and word.lstrip("-").startswith(_FIELDS)
+
+
 def _overrides(argv) -> list[tuple[str, str]]:
   """(field, value) of each --config.field=value."""
   found = []
   for i, word in enumerate(argv):
     name, equals, value = word.partition("=")
-    name = name.lstrip("-")
-    if word.startswith("-") and name.startswith(("config.", "noconfig.")):
+    if _sets_field(word):
       value = value if equals else "".join(argv[i + 1 : i + 2])
       found.append((name.partition(".")[2], value))
   return found
@@ -239,7 +276,9 @@ def _check_field(name, known):
     raise ConfigError(
       f"{name} is a group of fields; set one of {first} (--help lists all)"
     )
-  raise ConfigError(f'unknown config field "{name}"' + suggest(name, known))
+  near = nearest(name, list(known))
+  hint = f'did you mean "{near}"?' if near else "--help lists them"
+  raise ConfigError(f'unknown config field "{name}"; {hint}')
 
 
 def _wrong_value(known, name, value) -> ConfigError:
@@ -248,5 +287,29 @@ def _wrong_value(known, name, value) -> ConfigError:
   )
 
 
+def make_folder(values: flags.FlagValues, name: str) -> pathlib.Path:
+  """Makes the folder that a flag names, where it is missing.
+
+  Raises:
+    RunError: it cannot be made.
+  """
+  path = pathlib.Path(values[name].value).expanduser()
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise RunError(
+      f"--{name}={path}: cannot be made: {error.strerror}; give another folder"
+    ) from None
+  return path
+
+
 def _one_line(error) -> str:
   return " ".join(str(error).split()) or type(error).__name__
+
+
+def _plain(error) -> str:
+  """What absl says, without Python's own words."""
+  text = _one_line(error)
+  for pattern, words in _PLAIN.items():
+    text = re.sub(pattern, words, text)
+  return text

@@ -27,6 +27,7 @@ scored is a line that says why, and the exit code is 2 then.
 import dataclasses
 import functools
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -322,7 +323,9 @@ def _parse_streams(words: list[str]) -> list[int]:
 def _print_score(values, trial: int):
   run, _ = load_checkpoint(values.workdir, values.checkpoint, trial)
   if run.vocabulary is None:
-    raise ConfigError("--score: the run was not trained on text")
+    raise ConfigError("--score: the run was not trained on text; leave it out")
+  if not os.path.isfile(os.path.expanduser(values.score)):
+    raise DataError(f"--score={values.score}: no such file; give one text file")
   text = read_text(values.score, run.config.task.as_bytes)
   nats = score_text(run, text)
   tokens, token = run.vocabulary.split(text), run.config.task.token

@@ -281,7 +281,7 @@ def _dynamic(chosen, structure, task, split, params, tokens=0):
 
 def _check_run(mode, run, task):
   if not isinstance(task, TextLM):
-    raise ConfigError(f"--mode={mode} is for language models")
+    raise ConfigError(f"--mode={mode} is for language models; leave it out")
   model = run.config.model
   rates = [getattr(model.dropout, name) for name in Dropout.RANGES]
   rates.append(getattr(model, "latent_dropout", 0))

@@ -1,7 +1,7 @@
 """What is said of a run: at its start, and when its last step is done."""
 
-import contextlib
 import itertools
+import math
 import pathlib
 
 import jax
@@ -9,15 +9,17 @@ import numpy as np
 from flax import nnx
 
 from experiments.plot import plot_run
+from experiments.progress import digits
 from experiments.scores import summarise
 from lstm_jax import processes
+from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import first_symbol, visible
-from lstm_jax.errors import RunError
 from lstm_jax.metrics import Sums
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import digest
 from lstm_jax.training.data_parallel import COPIES, place
+from lstm_jax.training.optimizers import make_schedule
 from lstm_jax.training.train_state import run_step
 from lstm_jax.training.trials import trial
 
@@ -38,9 +40,13 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   nats = checkpointer.validation_losses()[step]
   if task.vocabulary:
     best = task.scores(Sums(nats, 1.0))[task.headline]
-    report.note(f"best validation {best:.4f} {unit(task)} at step {step}")
-  with contextlib.suppress(RunError):  # somebody took metrics.jsonl away
+    best = digits(best, 4)
+    report.note(f"best validation {best} {unit(task)} at step {step}")
+  try:
     report.note(f"learning curve in {_short(plot_run(path))}")
+  except Exception as error:  # a picture is no reason for a run to fail
+    reason = " ".join(str(error).split())[:200]
+    report.note(f"no picture of the learning curve: {reason}")
   if config.run.sample_length and task.vocabulary:
     of_trial = ""
     if config.train.trials > 1:
@@ -53,8 +59,8 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
     )
     blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
     text = visible(task.vocabulary.decode(itertools.chain(*blocks)))
-    length = sum(map(len, blocks))
-    report.note(f"a sample of {length} {task.token}s{of_trial}:\n{text}")
+    if length := sum(map(len, blocks)):
+      report.note(f"a sample of {length} {task.token}s{of_trial}:\n{text}")
 
 
 def whole_params(experiment, params):
@@ -62,6 +68,25 @@ def whole_params(experiment, params):
   if processes.count() > 1:
     params = place(params, experiment.mesh, COPIES)
   return jax.tree.map(np.asarray, params)
+
+
+def extended(before: Config, config: Config, task, step: int) -> list[str]:
+  """What --extend_to changes for a run under a schedule that ends at the last
+  step: its old end's learning rate, and the one with which it goes on."""
+  rates = []
+  for each in (before, config):
+    schedule = make_schedule(
+      each.optimizer, each.train.steps, task.steps_per_epoch
+    )
+    rates.append(float(schedule(step)))
+  if math.isclose(*rates, rel_tol=1e-6):
+    return []
+  return [
+    f"the schedule ended at step {before.train.steps:,} and ends at"
+    f" {config.train.steps:,} now: at step {step:,} the learning rate was"
+    f" {rates[0]:.3g} and goes on at {rates[1]:.3g}, so that this is not the"
+    f" run that {config.train.steps:,} steps from the start would have been"
+  ]
 
 
 def describe(config, experiment, state, path) -> str:

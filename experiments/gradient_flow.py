@@ -15,7 +15,6 @@ blocks and the input gate biases of its own adding problem.
 import functools
 import json
 import math
-import pathlib
 import time
 
 import jax
@@ -24,7 +23,12 @@ import numpy as np
 import optax
 from absl import flags
 
-from experiments.command_line import new_flags, parse_flags, run_command
+from experiments.command_line import (
+  make_folder,
+  new_flags,
+  parse_flags,
+  run_command,
+)
 from experiments.gradient_flow_figure import PARTS, draw
 from lstm_jax import initializers
 from lstm_jax.cells.lstm import LSTM
@@ -255,8 +259,7 @@ def main(argv: list[str]):
   )
   parse_flags(values, argv, __doc__, required=("output",))
   steps = parse_steps(values.steps)
-  output = pathlib.Path(values.output).expanduser()
-  output.mkdir(parents=True, exist_ok=True)
+  output = make_folder(values, "output")
   rows = run(values.hidden, values.length, values.seeds, steps)
   print(table(rows))
   settings = {n: values[n].value for n in ("seeds", "length", "hidden")}

@@ -16,7 +16,11 @@ import pathlib
 
 from absl import flags
 
-from experiments.command_line import new_flags, parse_words, run_command
+from experiments.command_line import (
+  new_flags,
+  parse_words,
+  run_command,
+)
 from experiments.curves import (
   XS,
   Choice,
@@ -80,6 +84,8 @@ def plot_together(
 
   results = find_results(directories)
   paths = plot_results(results, output, choice)
+  if not paths:
+    raise RunError(f"{directories[0]}: no metrics to plot yet")
   print(summarise(results))
   for path in paths:
     print(path)

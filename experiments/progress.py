@@ -11,14 +11,14 @@ import pathlib
 import time
 
 from rich.console import Console
-from rich.progress import (
-  BarColumn,
-  Progress,
-  TextColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
+
+_LEAST_BAR = 6  # columns of the terminal, with the space before it
+_USUAL_WIDTH = 80
 
 
 class ProgressReport:
@@ -37,15 +37,16 @@ class ProgressReport:
     unit: str,
     token: str,
   ):
-    self._file = log.open("a", encoding="utf-8")
+    # Paths may hold bytes that are no text.
+    self._file = log.open("a", encoding="utf-8", errors="backslashreplace")
     self._steps = steps
     self._per_epoch, self._unit, self._token = steps_per_epoch, unit, token
     self._started = self._first = None  # when, and at which step
     self._live = None
-    console = Console(soft_wrap=False)
+    console = make_console()
     if console.is_terminal and not console.is_dumb_terminal:
       self._live = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=None),
         console=console,
         auto_refresh=False,
@@ -90,21 +91,36 @@ class ProgressReport:
     left = self._left(step)
     if not log and (not self._live or time.monotonic() - self._drawn < 0.1):
       return
-    speed = "?" if math.isnan(speed) else f"{speed:,.0f}"
-    text = (
-      f"step {step:>{len(str(self._steps))}}/{self._steps}"
-      + (f"  epoch {step / self._per_epoch:.2f}" if self._per_epoch else "")
-      + f"  {loss:.3f} {self._unit}  {speed} {self._token}s/s"
-      f"  {_duration(left)} left{extra}"
-    )
+    lines = self._lines(step, loss, speed, left, extra)
     if log:
-      self._to_log(text)
+      self._to_log(lines[0])
       if not self._live:
-        print(text, flush=True)
+        print(lines[0], flush=True)
     if self._live:
+      width = self._live.console.width - _LEAST_BAR
+      text = next((t for t in lines if len(t) <= width), lines[-1])
       self._live.update(self._task, completed=step, description=text)
       self._live.refresh()
       self._drawn = time.monotonic()
+
+  def _lines(self, step, loss, speed, left, extra) -> list[str]:
+    """The line and, for narrow terminals, shorter ones: without units, then
+    without the speed and the epoch, then with the time left alone. What is not
+    known yet is left out."""
+    where = f"step {step:>{len(str(self._steps))}}/{self._steps}"
+    epoch = f"  epoch {step / self._per_epoch:.2f}" if self._per_epoch else ""
+    score, unit = f"  {digits(loss)}", f" {self._unit}"
+    speed = "" if math.isnan(speed) else f"  {speed:,.0f}"
+    whole, short = (speed and speed + s for s in (f" {self._token}s/s", "/s"))
+    end = "" if math.isnan(left) else f"  {_duration(left)} left"
+    return [
+      where + epoch + score + unit + whole + end + extra,
+      where + epoch + score + unit + short + end + extra,
+      where + epoch + score + short + end + extra,
+      where + epoch + score + end,
+      where + score + end,
+      where + end,
+    ]
 
   @outliving_terminal()
   def activity(self, text: str):
@@ -134,9 +150,26 @@ class ProgressReport:
       ) from error
 
 
+def make_console() -> Console:
+  """A terminal; one that says it has 0 columns does not know."""
+  console = Console()
+  if console.width < 1:
+    console.width = _USUAL_WIDTH
+  return console
+
+
+def digits(value: float, places: int = 3) -> str:
+  """A score with so many decimals, or those that say something: 0.00042, 564.1,
+  13,599."""
+  size = abs(value)
+  if size >= 1000:
+    return f"{value:,.0f}"
+  if size >= 10:
+    return f"{value:#.4g}"
+  return f"{value:.{places}f}" if size >= 0.1 else f"{value:.3g}"
+
+
 def _duration(seconds: float) -> str:
-  if math.isnan(seconds):
-    return "?:??"
   minutes, seconds = divmod(round(seconds), 60)
   hours, minutes = divmod(minutes, 60)
   return (

@@ -17,20 +17,18 @@ array, whose options are sbatch's, --slurm=partition=gpu,time=60.
 
 import collections
 import pathlib
-import runpy
 import shlex
 import signal
-import traceback
 
 from absl import flags
 
-from experiments import command_line, sweep_plots
+from experiments import command_line, sweep_plots, user_file
 from experiments import sweep_summary as summary
 from experiments.launchers import local, optuna, ray, slurm, vmap
 from experiments.launchers.child import Job
 from experiments.sweep_summary import Entry
 from lstm_jax import config as config_lib
-from lstm_jax import sweeps
+from lstm_jax import config_checks, sweeps
 from lstm_jax.config import Config
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run_directory import read_config
@@ -46,20 +44,8 @@ def load_sweep(file: str) -> list[Point] | SearchSpace:
   Raises:
     ConfigError: no such file, or it fails, or returns something else.
   """
-  if not pathlib.Path(file).is_file():
-    here = sorted(map(str, pathlib.Path("configs/sweeps").glob("[a-z]*.py")))
-    raise ConfigError(
-      f"--sweep={file}: no such file; there are {', '.join(here) or 'none'}"
-    )
-  try:
-    sweep = runpy.run_path(file)["get_sweep"]()
-  except ConfigError as error:
-    raise ConfigError(f"{file}: {error}") from error
-  except Exception as error:
-    line = traceback.extract_tb(error.__traceback__)[-1].lineno
-    raise ConfigError(
-      f"{file}: {type(error).__name__}: {error} (line {line})"
-    ) from error
+  path, variant = user_file.find(file, "configs/sweeps", "sweep")
+  sweep = user_file.call(path, "get_sweep", "sweep", variant)
   if isinstance(sweep, SearchSpace):
     return sweep
   if not isinstance(sweep, list) or not all(isinstance(p, dict) for p in sweep):
@@ -80,17 +66,25 @@ def point_config(base: list[str], point: Point) -> Config:
     ConfigError: the overrides make no sense.
   """
   try:
-    return command_line.parse_config(["sweep", *base, *sweeps.words(point)])
+    return command_line.parse_config(["sweep", *point_words(base, point)])
   except ConfigError as error:
     text = ", ".join(f"{k}={config_lib.show(v)}" for k, v in point.items())
     raise ConfigError(f"point {text}: {error}") from None
+
+
+def point_words(base: list[str], point: Point) -> tuple[str, ...]:
+  return tuple(sweeps.override(base, sweeps.words(point)))
 
 
 def base_words(file: str, config: Config) -> list[str]:
   """The words that make `config` of a config file."""
   before = config_lib.fields(command_line.load_config_file(file))
   after = config_lib.fields(config)
-  changed = {k: v for k, v in after.items() if v != before.get(k)}
+  # What nothing reads here may be read in a point, which then has the file's.
+  same = config_checks.unread(config)
+  changed = {
+    k: v for k, v in after.items() if v != before.get(k) and k not in same
+  }
   return [f"--config={file}", *sweeps.words(changed)]
 
 
@@ -107,24 +101,11 @@ def plan(
     point_config(base, point)
     name = sweeps.name_point(point, config)
     entries.append(Entry(name, name, None, point))
-    jobs.append(Job(workdir, name, (*base, *sweeps.words(point))))
+    jobs.append(Job(workdir, name, point_words(base, point)))
   names = collections.Counter(entry.name for entry in entries)
   if twice := [name for name, count in names.items() if count > 1]:
     raise ConfigError(f"the sweep has the point {twice[0]} more than once")
   return entries, jobs
-
-
-def make_directory(workdir: pathlib.Path):
-  """
-  Raises:
-    RunError: it cannot be made.
-  """
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise RunError(
-      f"--workdir={workdir}: cannot be made: {error.strerror}"
-    ) from None
 
 
 def is_finished(job: Job) -> bool:
@@ -241,7 +222,7 @@ def main(argv: list[str]) -> int:
     for job in todo:
       print(shlex.join(job.command()))
     return 0
-  make_directory(workdir)
+  command_line.make_folder(values, "workdir")
   summary.write_index(workdir, entries)
   done = {job.name for job in jobs} - {job.name for job in todo}
   if done:
@@ -284,9 +265,9 @@ def search(values, workdir, base, config, space) -> int:
   def make_job(point: Point) -> Job:
     point_config(base, point)
     name = sweeps.name_point(point, config)
-    return Job(workdir, name, (*base, *sweeps.words(point)))
+    return Job(workdir, name, point_words(base, point))
 
-  make_directory(workdir)
+  command_line.make_folder(values, "workdir")
   places = local.choose_places(config, values.workers)
   stopped, tried = optuna.run_search(workdir, space, make_job, places)
   entries = [Entry(job.name, job.name, None, point) for job, point in tried]

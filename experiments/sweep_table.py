@@ -7,11 +7,11 @@ for each job that starts or ends.
 import math
 import time
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from experiments.launchers.child import Job, failure, is_saved
+from experiments.progress import digits, make_console
 from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
 from lstm_jax.run_status import Status, read_status
@@ -25,7 +25,7 @@ class SweepTable:
     self._since, self._running = time.monotonic(), {}
     self._done = self._failed = 0
     self._live, self._drawn = None, 0.0
-    console = Console()
+    console = make_console()
     if console.is_terminal and not console.is_dumb_terminal:
       self._live = Live(console=console, auto_refresh=False, transient=True)
 
@@ -44,15 +44,19 @@ class SweepTable:
     if not self._live:
       self._print(f"{job.name}: started")
 
-  def ended(self, job: Job, code: int, note: str = ""):
-    """note: says how instead, where the launcher ended it."""
+  def ended(self, job: Job, code: int, note: str = "", stopped: bool = False):
+    """
+    note: says how instead, where the launcher ended it.
+    stopped: the launcher ends all.
+    """
     seconds = time.monotonic() - self._running.pop(job)
     self._done += 1
-    self._failed += bool(code) and not is_saved(code)
-    how = note or "stopped and saved"
+    saved = is_saved(code, stopped)
+    self._failed += bool(code) and not saved
+    how = note or ("stopped and saved" if code > 0 else "stopped")
     if code == 0:
       how = "finished" + _best(_status(job))
-    elif not is_saved(code):
+    elif not saved:
       how = f"failed: {failure(job)}"
     self._print(
       f"[{self._done}/{self._total}] {job.name}: {how} ({seconds:.0f} s)"
@@ -93,4 +97,5 @@ def _status(job) -> Status | None:
 def _best(status) -> str:
   if status is None or math.isnan(status.best):
     return ""
-  return f", {status.metric} {status.best:.4f} at step {status.best_step}"
+  best = digits(status.best, 4)
+  return f", {status.metric} {best} at step {status.best_step}"

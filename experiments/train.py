@@ -24,11 +24,18 @@ import numpy as np
 from absl import flags
 
 from experiments import command_line
-from experiments.finish import count, describe, finish, unit, whole_params
+from experiments.finish import (
+  count,
+  describe,
+  extended,
+  finish,
+  unit,
+  whole_params,
+)
 from experiments.meter import Meter
 from experiments.process import start_process
 from experiments.profiling import parse_steps, profiled
-from experiments.progress import ProgressReport
+from experiments.progress import ProgressReport, digits
 from experiments.scores import mean_scores, score_trials, write_scores
 from experiments.signals import StopSignal
 from lstm_jax import experiment as experiment_lib
@@ -66,6 +73,7 @@ def train(
   claim = run_lock.claim if first else run_lock.join
   with StopSignal() as stop, claim(workdir) as path:
     config = run_directory.check_config(path, config, extend_to)
+    before = run_directory.read_config(path) if extend_to else config
     wandb_run.check_installed(config.run.wandb)
     devices = start_process(config, run_directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
@@ -93,6 +101,7 @@ def train(
         _, state = experiment_lib.build(config, None, devices)
       state = experiment.from_file(restored) if restored else state
       step = run_step(state)
+      notes += extended(before, config, task, step)
       if first:
         notes += run_directory.write_start(
           path, task.record, count(config, state), step, command, devices
@@ -189,9 +198,8 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     checkpointer.save(experiment.to_file(state), nats)
     if validating:
       write_scores(writer, task, step, sums)
-      report.note(
-        f"step {step}: validation {scores[task.headline]:.4f} {unit(task)}"
-      )
+      score = digits(scores[task.headline], 4)
+      report.note(f"step {step}: validation {score} {unit(task)}")
   meter.flush()
   return state
 

@@ -11,6 +11,7 @@ import json
 import math
 import types
 import typing
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from lstm_jax import config_checks
@@ -156,14 +157,20 @@ def fields(config: Any, prefix: str = "") -> dict[str, Any]:
   return leaves
 
 
-def validate(config: Config) -> Config:
+def validate(config: Config, typed: Collection[str] | None = None) -> Config:
   """Checks every leaf's type, finiteness, range and choice, then what fields
   say together; returns the config.
+
+  typed: fields that the user set himself, where the others are a config file's.
+    What nothing reads then, such as an option that the cell does not take,
+    becomes its default again, unless it was typed.
 
   Raises:
     ConfigError: names the field, its value, and what it may be.
   """
   _check(config, "")
+  if typed is not None:
+    config_checks.leave_out(config, typed)
   config_checks.check_together(config)
   return config
 
@@ -336,9 +343,10 @@ def _default(field: dataclasses.Field, path: str):
 
 def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
   """ "train.steps: 100 -> 200" for each field that differs, `run.*` and the
-  ignored ones apart. Fields of a task or model that the other has not go
-  without saying: its name differs."""
+  ignored ones apart, and those that nothing reads. Fields of a task or model
+  that the other has not go without saying: its name differs."""
   before, after = fields(old), fields(new)
+  ignore = {*ignore, *config_checks.unread(old)}
   return [
     f"{path}: {show(before[path])} -> {show(after[path])}"
     for path in before

@@ -45,6 +45,7 @@ _USED_BY = {
     "final_fraction": ("cosine",),
     "decay": ("step", "milestones", "plateau"),
     "decay_from_epoch": ("step",),
+    "decay_epochs": ("milestones",),
     "patience": ("plateau",),
   },
   "train.averaging.name": {"patience": ("non_monotone",)},
@@ -57,38 +58,63 @@ _USED_BY = {
 }
 
 
-def check_used(config: Any, given: Collection[str]):
-  """No field that was asked for does nothing. train.steps takes the place of
-  epochs that only the config file has.
-
-  given: names of the fields that were asked for.
-
-  Raises:
-    ConfigError: nothing reads one of them.
-  """
-  train = config.train
-  if train.epochs and "train.steps" in given:
-    if "train.epochs" in given:
-      raise ConfigError(
-        "train.steps: train.epochs says how many; give one of the two"
-      )
-    train.epochs = 0
-    check_steps(config)
-  for name in ("vocabulary_size", "min_count"):
-    if f"task.{name}" in given and train.init_from:
-      raise ConfigError(
-        f"task.{name}: the vocabulary is that of train.init_from"
-      )
+def unread(config: Any) -> dict[str, str]:
+  """Why nothing reads a field, for each that nothing reads: another one chose a
+  cell, rule or schedule that has no use for it."""
+  found = {}
   for path, used_by in _USED_BY.items():
     where, _, decider = path.rpartition(".")
     chosen = getattr(operator.attrgetter(where)(config), decider)
     chosen = getattr(chosen, "value", chosen)
     for name, values in used_by.items():
-      if f"{where}.{name}" in given and chosen not in values:
-        raise ConfigError(
-          f'{where}.{name}: with {path} "{chosen}" nothing reads it; it is for'
+      if chosen not in values:
+        found[f"{where}.{name}"] = (
+          f'with {path} "{chosen}" nothing reads it; it is for'
           f" {' and '.join(values)}"
         )
+  if config.train.trials == 1:
+    for name in ("trial_seeds", "trial_learning_rates"):
+      found[f"train.{name}"] = "there is one trial; set train.trials"
+  if config.task.text and config.train.init_from:
+    for name in ("vocabulary_size", "min_count"):
+      found[f"task.{name}"] = "the vocabulary is that of train.init_from"
+  found |= {f"task.{k}": why for k, why in _unread_of_task(config.task).items()}
+  model = config.model.unread(config.task)
+  return found | {f"model.{name}": why for name, why in model.items()}
+
+
+def leave_out(config: Any, typed: Collection[str]):
+  """Sets what nothing reads to its default. train.steps takes the place of
+  epochs that only the config file has.
+
+  typed: names of the fields that were asked for.
+
+  Raises:
+    ConfigError: nothing reads one of them.
+  """
+  train = config.train
+  if train.epochs and "train.steps" in typed:
+    if "train.epochs" in typed:
+      raise ConfigError(
+        "train.steps: train.epochs says how many; give one of the two"
+      )
+    train.epochs = 0
+    check_steps(config)
+  for path, why in unread(config).items():
+    if path in typed:
+      way = ", or" if "; set" in why else ";"  # out of it
+      raise ConfigError(f"{path}: {why}{way} leave it out")
+    where, _, name = path.rpartition(".")
+    part = operator.attrgetter(where)(config)
+    setattr(part, name, getattr(type(part)(), name))
+
+
+def _unread_of_task(task: Any) -> dict[str, str]:
+  if task.text:
+    return {}
+  unused = {*task.UNUSED, *["tolerance"] * (task.loss != "squared_error")}
+  why = f'the task "{task.name}" with the loss "{task.loss}" does not use it'
+  return dict.fromkeys(sorted(unused), why)
 
 
 def _check_unused(config):
@@ -100,16 +126,10 @@ def _check_unused(config):
     raise ConfigError(
       f'model.output: with task.loss "{task.loss}" the outputs must be "linear"'
     )
-  unused = set(task.UNUSED)
-  if task.loss != "squared_error":
-    unused.add("tolerance")
   usual = type(task)()
-  for name in sorted(unused):
+  for name, why in _unread_of_task(task).items():
     if getattr(task, name) != getattr(usual, name):
-      raise ConfigError(
-        f'task.{name}: the task "{task.name}" with the loss "{task.loss}" does'
-        " not use it"
-      )
+      raise ConfigError(f"task.{name}: {why}")
 
 
 def check_steps(config: Any):

@@ -6,12 +6,15 @@ import pathlib
 
 def write_atomically(path: pathlib.Path, text: str):
   """Writes a text file that a kill or a full disk cannot leave half-written.
+  Bytes of paths that are no text are escaped.
 
   What a kill leaves behind is `.NAME.tmp`, which the next write replaces.
   """
   temporary = path.with_name(f".{path.name}.tmp")
   try:
-    with temporary.open("w", encoding="utf-8") as file:
+    with temporary.open(
+      "w", encoding="utf-8", errors="backslashreplace"
+    ) as file:
       file.write(text)
       file.flush()
       os.fsync(file.fileno())

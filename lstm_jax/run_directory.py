@@ -31,6 +31,7 @@ from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.files import write_atomically
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+_MOST_CHANGED = 6  # fields that a line names
 # Results that were appended are no change of what a run does.
 _CODE = (":/", ":(top,exclude)experiments/results")
 
@@ -70,10 +71,17 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
     advice = "take another --workdir"
     fields = [line.split(":")[0] for line in changed]
     if fields == ["train.steps"]:
-      more = max(config.train.steps, old.train.steps)
-      advice = f"a longer run needs --extend_to={more}"
+      advice = f"a longer run needs --extend_to={config.train.steps}"
+      if config.train.steps < old.train.steps:
+        advice = (
+          f"the run has {old.train.steps} steps by now; go on with it by"
+          f" --extend_to={old.train.steps}"
+        )
     if fields == ["train.epochs"]:
       advice = f"a longer run needs --extend_to=STEPS, now {old.train.steps}"
+    if len(changed) > _MOST_CHANGED:
+      more = len(changed) - _MOST_CHANGED
+      changed = [*changed[:_MOST_CHANGED], f"and {more} more fields"]
     raise ConfigError(
       f"{path}: the config differs from this run's: {'; '.join(changed)};"
       f" {advice}"
@@ -134,7 +142,8 @@ def _read(workdir, name) -> str:
 def _unreadable(workdir, name, error) -> RunError:
   return RunError(
     f"{workdir}/{name}: cannot be read:"
-    f" {getattr(error, 'strerror', None) or error}"
+    f" {getattr(error, 'strerror', None) or error}; put back a copy of it, or"
+    " take another --workdir"
   )
 
 

@@ -79,7 +79,7 @@ def _lock(path: pathlib.Path) -> int:
       if os.path.samestat(os.fstat(lock), os.stat(path / _LOCK)):
         os.ftruncate(lock, 0)
         holder = f"process {os.getpid()} on {platform.node()}"
-        os.write(lock, holder.encode())
+        os.write(lock, os.fsencode(holder))
         return lock
     except BlockingIOError:
       if _is_held(lock):  # not for a moment, by `is_locked`
@@ -97,7 +97,7 @@ def _lock(path: pathlib.Path) -> int:
 def read_host(path: pathlib.Path) -> str:
   """The host of the process that trains here, or did last; "" if unknown."""
   try:
-    text = (path / _LOCK).read_text("utf-8", errors="replace")
+    text = os.fsdecode((path / _LOCK).read_bytes())
   except OSError:
     return ""
   return text.partition(" on ")[2]

@@ -69,12 +69,35 @@ def setup(
     )
 
 
+def xla_flags() -> list[str]:
+  """The flags of XLA_FLAGS, which are its text or those of a file it names.
+
+  Raises:
+    ConfigError: the file cannot be read.
+  """
+  text = os.environ.get("XLA_FLAGS", "").strip()
+  if text and not text.startswith("-"):
+    try:
+      text = pathlib.Path(text).read_text("utf-8")
+    except (OSError, ValueError) as error:
+      reason = getattr(error, "strerror", None) or error
+      raise ConfigError(
+        f"XLA_FLAGS={text}: no flags, which begin with --, and no file of"
+        f" them: {reason}"
+      ) from None
+  return text.split()
+
+
+def with_xla_flags(*new: str) -> str:
+  """XLA_FLAGS with these flags, in place of others of their names."""
+  names = {flag.split("=")[0] for flag in new}
+  kept = [flag for flag in xla_flags() if flag.split("=")[0] not in names]
+  return " ".join([*kept, *new])
+
+
 def _add_xla_flags(*new: str):
   """Sets flags of XLA, which reads them when the backend starts."""
-  names = {flag.split("=")[0] for flag in new}
-  old = os.environ.get("XLA_FLAGS", "").split()
-  kept = [flag for flag in old if flag.split("=")[0] not in names]
-  os.environ["XLA_FLAGS"] = " ".join([*kept, *new])
+  os.environ["XLA_FLAGS"] = with_xla_flags(*new)
 
 
 def repeat_on_gpu():
@@ -83,7 +106,7 @@ def repeat_on_gpu():
   By default the gradient of an embedding is summed in any order there, and
   algorithms are chosen by how long they take at the start of the process.
   """
-  if _REPEAT not in os.environ.get("XLA_FLAGS", ""):
+  if not any(flag.startswith(_REPEAT) for flag in xla_flags()):
     _add_xla_flags(f"{_REPEAT}=true")
 
 
@@ -121,20 +144,28 @@ def use_compilation_cache(directory: str = "user"):
   """Keeps compiled programs on disk, at most 1 GiB of them.
 
   Args:
-    directory: "user" for the user's cache directory, "" for none, else a path.
+    directory: "user" for the user's cache directory, or what JAX's variables
+      say where they are set; "" for none; else a path.
   """
   if not directory:
     jax.config.update("jax_enable_compilation_cache", False)
     return
+  theirs = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
+  if directory == "user" and (
+    os.environ.get(theirs[0])
+    or (theirs[1] in os.environ and not jax.config.jax_enable_compilation_cache)
+  ):
+    return  # JAX has read them
   try:
     if directory == "user":
       directory = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
       directory = pathlib.Path(directory) / "lstm_jax"
     path = pathlib.Path(directory).expanduser()
     path = path / f"jaxlib-{jaxlib.__version__}"
+    str(path).encode()  # JAX takes no path of other bytes
     path.mkdir(parents=True, exist_ok=True)
     (path / ".lockfile").open("a").close()  # JAX's own; shows that we may write
-  except (OSError, RuntimeError) as error:
+  except (OSError, RuntimeError, ValueError) as error:
     print(
       f"compilation cache: {directory} cannot be used"
       f" ({getattr(error, 'strerror', None) or error}); going on without",
@@ -144,9 +175,13 @@ def use_compilation_cache(directory: str = "user"):
     return
   jax.config.update("jax_enable_compilation_cache", True)
   jax.config.update("jax_compilation_cache_dir", str(path))
-  # A size limit also turns on the lock that lets processes share the cache.
-  jax.config.update("jax_compilation_cache_max_size", _CACHE_BYTES)
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+  for name, value in (
+    # This limit also turns on the lock that lets processes share the cache.
+    ("jax_compilation_cache_max_size", _CACHE_BYTES),
+    ("jax_persistent_cache_min_compile_time_secs", 0.2),
+  ):
+    if name.upper() not in os.environ:
+      jax.config.update(name, value)
   _replace_torn_entries(path)
 
 

@@ -10,8 +10,9 @@ import dataclasses
 import hashlib
 import itertools
 import math
+import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lstm_jax.config import Config, fields, show
@@ -88,6 +89,17 @@ class SearchSpace:
   trials: int
   seed: int = 0  # of the search, not of the runs
 
+  def __post_init__(self):
+    if not isinstance(self.trials, int) or self.trials < 1:
+      raise ConfigError(f"trials={self.trials}: must be an integer above 0")
+    if not self.axes:
+      raise ConfigError("a SearchSpace has no axes")
+    for name, axis in self.axes.items():
+      if not isinstance(axis, Uniform | Integers | Choice):
+        raise ConfigError(
+          f"{name}: must be a Uniform, Integers or Choice, got {axis!r}"
+        )
+
 
 def grid(*parts: Axes | list[Point]) -> list[Point]:
   """Every combination of the values; the last field varies fastest.
@@ -98,6 +110,8 @@ def grid(*parts: Axes | list[Point]) -> list[Point]:
   for part in parts:
     if isinstance(part, Mapping):
       for name, values in part.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+          raise ConfigError(f"{name}: give a list of values, as [{values!r}]")
         factors.append([{name: value} for value in values])
     else:
       factors.append(part)
@@ -163,13 +177,19 @@ def name_point(point: Point, config: Config) -> str:
   name = "".join(c if c.isalnum() or c in "=,.+-_" else "_" for c in whole)
   if name == whole and len(name) <= _LONGEST_NAME:
     return name
-  digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+  digest = hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]
   return f"{name[: _LONGEST_NAME - 9]}-{digest}"
 
 
 def words(point: Point) -> list[str]:
   """The overrides as words of a command line."""
   return [f"--config.{name}={show(value)}" for name, value in point.items()]
+
+
+def override(words: Sequence[str], more: Sequence[str]) -> list[str]:
+  """The words and `more`, which take the place of those of the same flags."""
+  flags = {word.partition("=")[0] for word in more}
+  return [w for w in words if w.partition("=")[0] not in flags] + [*more]
 
 
 def _short_name(name, known) -> str:

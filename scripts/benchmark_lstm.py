@@ -19,6 +19,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from absl import flags
 
 from experiments.command_line import (
   EXIT_SAVED_ON_SIGINT,
+  make_folder,
   new_flags,
   parse_flags,
   run_command,
@@ -135,6 +137,8 @@ def interpreters(words: list[str], peers) -> dict[str, str]:
     chosen("python", [peer], peers)
     if not path:
       raise ConfigError(f"--python={word}: give PEER=PATH")
+    if not shutil.which(path):
+      raise ConfigError(f"--python={word}: no such program; give PEER=PATH")
     # An interpreter is found from here, not from the worker's folder.
     pythons[peer] = os.path.abspath(path) if os.sep in path else path
   return pythons
@@ -195,8 +199,7 @@ def measure_and_write(groups, values, argv, write, modules) -> int:
 
   pythons = interpreters(values.python, modules)
   machine(values.platform)  # says so where there is no GPU
-  output = pathlib.Path(values.output).expanduser()
-  output.mkdir(parents=True, exist_ok=True)
+  output = make_folder(values, "output")
   tempfile.TemporaryFile(dir=output).close()  # says so where it is read-only
   results = benchmark(
     groups, values.seconds, pythons, show, note, modules, values.platform

@@ -224,7 +224,11 @@ def main(argv: list[str]):
   try:
     results = json.loads((output / "benchmark.json").read_text())
   except (OSError, ValueError) as error:
-    raise UserError(f"{output}/benchmark.json: {error}") from None
+    reason = getattr(error, "strerror", None) or error
+    raise UserError(
+      f"{output}/benchmark.json: cannot be read: {reason}; measure first, with"
+      f" python -m scripts.benchmark_lstm --output={output}"
+    ) from None
   for path in write(results, output):
     print(path)
 

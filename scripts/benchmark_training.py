@@ -19,7 +19,12 @@ import jax
 from absl import flags
 from flax import nnx
 
-from experiments.command_line import new_flags, parse_config, run_command
+from experiments.command_line import (
+  new_flags,
+  parse_config,
+  run_command,
+  take_config_flag,
+)
 from experiments.process import start_process
 from experiments.train import train
 from lstm_jax.data.vocabulary import first_symbol
@@ -94,7 +99,7 @@ def main(argv: list[str]):
   flags.DEFINE_integer(
     "rounds", 5, "rounds of each", lower_bound=1, flag_values=values
   )
-  if not any(word.split("=")[0] == "--config" for word in argv):
+  if take_config_flag(argv)[0] is None:
     argv = [*argv, "--config=configs/char_lm.py"]
   config = parse_config(argv, values, __doc__)
   if not config.task.text:

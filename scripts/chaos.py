@@ -18,7 +18,12 @@ import time
 import jax
 from absl import flags
 
-from experiments.command_line import new_flags, parse_flags, run_command
+from experiments.command_line import (
+  make_folder,
+  new_flags,
+  parse_flags,
+  run_command,
+)
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.files import write_atomically
 from scripts.faults import (
@@ -55,8 +60,7 @@ def main(argv: list[str]) -> int:
   for name in values.only:
     if name not in GROUPS:
       raise ConfigError(f'--only: no "{name}"' + suggest(name, list(GROUPS)))
-  results = pathlib.Path(values.results)
-  results.mkdir(parents=True, exist_ok=True)
+  results = make_folder(values, "results")
   all_sound = True
   for name in values.only or GROUPS:
     fault, started = GROUPS[name], time.monotonic()

@@ -25,6 +25,7 @@ from absl import flags
 
 from experiments.command_line import (
   load_config_file,
+  make_folder,
   new_flags,
   parse_flags,
   run_command,
@@ -203,8 +204,7 @@ def main(argv: list[str]):
     "results", "experiments/results", "of the report", flag_values=values
   )
   parse_flags(values, argv, __doc__)
-  results = pathlib.Path(values.results)
-  results.mkdir(parents=True, exist_ok=True)
+  results = make_folder(values, "results")
   file = results / "searches.jsonl"
   start_process(make_config(sample(make_space(0))[0]), [])
   for seed in range(values.seeds):

@@ -23,6 +23,7 @@ from absl import flags
 
 from experiments.command_line import (
   EXIT_ERROR,
+  make_folder,
   new_flags,
   parse_flags,
   run_command,
@@ -232,6 +233,9 @@ def main(argv: list[str]) -> int:
   if values.page:
     print(write_page(values.paper, paper, results))
     return 0
+  make_folder(values, "workdir")
+  if values.results:
+    make_folder(values, "results")
   return reproduce(
     values.paper,
     paper,

@@ -19,7 +19,6 @@ Tables are printed and written to OUTPUT/scaling.md.
 
 import json
 import os
-import pathlib
 import socket
 import statistics
 import subprocess
@@ -29,9 +28,15 @@ import time
 import jax
 from absl import flags
 
-from experiments.command_line import new_flags, parse_config, run_command
+from experiments.command_line import (
+  make_folder,
+  new_flags,
+  parse_config,
+  run_command,
+  take_config_flag,
+)
 from experiments.process import start_process
-from lstm_jax import processes, runtime
+from lstm_jax import processes, runtime, sweeps
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.experiment import build
 from lstm_jax.models.language_model import parameter_count
@@ -84,8 +89,8 @@ def measure(words: list[str], count: int, **fields: int) -> dict:
     "NPROC": str(devices // count),
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
   }
-  command = [sys.executable, "-m", "scripts.scaling", "--worker", *words]
-  command += [f"--config.{name}={value}" for name, value in fields.items()]
+  command = [sys.executable, "-m", "scripts.scaling", "--worker"]
+  command += sweeps.override(words, sweeps.words(fields))
   started = []
   for number in range(count):
     joining = [f"--coordinator={address}", f"--num_processes={count}"]
@@ -150,7 +155,7 @@ def messages_table(words, rows: int, meshes) -> str:
   ]
   for share_rows, share_units in meshes:
     found = measure(
-      [*words, "--updates=0"],
+      sweeps.override(words, ["--updates=0"]),
       1,
       **{
         "train.batch_size": rows * share_rows,
@@ -188,16 +193,16 @@ def main(argv: list[str]):
     flag_values=values,
   )
   flags.DEFINE_bool("worker", False, "internal", flag_values=values)
-  for name in ("coordinator", "num_processes", "process_id"):
-    flags.DEFINE_string(name, "", "internal", flag_values=values)
+  flags.DEFINE_string("coordinator", "", "internal", flag_values=values)
+  for name in ("num_processes", "process_id"):
+    flags.DEFINE_integer(name, None, "internal", flag_values=values)
   scaling_paper.define_flags(values)
-  if not any(word.split("=")[0] == "--config" for word in argv):
+  if take_config_flag(argv)[0] is None:
     argv = [argv[0], "--config=configs/char_lm.py", *argv[1:]]
   config = parse_config(argv, values, __doc__)
   if values.worker:
-    joining = [values.num_processes, values.process_id]
     with processes.joined(
-      values.coordinator, *(int(v) if v else None for v in joining)
+      values.coordinator, values.num_processes, values.process_id
     ):
       print(json.dumps(run_worker(config, values.updates)))
     return
@@ -207,9 +212,13 @@ def main(argv: list[str]):
     raise ConfigError(f"--parts: {min(unknown)} is none of {', '.join(PARTS)}")
   try:
     meshes = [tuple(map(int, mesh.split("x"))) for mesh in values.meshes]
-    assert all(len(mesh) == 2 and min(mesh) > 0 for mesh in meshes)
-  except (ValueError, AssertionError):
-    raise ConfigError("--meshes: must be like 2x1,2x4") from None
+  except ValueError:
+    meshes = [()]
+  if not all(len(mesh) == 2 and min(mesh) > 0 for mesh in meshes):
+    raise ConfigError(
+      f"--meshes={','.join(values.meshes)}: must be like 2x1,2x4"
+    )
+  folder = make_folder(values, "output")
   words, rows, tables = argv[1:], config.train.batch_size, []
   for part in PARTS:
     if part not in values.parts:
@@ -223,8 +232,6 @@ def main(argv: list[str]):
       counted = count_alone(config)
       tables.append(scaling_paper.table(counted, config, values))
     print(tables[-1] + "\n", flush=True)
-  folder = pathlib.Path(values.output)
-  folder.mkdir(parents=True, exist_ok=True)
   title = "# Scaling\n\n`" + " ".join(["python -m scripts.scaling", *words])
   (folder / "scaling.md").write_text("\n\n".join([title + "`", *tables]) + "\n")
 

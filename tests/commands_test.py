@@ -135,7 +135,7 @@ def test_scoring_a_text(finished_run, capsys, tmp_path):
     (["--workdir=RUN", "--split=train"], "should be one of <valid|test>"),
     (["--workdir=RUN", "--streams=-1"], "--streams=-1: must be numbers from 0"),
     (["--workdir=RUN", "--streams=1,x"], "--streams=1,x: must be numbers"),
-    (["--workdir=RUN", "--streams="], "--streams=: must be numbers"),
+    (["--workdir=RUN", "--streams="], "--streams is empty"),
     (["--workdir=RUN", "--score=nowhere.txt"], "no such file"),
     (["--workdir=RUN", "--score=x", "--split=test"], "takes no --split"),
     (["--workdir=RUN", "--score=x", "--json"], "takes no --json"),

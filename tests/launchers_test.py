@@ -1,19 +1,20 @@
-"""Points as trials of one program, and points that Optuna chooses."""
+"""Training processes of sweeps, their places, and points as trials of one
+program."""
 
 import json
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import run_process
 
 from experiments.command_line import parse_config
-from experiments.launchers import optuna, vmap
-from experiments.launchers.child import Job, Place
-from experiments.sweep import load_sweep, plan
-from lstm_jax.errors import ConfigError
-from lstm_jax.sweeps import Choice, Integers, SearchSpace, Uniform, grid
+from experiments.launchers import child, local, vmap
+from experiments.launchers.child import Place
+from experiments.sweep import plan
+from lstm_jax.sweeps import grid
 
 BASE = ["--config=configs/adding.py:tiny"]
 RATE, SEED = "optimizer.learning_rate", "train.seed"
@@ -101,114 +102,61 @@ def test_vmap_trains_them(tmp_path):
   assert [r["seed"] for r in records] == [2, 2, 0, 0]
 
 
-SPACE = SearchSpace(
-  {
-    RATE: Uniform(1e-4, 1e-1, log=True),
-    "model.hidden_sizes": Choice(((4,), (8,))),
-    SEED: Integers(0, 3),
-  },
-  trials=3,
+class Sleep:
+  """A job that is slow to import."""
+
+  def __init__(self, folder, shield=False):
+    self.log, self._shield = folder / "logs/job.txt", shield
+
+  def command(self):
+    ignore = "import signal; signal.signal(15, signal.SIG_IGN); " * self._shield
+    return [
+      *("python", "-c"),
+      f"{ignore}import time; print(1, flush=True); time.sleep(60)",
+    ]
+
+
+@pytest.mark.parametrize("shield, code", [(False, -15), (True, -9)])
+def test_a_process_stopped_before_it_can_save(tmp_path, shield, code):
+  job = Sleep(tmp_path, shield)
+  process = child.Child(job, Place())
+  while not job.log.read_text():
+    time.sleep(0.01)
+  process.stop()
+  if shield:  # a batch system that does not wait
+    process._process.kill()
+  assert process.wait() == code
+  assert child.is_saved(code, stopped=True)
+  assert child.is_saved(code) == (not shield)
+  assert child.failure(job) == ""
+
+
+def test_a_process_that_is_killed_has_failed(tmp_path):
+  job = Sleep(tmp_path)
+  process = child.Child(job, Place())
+  process._process.kill()
+  assert process.wait() == -9
+  assert child.failure(job) == "killed by SIGKILL"
+
+
+@pytest.mark.parametrize(
+  "visible, seen",
+  [
+    ("0,1", ["0", "1"]),
+    (" 2 , 5", ["2", "5"]),
+    ("", []),
+    ("-1", []),
+    ("1,-1,2", ["1"]),
+    ("NoDevFiles", []),
+    ("GPU-8f2a,MIG-3c", ["GPU-8f2a", "MIG-3c"]),
+  ],
 )
-
-
-def test_a_search_needs_a_space(tmp_path):
-  assert isinstance(load_sweep("configs/sweeps/adding_search.py"), SearchSpace)
-  with pytest.raises(ConfigError, match="needs a SearchSpace"):
-    from experiments import sweep
-
-    sweep.main(
-      [
-        "sweep",
-        *BASE,
-        "--sweep=configs/sweeps/adding_rates.py",
-        f"--workdir={tmp_path}/runs",
-        "--launcher=optuna",
-      ]
-    )
-
-
-def make_job(tmp_path):
-  return lambda point: Job(tmp_path, "run", tuple(BASE))
-
-
-@pytest.mark.filterwarnings("ignore")  # Optuna's, of what is experimental
-def test_trials_of_a_dead_worker_are_taken_over(tmp_path, monkeypatch):
-  pytest.importorskip("optuna")
-  study, states = optuna.open_study(tmp_path, SPACE)
-  dead = study.ask()
-  dead.set_user_attr("worker", "another-host 1")
-  point = optuna.suggest(dead, SPACE)
-  assert set(point) == set(SPACE.axes) and point["train.seed"] in range(4)
-  assert 1e-4 <= point[RATE] <= 1e-1
-  study, states = optuna.open_study(tmp_path, SPACE)  # another process
-  optuna._take_over(study, states, SPACE, make_job(tmp_path))
-  assert study.get_trials()[0].state == states.RUNNING  # it has just begun
-  monkeypatch.setattr(optuna, "_DEAD", -1)
-  optuna._take_over(study, states, SPACE, make_job(tmp_path))
-  again = study.ask()
-  assert optuna.suggest(again, SPACE) == point
-  assert [t.state for t in study.get_trials()] == [states.FAIL, states.RUNNING]
-  assert optuna._left(study, states, SPACE)
-  for _ in range(2):
-    study.tell(study.ask(), 1.0)
-  assert not optuna._left(study, states, SPACE)  # one runs, two are done
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_two_workers_take_over_at_once(tmp_path, monkeypatch):
-  pytest.importorskip("optuna")
-  study, states = optuna.open_study(tmp_path, SPACE)
-  optuna.suggest(study.ask(), SPACE)
-  monkeypatch.setattr(optuna, "_DEAD", -1)
-
-  def other_is_faster(trial, log):
-    study.tell(trial.number, state=states.FAIL)
-    return False
-
-  monkeypatch.setattr(optuna, "_lives", other_is_faster)
-  optuna._take_over(study, states, SPACE, make_job(tmp_path))
-  assert [t.state for t in study.get_trials()] == [states.FAIL]
-
-
-class SlowChild:
-  """A training process that ends at the 20th look."""
-
-  def __init__(self, job, place):
-    self.job, self._looks = job, 0
-
-  def poll(self):
-    self._looks += 1
-    return 0 if self._looks == 20 else None
-
-  def beat(self):
-    pass
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_point_under_way_is_asked_for_once(tmp_path, monkeypatch):
-  pytest.importorskip("optuna")
-  space = SearchSpace({SEED: Integers(0, 1)}, trials=4)
-  monkeypatch.setattr(optuna, "Child", SlowChild)
-  monkeypatch.setattr(optuna, "read_curve", lambda path: [(1, 0.5)])
-  monkeypatch.setattr(optuna, "_SECONDS", 0.0)
-  places = [Place(number) for number in range(3)]
-
-  def job_of(point):
-    return Job(tmp_path, f"seed={point[SEED]}", tuple(BASE))
-
-  optuna.run_search(tmp_path, space, job_of, places)
-  study, states = optuna.open_study(tmp_path, space)
-  asked = [trial.state for trial in study.get_trials()]
-  assert asked.count(states.COMPLETE) == 4
-  assert asked.count(states.FAIL) <= 4  # one for each run that ended
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_trial_that_lags_behind_is_stopped(tmp_path):
-  pytest.importorskip("optuna")
-  study, _ = optuna.open_study(tmp_path, SPACE)
-  curves = [[(k, 1.0 / k) for k in range(1, 9)] for _ in range(4)]
-  for curve in curves:
-    assert not optuna._report(trial := study.ask(), curve)
-    study.tell(trial, curve[-1][1])
-  assert optuna._report(study.ask(), [(k, 9.0) for k in range(1, 9)])
+def test_the_gpus_that_cuda_shows(monkeypatch, visible, seen):
+  monkeypatch.setattr(
+    local.importlib.util, "find_spec", lambda name: "cuda13" in name or None
+  )
+  monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+  found = [
+    dict(place)["CUDA_VISIBLE_DEVICES"] for place in local.accelerators()
+  ]
+  assert found == seen

@@ -1,6 +1,7 @@
 """What a person sees, and the meter behind it."""
 
 import io
+import re
 import sys
 from types import SimpleNamespace
 
@@ -61,14 +62,70 @@ def test_a_live_line_on_a_terminal(tmp_path, monkeypatch):
   long = "data[:end:] [red] " + "x" * 300
   with ProgressReport(tmp_path / "log", **SETTINGS) as report:
     report.update(1, 3.0, float("nan"), log=False)
+    assert "? " not in terminal.getvalue()  # unknown speed, and time left
+    assert "?:" not in terminal.getvalue()
     clock.now += 1.0
     report.update(2, 2.5, 100.0, log=False)
     report.note(long)
   shown = terminal.getvalue()
   assert "2.500 bits/char" in shown and "3:18 left" in shown
-  assert "? characters/s" in shown
+  assert "100 characters/s" in shown
   assert long in shown  # as it is: no markup, no emoji, no line breaks
   assert (tmp_path / "log").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize("columns", [0, 1, 20, 40, 60, 80, 100])
+def test_the_time_left_is_seen_on_narrow_terminals(
+  tmp_path, monkeypatch, columns
+):
+  clock, terminal = Clock(monkeypatch), Terminal()
+  monkeypatch.setattr(sys, "stdout", terminal)
+  monkeypatch.setenv("TERM", "xterm")
+  monkeypatch.setenv("COLUMNS", str(columns))
+  with ProgressReport(tmp_path / "log", **SETTINGS) as report:
+    for step in range(1, 4):
+      report.update(step, 2.5, 41148.0, log=True)
+      clock.now += 1.0
+  shown = re.split(r"[\r\n]", terminal.getvalue())
+  line = [re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text) for text in shown]
+  last = [text for text in line if "step" in text][-1:]
+  if columns >= 40 or not columns:
+    assert "  3:17 left " in last[0] and len(last[0]) <= (columns or 80)
+    assert ("41,148" in last[0]) == (columns not in (1, 20, 40))
+    assert ("bits/char" in last[0]) == (columns not in (1, 20, 40, 60))
+  log = (tmp_path / "log").read_text().splitlines()[-1]
+  assert log.endswith("2.500 bits/char  41,148 characters/s  3:17 left")
+
+
+def test_bytes_that_are_no_text(tmp_path):
+  with ProgressReport(tmp_path / "log", **SETTINGS) as report:
+    report._to_log("runs/caf\udce9")
+  assert (tmp_path / "log").read_text().endswith("runs/caf\\udce9\n")
+
+
+@pytest.mark.parametrize(
+  "value, text",
+  [
+    (0.00042, "0.00042"),
+    (0.000421234, "0.000421"),
+    (0.0, "0"),
+    (2.5, "2.500"),
+    (1.83391, "1.834"),
+    (564.117, "564.1"),
+    (10.0, "10.00"),
+    (13599.4, "13,599"),
+    (-0.25, "-0.250"),
+    (float("nan"), "nan"),
+    (float("inf"), "inf"),
+  ],
+)
+def test_digits_that_say_something(value, text):
+  assert progress.digits(value) == text
+
+
+def test_more_digits():
+  assert progress.digits(1.83391, 4) == "1.8339"
+  assert progress.digits(564.117, 4) == "564.1"
 
 
 @pytest.mark.parametrize(

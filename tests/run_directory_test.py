@@ -117,6 +117,9 @@ def test_only_more_steps_are_allowed(finished_run, tmp_path, corpus):
   config.train.steps = 30
   with pytest.raises(ConfigError, match="a longer run needs --extend_to=30"):
     check_config(finished_run, config, 0)
+  config.train.steps = 6
+  with pytest.raises(ConfigError, match="12 steps by now; .* --extend_to=12"):
+    check_config(finished_run, config, 0)
   with pytest.raises(ConfigError, match="no run to extend"):
     check_config(tmp_path, config, 30)
 
@@ -194,10 +197,12 @@ def test_the_digest_sees_names_shapes_and_values():
 def test_a_failed_write_keeps_the_old_file(tmp_path):
   path = tmp_path / "file"
   write_atomically(path, "old")
-  with pytest.raises(UnicodeEncodeError):
-    write_atomically(path, "new \ud800")
+  with pytest.raises(TypeError):
+    write_atomically(path, b"new")
   assert path.read_text() == "old"
   assert list(tmp_path.iterdir()) == [path]
+  write_atomically(path, "runs/caf\udce9")  # a byte that is no text
+  assert path.read_text() == "runs/caf\\udce9"
 
 
 def test_a_text_may_move(finished_run, corpus):

@@ -8,8 +8,9 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
+from experiments.launchers import child
 from lstm_jax import runtime
-from lstm_jax.errors import ConfigError
+from lstm_jax.errors import ConfigError, out_of_memory
 
 PROGRAM = """
 import sys
@@ -49,7 +50,9 @@ def test_a_torn_entry_is_replaced_with_one_line(tmp_path):
   assert start(tmp_path).stderr == ""
 
 
-@pytest.mark.parametrize("place", ["/proc/nowhere", "~nosuchuser/cache"])
+@pytest.mark.parametrize(
+  "place", ["/proc/nowhere", "~nosuchuser/cache", "\udce9"]
+)
 def test_a_cache_that_cannot_be_is_done_without(place):
   done = start(place)
   assert done.stdout == "1.0\n"
@@ -91,6 +94,83 @@ def test_the_allocator_is_tuned_where_there_is_glibc():
   assert runtime.tune_glibc() in (True, False)
   if "glibc" in str(os.confstr("CS_GNU_LIBC_VERSION")):
     assert runtime.tune_glibc()
+
+
+@pytest.fixture
+def xla_flags(monkeypatch):
+  def set_to(text):
+    monkeypatch.setenv("XLA_FLAGS", str(text))
+
+  return set_to
+
+
+def test_flags_of_xla_may_stand_in_a_file(tmp_path, xla_flags):
+  path = tmp_path / "flags of mine.txt"
+  path.write_text("--xla_a=1\n--xla_gpu_deterministic_ops=false --xla_b=2\n")
+  for text in (path, "--xla_a=1 --xla_gpu_deterministic_ops=false --xla_b=2"):
+    xla_flags(text)
+    runtime.repeat_on_gpu()  # leaves the user's own
+    runtime._add_xla_flags("--xla_b=3")
+    assert os.environ["XLA_FLAGS"] == (
+      "--xla_a=1 --xla_gpu_deterministic_ops=false --xla_b=3"
+    )
+    xla_flags(text)
+    threads = child._threads(frozenset([0]))["XLA_FLAGS"].split()
+    assert threads[0] == "--xla_a=1" and len(threads) == 4
+  xla_flags(tmp_path / "none")
+  with pytest.raises(ConfigError, match="^XLA_FLAGS=.*/none: .*no file of th"):
+    runtime.repeat_on_gpu()
+  xla_flags("")
+  runtime.repeat_on_gpu()
+  assert os.environ["XLA_FLAGS"] == "--xla_gpu_deterministic_ops=true"
+
+
+def cache_settings(directory: str, **environment) -> list[str]:
+  program = (
+    "import jax\nfrom lstm_jax import runtime\n"
+    f"runtime.use_compilation_cache({directory!r})\n"
+    "print(jax.config.jax_compilation_cache_dir)\n"
+    "print(jax.config.jax_enable_compilation_cache)\n"
+    "print(jax.config.jax_compilation_cache_max_size)\n"
+  )
+  return subprocess.check_output(
+    [sys.executable, "-c", program],
+    cwd=REPOSITORY,
+    text=True,
+    env=os.environ | environment,
+  ).split()
+
+
+def test_what_jax_is_told_of_its_cache_is_kept(tmp_path):
+  theirs = {"JAX_COMPILATION_CACHE_DIR": "/scratch/cache"}
+  assert cache_settings("user", **theirs)[:2] == ["/scratch/cache", "True"]
+  off = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+  assert cache_settings("user", **theirs, **off)[:2] == [
+    *("/scratch/cache", "False")
+  ]
+  assert cache_settings("user", **off)[1] == "False"
+  # run.compilation_cache says otherwise
+  said = cache_settings(
+    str(tmp_path), **theirs, JAX_COMPILATION_CACHE_MAX_SIZE="12345"
+  )
+  assert said == [str(next(tmp_path.iterdir())), "True", "12345"]
+  assert cache_settings("", **theirs)[1] == "False"
+
+
+@pytest.mark.parametrize(
+  "error, told",
+  [
+    (RuntimeError("RESOURCE_EXHAUSTED: 12 GiB"), True),
+    (RuntimeError("INTERNAL: Out of memory allocating 5 bytes"), True),
+    (MemoryError(), True),
+    (RuntimeError("INVALID_ARGUMENT: transfer: memory_kind=device"), False),
+    (RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS: illegal memory access"), False),
+  ],
+)
+def test_what_is_too_little_memory(error, told):
+  text = out_of_memory(error)
+  assert text.startswith("out of memory: ") == told
+  assert bool(text) == told
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

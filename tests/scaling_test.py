@@ -148,7 +148,7 @@ def test_every_peak_names_its_source():
   [
     ((), "--output is missing"),
     (("--output=x", "--parts=wake"), "--parts: wake is none of weak"),
-    (("--output=x", "--meshes=2"), "--meshes: must be like 2x1"),
+    (("--output=x", "--meshes=2"), "--meshes=2: must be like 2x1"),
   ],
 )
 def test_wrong_flags(words, message):

@@ -106,6 +106,6 @@ def test_a_directory_that_cannot_be_made(tmp_path):
   (tmp_path / "file").write_text("")
   words = ["--config=configs/adding.py:tiny", f"--workdir={tmp_path}/file"]
   for sweep, launcher in (("rates", "local"), ("search", "optuna")):
-    words += [f"--sweep=configs/sweeps/adding_{sweep}.py"]
+    more = [f"--sweep=configs/sweeps/adding_{sweep}.py"]
     with pytest.raises(RunError, match="file: cannot be made: File exists"):
-      main(["sweep", *words, f"--launcher={launcher}"])
+      main(["sweep", *words, *more, f"--launcher={launcher}"])

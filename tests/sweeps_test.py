@@ -9,6 +9,7 @@ import pytest
 
 from configs import adding
 from experiments import sweep as sweep_command
+from experiments.command_line import parse_config
 from experiments.launchers import local
 from experiments.launchers.child import Job, Place, failure
 from lstm_jax.config import fields
@@ -22,6 +23,7 @@ from lstm_jax.sweeps import (
   chain,
   grid,
   name_point,
+  override,
   sample,
   words,
   zip_,
@@ -41,7 +43,9 @@ SPACE = SearchSpace(
 
 
 def test_algebra():
-  points = grid({"a": [1, 2], "b": "xy"}, zip_({"c": [3, 4], "d": [5, 6]}))
+  points = grid(
+    {"a": [1, 2], "b": ["x", "y"]}, zip_({"c": [3, 4], "d": [5, 6]})
+  )
   assert len(points) == 8 and len({str(p) for p in points}) == 8
   assert points[0] == {"a": 1, "b": "x", "c": 3, "d": 5}
   assert points[1] == {"a": 1, "b": "x", "c": 4, "d": 6}
@@ -185,7 +189,8 @@ def test_status_of_a_finished_run(finished_run):
     ("def get_sweep():\n  return 1 / 0\n", r"ZeroDivisionError: .*line 2"),
     ("def get_sweep():\n  return 3\n", "must return a list of overrides"),
     ("def get_sweep():\n  return []\n", "no points"),
-    ("x = 3\n", "KeyError: 'get_sweep'"),
+    ("x = 3\n", "sweep.py: not a sweep file: no function get_sweep in it"),
+    ("x = (\n", r"SyntaxError: '\(' was never closed \(line 1\)"),
   ],
 )
 def test_a_wrong_sweep_file(tmp_path, text, message):
@@ -193,7 +198,7 @@ def test_a_wrong_sweep_file(tmp_path, text, message):
   path.write_text(text)
   with pytest.raises(ConfigError, match=message):
     sweep_command.load_sweep(str(path))
-  with pytest.raises(ConfigError, match="no such file"):
+  with pytest.raises(ConfigError, match="no such sweep file"):
     sweep_command.load_sweep(str(tmp_path / "other.py"))
 
 
@@ -224,3 +229,31 @@ def test_base_words():
     "--config.c=1",
   ]
   assert runpy.run_path("configs/sweeps/adding_rates.py")["get_sweep"]()
+
+
+def test_a_sweep_over_cells():
+  """Points may choose cells that have no use for what the config file set, and
+  take the place of what the command line sets for all."""
+  for base, all_points in (
+    ([], grid({"model.cell": ["lstm", "rnn", "min_lstm"]})),
+    (["--config.model.cell=rnn"], grid({"model.cell": ["lstm", "gru"]})),
+  ):
+    argv = ["sweep", "--config=configs/adding.py:tiny", *base]
+    found = sweep_command.base_words(
+      "configs/adding.py:tiny", parse_config(argv)
+    )
+    assert found == argv[1:]
+    for point in all_points:
+      config = sweep_command.point_config(found, point)
+      assert config.model.cell == point["model.cell"]
+      takes = config.model.cell.endswith("lstm")
+      assert config.model.options.forget_bias == (4.0 if takes else 1.0)
+  point = {"model.cell": "rnn", "model.options.forget_bias": 2.0}
+  with pytest.raises(ConfigError, match="point .*forget_bias: the cell .rnn."):
+    sweep_command.point_config(found, point)
+
+
+def test_override():
+  assert override(["--a=1", "--b=2"], ["--b=3", "--c=4"]) == [
+    *("--a=1", "--b=3", "--c=4")
+  ]

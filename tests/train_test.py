@@ -17,14 +17,16 @@ from conftest import (
 )
 
 from configs import adding
-from experiments import evaluate, plot, train
+from experiments import evaluate, finish, plot, train
 from experiments.command_line import load_config_file
+from experiments.finish import extended
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.experiment import build
 from lstm_jax.run_directory import read_record
 from lstm_jax.training.metric_writer import MetricWriter, read_metrics
 from lstm_jax.training.non_finite import suspects
+from lstm_jax.training.optimizers import Schedule
 
 
 def test_a_run_directory_has_everything(finished_run):
@@ -112,6 +114,32 @@ def test_a_run_can_be_extended(finished_run, corpus, tmp_path):
   assert read_metrics(path)[-1]["step"] == 15
   with pytest.raises(ConfigError, match="train.steps: 15 -> 12"):
     train.train(make_small_config(corpus), str(path))
+
+
+def test_an_extension_says_both_learning_rates():
+  before, after = adding.get_config("tiny"), adding.get_config("tiny")
+  before.train.steps, after.train.steps = 10, 20
+  task = after.task.load(4)
+  (note,) = extended(before, after, task, 10)
+  assert "at step 10 the learning rate was 0 and goes on at 0.0015," in note
+  assert extended(after, after, task, 10) == []
+  for config in (before, after):
+    config.optimizer.schedule = Schedule.CONSTANT
+  assert extended(before, after, task, 10) == []
+
+
+def test_a_picture_that_cannot_be_drawn_ends_no_run(
+  corpus, tmp_path, monkeypatch
+):
+  def fail(path):
+    raise TypeError("no\nfonts")
+
+  monkeypatch.setattr(finish, "plot_run", fail)
+  config = make_small_config(corpus)
+  config.train.steps = config.train.validate_every = 2
+  assert train.train(config, str(tmp_path)) == 0
+  log = (tmp_path / "train.log").read_text()
+  assert "no picture of the learning curve: no fonts\n" in log
 
 
 def test_init_from_takes_the_parameters(finished_run, corpus, tmp_path):

@@ -15,8 +15,10 @@ import time
 from typing import NamedTuple
 
 from experiments.command_line import EXIT_SAVED_ON_SIGINT, EXIT_SAVED_ON_SIGTERM
+from lstm_jax.runtime import with_xla_flags
 
 _ENDED = "exit code"
+_STOPPED = "stopped, "  # before it, in the log, where the launcher ended it
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # that let it save
 
@@ -75,7 +77,8 @@ class Child:
     if code is not None and not self._log.closed:
       seconds = time.monotonic() - self._started
       with contextlib.suppress(OSError):
-        self._log.write(f"{_ENDED} {code} after {seconds:.1f} s\n")
+        how = _STOPPED * is_saved(code, self._stopped) + f"{_ENDED} {code}"
+        self._log.write(f"{how} after {seconds:.1f} s\n")
         self._log.close()
     return code
 
@@ -98,9 +101,16 @@ class Child:
       os.utime(self.job.log)
 
 
-def is_saved(code: int) -> bool:
-  """The process was stopped, and the same command goes on."""
-  return code in (EXIT_SAVED_ON_SIGINT, EXIT_SAVED_ON_SIGTERM)
+def is_saved(code: int, stopped: bool = False) -> bool:
+  """The process was stopped, and the same command goes on.
+
+  A signal of SIGNALS ends it only before it can save, with nothing to save yet.
+  stopped: the launcher wanted it to end, which the system may hasten.
+  """
+  saved = (EXIT_SAVED_ON_SIGINT, EXIT_SAVED_ON_SIGTERM)
+  return code in (*saved, *(-number for number in SIGNALS)) or (
+    stopped and code == -signal.SIGKILL
+  )
 
 
 def failure(job: Job) -> str:
@@ -128,8 +138,7 @@ def _threads(cores) -> dict[str, str]:
   names = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
   settings = {name: str(len(cores)) for name in names}
   if len(cores) == 1:
-    flags = os.environ.get("XLA_FLAGS", "")
-    settings["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false"
+    settings["XLA_FLAGS"] = with_xla_flags("--xla_cpu_multi_thread_eigen=false")
   return settings
 
 

@@ -5,6 +5,7 @@ its own core and starts one thread. Compiled programs are shared on disk.
 """
 
 import importlib.util
+import itertools
 import os
 import pathlib
 import time
@@ -47,7 +48,7 @@ def run_jobs(jobs: list[Job], places: list[Place]) -> int | None:
           if stop.number is None and is_saved(code):
             waiting.append(child.job)  # stopped from outside: goes on
           else:
-            table.ended(child.job, code)
+            table.ended(child.job, code, stopped=stop.number is not None)
         elif stop.number is not None:
           child.stop()
       table.draw()
@@ -107,7 +108,11 @@ def accelerators() -> list[tuple[tuple[str, str], ...]]:
     if visible is None:
       found = range(len(list(devices.glob("nvidia[0-9]*"))))
     else:
-      found = [name for name in visible.split(",") if name]
+      names = [name.strip() for name in visible.split(",")]
+      # As CUDA reads it: those from the first one on that is none are not seen.
+      found = list(
+        itertools.takewhile(lambda n: n not in ("", "-1", "NoDevFiles"), names)
+      )
     return [(("CUDA_VISIBLE_DEVICES", str(name)),) for name in found]
   return []
 

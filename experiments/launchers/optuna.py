@@ -5,6 +5,7 @@ this machine or others that share the directory, work on the same search; one
 that died leaves its trials to the next, which goes on in their directories.
 """
 
+import contextlib
 import os
 import pathlib
 import platform
@@ -22,6 +23,9 @@ from lstm_jax.sweeps import Choice, Integers, Point, SearchSpace
 _SECONDS = 0.2  # between looks at the processes
 _INSTEAD_OF = "instead_of"  # number of the trial that one takes over
 _UNCOUNTED = "uncounted"  # its point was tried by another trial
+_FAILED = "failed"  # its run did, by itself
+_NOBODY = "nobody"  # in place of a worker that has stopped
+_MOMENT = 10  # seconds from telling that a trial is dead to queueing it again
 _DEAD = 120  # seconds without a sign of life
 _JOURNAL = "optuna.journal"
 
@@ -40,10 +44,10 @@ def run_search(
   Raises:
     ConfigError: Optuna is not installed, or a point makes no sense.
   """
-  study, states = open_study(workdir, space)
-  _take_over(study, states, space, make_job)
   running, clashed = {}, False
   with StopSignal() as stop, SweepTable([], space.trials) as table:
+    study, states = open_study(workdir, space)
+    _take_over(study, states, space, make_job)
     while running or (stop.number is None and _left(study, states, space)):
       for place in places:
         free = place not in running and stop.number is None
@@ -72,23 +76,26 @@ def run_search(
           child.stop()
         elif code is not None:
           del running[place]
-          clashed = False
-          table.ended(child.job, code, "lags behind" * bool(pruned))
+          clashed, stopped = False, stop.number is not None
+          note = "lags behind" * bool(pruned)
+          table.ended(child.job, code, note, stopped)
           if pruned:
             study.tell(trial, state=states.PRUNED)
           elif code == 0 and curve:
             study.tell(trial, min(value for _, value in curve))
-          elif not is_saved(code):
+          elif not is_saved(code, stopped):
+            trial.set_user_attr(_FAILED, True)
             study.tell(trial, state=states.FAIL)
-          elif stop.number is None:  # stopped from outside: goes on
+          elif stopped:  # with this launcher: the next one takes it over
+            trial.set_user_attr("worker", _NOBODY)
+          else:  # from outside: goes on
             running[place] = trial, Child(child.job, place)
             table.started(child.job)
-          # else it stopped with this launcher, and the next one takes it over
       table.draw()
   tried = [
     _point(trial.params, space)
     for trial in study.get_trials()
-    if len(trial.params) == len(space.axes)
+    if _is_whole(trial, space)
   ]
   jobs = {job.name: (job, p) for p in tried for job in [make_job(p)]}
   return stop.number, list(jobs.values())
@@ -151,34 +158,59 @@ def open_study(workdir: pathlib.Path, space: SearchSpace):
 
 
 def _left(study, states, space) -> bool:
-  """Trials that failed count; those that were taken over do not."""
+  """Trials that failed count; those that were taken over, or whose worker died
+  before they had a point, do not."""
   trials = study.get_trials(deepcopy=False)
   if any(trial.state == states.WAITING for trial in trials):
     return True
-  again = {t.user_attrs.get(_INSTEAD_OF) for t in trials}
+  again = _taken_over(trials, states, space)
   begun = [
     t
     for t in trials
-    if t.number not in again and _UNCOUNTED not in t.user_attrs
+    if t.number not in again
+    and _UNCOUNTED not in t.user_attrs
+    and (t.state != states.FAIL or _is_whole(t, space))
   ]
   return len(begun) < space.trials
 
 
 def _take_over(study, states, space, make_job):
   """Queues the points of trials whose worker has died again."""
+  ours = set()
   for trial in study.get_trials(states=(states.RUNNING,)):
-    whole, log = len(trial.params) == len(space.axes), None
-    if whole:
+    log = None
+    if _is_whole(trial, space):
       log = make_job(_point(trial.params, space)).log
     if _lives(trial, log):
       continue
-    try:
+    with contextlib.suppress(ValueError):  # another worker has just done so
       study.tell(trial.number, state=states.FAIL)
-    except ValueError:
-      continue  # another worker has just done so
-    if whole:
+      ours |= {trial.number, trial.user_attrs.get(_INSTEAD_OF)}
+  trials = study.get_trials(deepcopy=False)
+  again = _taken_over(trials, states, space)
+  for trial in trials:
+    if trial.state != states.FAIL or not _is_whole(trial, space):
+      continue
+    # Another worker may have died before it queued what it told.
+    told = time.time() - trial.datetime_complete.timestamp() > _MOMENT
+    itself = {_FAILED, _UNCOUNTED} & trial.user_attrs.keys()
+    if (trial.number in ours or told) and not itself | {trial.number} & again:
       attributes = {_INSTEAD_OF: trial.number}
       study.enqueue_trial(trial.params, user_attrs=attributes)
+
+
+def _taken_over(trials, states, space) -> set[int | None]:
+  """Numbers of the trials whose points others have, or will have."""
+  return {
+    trial.user_attrs.get(_INSTEAD_OF)
+    for trial in trials
+    if trial.state != states.FAIL or _is_whole(trial, space)
+  }
+
+
+def _is_whole(trial, space) -> bool:
+  """It has a point. A worker that dies while asking leaves some without."""
+  return len(trial.params) == len(space.axes)
 
 
 def _me() -> str:
@@ -189,7 +221,10 @@ def _lives(trial, log: pathlib.Path | None) -> bool:
   """Whether a trial's launcher does: here by its process, elsewhere by the
   trial's log, whose time it sets; one without is about to begin, or never
   will."""
-  host, _, process = trial.user_attrs.get("worker", "").rpartition(" ")
+  worker = trial.user_attrs.get("worker", "")
+  if worker in (_NOBODY, _me()):  # an earlier process had our number
+    return False
+  host, _, process = worker.rpartition(" ")
   try:
     if host == platform.node():
       os.kill(int(process), 0)

@@ -13,7 +13,8 @@ import signal
 import subprocess
 import sys
 
-from experiments.launchers.child import Child, Job, Place
+from experiments.command_line import EXIT_SAVED_ON_SIGTERM
+from experiments.launchers.child import Child, Job, Place, is_saved
 from lstm_jax.errors import ConfigError, RunError, suggest
 from lstm_jax.files import write_atomically
 
@@ -37,15 +38,19 @@ class Training:
     self.job, self._child = job, None
 
   def __call__(self):
-    # SLURM may signal all processes of a task; this one is submitit's alone.
-    handler = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    # SLURM may signal all processes of a task. SIGUSR2 is submitit's alone, so
+    # that the child never sees it; SIGTERM comes to this process alone where
+    # SLURM cancels. Both wait until there is a child to stop.
+    waiting = (signal.SIGUSR2, signal.SIGTERM)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
     self._child = Child(self.job, Place())
-    signal.signal(signal.SIGUSR2, handler)
-    # Where SLURM signals this process alone, as when it cancels.
     signal.signal(signal.SIGTERM, lambda *_: self._child.stop())
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     code = self._child.wait()
+    if code and is_saved(code, stopped=True):
+      code = EXIT_SAVED_ON_SIGTERM  # so that RequeueExit=75 of slurm.conf works
     if code:
-      sys.exit(code)  # so that RequeueExit=75 of slurm.conf works too
+      sys.exit(code)
 
   def checkpoint(self):
     """Saves; submitit asks for it before it queues the task again."""

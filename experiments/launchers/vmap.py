@@ -38,8 +38,8 @@ def join(
   joined, jobs = [], []
   for name, group in groups.items():
     directory = f"{name},trials={len(group)}"
-    words = (*base, *sweeps.words(_shared(group[0].point)))
-    words += tuple(sweeps.words(_trials(group, config)))
+    of_all = _shared(group[0].point) | _trials(group, config)
+    words = tuple(sweeps.override(base, sweeps.words(of_all)))
     try:
       command_line.parse_config(["sweep", *words])
     except ConfigError as error:

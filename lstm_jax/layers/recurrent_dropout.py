@@ -44,19 +44,24 @@ def draw(
 
 def misplaced(rates: Dropout, cell: Cell) -> str | None:
   """The first rate that is set and that the cell has no place for."""
+  return min(
+    (n for n in without_place(cell) if getattr(rates, n)), default=None
+  )
+
+
+def without_place(cell: Cell) -> set[str]:
+  """The rates of `Dropout` that the cell has no place for."""
   params, state = jax.eval_shape(
     lambda: (cell.init(jax.random.key(0), 1), cell.initial_state(1))
   )
-  for name, place in (
-    ("recurrent", "w_h" in params or cell.takes_state_noise),
-    ("weight", "w_h" in params),
-    ("cell_input", cell.has_cell_input),
+  places = {
+    "recurrent": "w_h" in params or cell.takes_state_noise,
+    "weight": "w_h" in params,
+    "cell_input": cell.has_cell_input,
     # c and n of stabilised cells are in units of exp(m): they change together.
-    ("zoneout_c", len(state) > 1 and "m" not in state._fields),
-  ):
-    if getattr(rates, name) and not place:
-      return name
-  return None
+    "zoneout_c": len(state) > 1 and "m" not in state._fields,
+  }
+  return {name for name, place in places.items() if not place}
 
 
 def variational(

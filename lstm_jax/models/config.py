@@ -1,6 +1,7 @@
 """Model configs: what a config file and the command line say of a model."""
 
 import dataclasses
+import operator
 from typing import Any, ClassVar
 
 from flax import nnx
@@ -9,12 +10,18 @@ from lstm_jax.cells.base import Cell
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.layers.dropout import Dropout
-from lstm_jax.layers.recurrent_dropout import misplaced
+from lstm_jax.layers.recurrent_dropout import misplaced, without_place
 from lstm_jax.models.cell_options import INITIAL, CellOptions, options_taken
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
 from lstm_jax.recurrence import Options
 from lstm_jax.tasks.base import Sizes, TaskConfig
+
+_NO_EMBEDDING = "there is no embedding; set model.embedding_size"
+
+
+def _no_place(cell: str) -> str:
+  return f'the cell "{cell}" has nothing it could act on'
 
 
 @dataclasses.dataclass(slots=True)
@@ -60,6 +67,36 @@ class RecurrentConfig:
       ConfigError: no layer, an unknown cell, an option or dropout that no cell
         takes, or a task that the model cannot do.
     """
+    for name, why in self.unread(task).items():
+      get, usual = operator.attrgetter(name), type(self)()
+      if get(self) != get(usual):
+        raise ConfigError(f"model.{name}: {why}")
+    for cell, name in zip(self.cells(), self._names(), strict=True):
+      if rate := misplaced(self.dropout, cell):
+        raise ConfigError(f"model.dropout.{rate}: {_no_place(name)}")
+
+  def unread(self, task: TaskConfig) -> dict[str, str]:
+    """Why nothing reads a field, for each that nothing reads: "options.rank".
+
+    Raises:
+      ConfigError: the cells cannot be made.
+    """
+    found = {}
+    taken = set().union(*map(options_taken, self._names()))
+    for field in dataclasses.fields(CellOptions):
+      if field.name not in taken:
+        why = f'the cell "{self.cell}" does not take it'
+        found[f"options.{field.name}"] = why
+    for rate in set.intersection(*map(without_place, self.cells())):
+      found[f"dropout.{rate}"] = _no_place(self.cell)
+    return found
+
+  def _names(self) -> list[str]:
+    """The cell of each layer.
+
+    Raises:
+      ConfigError: there is no layer, or no such cell.
+    """
     if not self.hidden_sizes:
       raise ConfigError("model.hidden_sizes: give at least one layer, as 64,64")
     names = self.cell.split(",")
@@ -73,33 +110,23 @@ class RecurrentConfig:
         f"model.cell: {len(names)} names for {len(self.hidden_sizes)}"
         " model.hidden_sizes; give one, or one for each layer"
       )
-    taken = set().union(*map(options_taken, names))
-    for name, value in dataclasses.asdict(self.options).items():
-      if name not in taken and value != getattr(CellOptions(), name):
-        raise ConfigError(
-          f'model.options.{name}: the cell "{self.cell}" does not take it'
-        )
-    try:
-      cells = self.cells()
-    except ValueError as error:
-      raise ConfigError(f"model.options: {error}") from None
-    for cell, name in zip(cells, self._names(), strict=True):
-      if rate := misplaced(self.dropout, cell):
-        raise ConfigError(
-          f'model.dropout.{rate}: the cell "{name}" has nothing it could act on'
-        )
-
-  def _names(self) -> list[str]:
-    """The cell of each layer."""
-    names = self.cell.split(",")
     return names * len(self.hidden_sizes) if len(names) == 1 else names
 
   def cells(self) -> list[Cell]:
+    """
+    Raises:
+      ConfigError: they cannot be made so.
+    """
     values = dataclasses.asdict(self.options)
-    return [
-      CELLS[name](hidden_size=h, **{k: values[k] for k in options_taken(name)})
-      for name, h in zip(self._names(), self.hidden_sizes, strict=True)
-    ]
+    try:
+      return [
+        CELLS[name](
+          hidden_size=h, **{k: values[k] for k in options_taken(name)}
+        )
+        for name, h in zip(self._names(), self.hidden_sizes, strict=True)
+      ]
+    except ValueError as error:
+      raise ConfigError(f"model.options: {error}") from None
 
   def _shared(self) -> dict[str, Any]:
     """Arguments that every model takes."""
@@ -156,34 +183,14 @@ class LanguageModelConfig(RecurrentConfig):
   def check(self, task: TaskConfig):
     RecurrentConfig.check(self, task)
     last = self.cells()[-1].output_size
-    for name in INITIAL:
-      value = getattr(self.options, name)
-      if self.init_scale and value != getattr(CellOptions(), name):
-        raise ConfigError(
-          f"model.options.{name}: model.init_scale draws every parameter; set"
-          " it to 0 to choose this one"
-        )
     if self.project and self.experts:
       raise ConfigError(
         "model.project: model.experts have a projection of their own; set it to"
         " false"
       )
-    if self.latent_dropout and not self.experts:
-      raise ConfigError(
-        "model.latent_dropout: there are no model.experts; set it to 0"
-      )
-    if not self.embedding_size:
-      uses = {
-        "tied": self.tied,
-        "project": self.project,
-        "experts": self.experts,
-        "dropout.input": self.dropout.input,
-        "dropout.embedding": self.dropout.embedding,
-      }
-      if name := next((name for name, used in uses.items() if used), None):
-        raise ConfigError(
-          f"model.{name}: there is no embedding; set model.embedding_size"
-        )
+    for name in ("tied", "project", "experts"):
+      if getattr(self, name) and not self.embedding_size:
+        raise ConfigError(f"model.{name}: {_NO_EMBEDDING}")
     if self.cutoffs:
       if list(self.cutoffs) != sorted(set(self.cutoffs)):
         raise ConfigError("model.cutoffs: must rise, as 20000,60000")
@@ -205,6 +212,17 @@ class LanguageModelConfig(RecurrentConfig):
         'model.name: a "language_model" reads text; this task needs a'
         ' "sequence_model"'
       )
+
+  def unread(self, task: TaskConfig) -> dict[str, str]:
+    found = RecurrentConfig.unread(self, task)
+    if self.init_scale:
+      why = "model.init_scale draws every parameter; set it to 0 to choose this"
+      found |= dict.fromkeys((f"options.{name}" for name in INITIAL), why)
+    if not self.experts:
+      found["latent_dropout"] = "there are no model.experts; set it to 0"
+    if not self.embedding_size:
+      found["dropout.input"] = found["dropout.embedding"] = _NO_EMBEDDING
+    return found
 
   def build(self, sizes: Sizes, rngs: nnx.Rngs) -> LanguageModel:
     if self.cutoffs and self.cutoffs[-1] >= sizes.outputs:
@@ -244,6 +262,7 @@ class SequenceModelConfig(RecurrentConfig):
   embedding_size: int = 0
   # units that give the output: "linear", or "logistic" for squared_error
   output: str = "linear"
+  # they have biases
   output_bias: bool = True
   # the output units see the inputs besides the last layer
   skip: bool = False
@@ -263,6 +282,10 @@ class SequenceModelConfig(RecurrentConfig):
         "model.embedding_size: the task's inputs are numbers, not symbols;"
         " set it to 0"
       )
+
+  def unread(self, task: TaskConfig) -> dict[str, str]:
+    why = "a sequence_model drops no rows of its embedding"
+    return RecurrentConfig.unread(self, task) | {"dropout.embedding": why}
 
   def build(self, sizes: Sizes, rngs: nnx.Rngs) -> SequenceModel:
     return SequenceModel(

@@ -46,7 +46,9 @@ class OptimizerConfig:
   }
 
   name: Optimizer = Optimizer.ADAM
+  # at its highest, after warmup_steps
   learning_rate: float = 1e-3
+  # how it goes down from there
   schedule: Schedule = Schedule.CONSTANT
   # steps of linear growth from 0 to the learning rate
   warmup_steps: int = 0

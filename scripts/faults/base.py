@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from lstm_jax.sweeps import override
+
 REPOSITORY = pathlib.Path(__file__).parents[2]
 STEPS = 200
 SAVE_EVERY = 5
@@ -46,7 +48,7 @@ def words_of(folder: pathlib.Path, run: str, *more: str) -> list[str]:
   corpus = folder / "corpus.txt"
   if not corpus.exists():
     write_corpus(folder)
-  return [
+  words = [
     "--config=configs/char_lm.py:tiny",
     f"--workdir={folder / run}",
     f"--config.task.corpus={corpus}",
@@ -58,8 +60,8 @@ def words_of(folder: pathlib.Path, run: str, *more: str) -> list[str]:
     f"--config.run.save_every={SAVE_EVERY}",
     "--config.run.sample_length=0",
     "--config.run.tensorboard=false",
-    *more,
   ]
+  return override(words, more)
 
 
 def command(*words: str, module: str = "experiments.train") -> list[str]:
