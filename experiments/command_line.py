@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 import re
+import signal
 import sys
 from collections.abc import Callable
 
@@ -50,6 +51,8 @@ def run_command(main: Callable[[list[str]], int | None]):
       setattr(sys, name, open(os.devnull, "w"))
   for stream in (sys.stdout, sys.stderr):
     stream.reconfigure(errors="backslashreplace")
+  if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # see __init__.py
+    signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
     sys.exit(main(sys.argv) or 0)
   except UserError as error:

@@ -17,6 +17,7 @@ from rich.table import Column
 from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
 
+_SILENCE = 60  # seconds after which a log without a live line says something
 _LEAST_BAR = 6  # columns of the terminal, with the space before it
 _USUAL_WIDTH = 80
 
@@ -59,7 +60,7 @@ class ProgressReport:
     if self._live:
       self._live.start()
       self._live.refresh()
-    self._drawn = 0.0
+    self._drawn, self._printed = 0.0, time.monotonic()
     return self
 
   def __exit__(self, *error):
@@ -78,7 +79,7 @@ class ProgressReport:
         text, markup=False, highlight=False, emoji=False, soft_wrap=True
       )
     else:
-      print(text, flush=True)
+      self._print(text)
 
   @outliving_terminal()
   def update(
@@ -95,13 +96,17 @@ class ProgressReport:
     if log:
       self._to_log(lines[0])
       if not self._live:
-        print(lines[0], flush=True)
+        self._print(lines[0])
     if self._live:
       width = self._live.console.width - _LEAST_BAR
       text = next((t for t in lines if len(t) <= width), lines[-1])
       self._live.update(self._task, completed=step, description=text)
       self._live.refresh()
       self._drawn = time.monotonic()
+
+  def _print(self, text):
+    print(text, flush=True)
+    self._printed = time.monotonic()
 
   def _lines(self, step, loss, speed, left, extra) -> list[str]:
     """The line and, for narrow terminals, shorter ones: without units, then
@@ -124,10 +129,15 @@ class ProgressReport:
 
   @outliving_terminal()
   def activity(self, text: str):
-    """Shows on the live line what takes the time between two updates."""
-    if self._live:
+    """Shows what takes the time between two updates: on the live line, or as a
+    plain line after a minute of silence."""
+    now = time.monotonic()
+    if self._live and now - self._drawn >= 0.1:
       self._live.update(self._task, description=text)
       self._live.refresh()
+      self._drawn = now
+    elif not self._live and now - self._printed >= _SILENCE:
+      self._print(text)
 
   def _left(self, step: int) -> float:
     """Seconds left at the mean speed since the first step, which compiles."""

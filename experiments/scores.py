@@ -15,13 +15,24 @@ from lstm_jax.training.trials import trial
 TRIALS = "trials.json"
 
 
-def score_trials(validate, params, several: bool) -> list[Sums]:
-  """The sums of the run, or of each of its trials."""
+def score_trials(validate, params, several: bool, watch) -> list[Sums]:
+  """The sums of the run, or of each of its trials.
+
+  watch: called as (done, all) after every window.
+  """
   if not several:
-    return [validate(params)]
+    return [validate(params, watch)]
   params = jax.device_get(params)  # trials may lie on several devices
   count = len(jax.tree.leaves(params)[0])
-  return [validate(trial(params, number)) for number in range(count)]
+  return [
+    validate(
+      trial(params, number),
+      lambda done, every, before=number: watch(
+        before * every + done, count * every
+      ),
+    )
+    for number in range(count)
+  ]
 
 
 def mean_scores(task, sums: list[Sums]) -> tuple[dict[str, float], float]:

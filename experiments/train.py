@@ -5,8 +5,8 @@ checkpoint.
   python -m experiments.train --config=configs/char_lm.py --workdir=runs/two \\
       --config.model.hidden_sizes=256,256 --config.train.steps=4000
 
---config=FILE --help lists the fields of a config. SIGTERM saves and exits with
-75, Ctrl-C saves and exits with 130.
+--config=FILE --help lists the fields of a config. SIGTERM, SIGUSR1, SIGUSR2 and
+SIGHUP save and exit with 75, Ctrl-C saves and exits with 130.
 
 One run on several processes or hosts: the same command on each of them, with
 --coordinator=HOST:PORT --num_processes=N --process_id=K, or with
@@ -17,7 +17,6 @@ import math
 import os
 import pathlib
 import shlex
-import signal
 import time
 
 import numpy as np
@@ -37,7 +36,7 @@ from experiments.process import start_process
 from experiments.profiling import parse_steps, profiled
 from experiments.progress import ProgressReport, digits
 from experiments.scores import mean_scores, score_trials, write_scores
-from experiments.signals import StopSignal
+from experiments.signals import Stopped, StopSignal
 from lstm_jax import experiment as experiment_lib
 from lstm_jax import processes, run_directory, run_lock
 from lstm_jax.config import Config, to_json
@@ -71,7 +70,7 @@ def train(
   """
   first = processes.is_first()
   claim = run_lock.claim if first else run_lock.join
-  with StopSignal() as stop, claim(workdir) as path:
+  with StopSignal(can_save=False) as stop, claim(workdir) as path:
     config = run_directory.check_config(path, config, extend_to)
     before = run_directory.read_config(path) if extend_to else config
     wandb_run.check_installed(config.run.wandb)
@@ -125,17 +124,18 @@ def train(
           report.note(note)
         trace = traced if first else None
         with profiled(experiment, trace, step, path, report) as seen:
-          state = loop(config, seen, state, checkpointer, writer, report, stop)
+          stop.can_save = True
+          state, stopped = loop(
+            config, seen, state, checkpointer, writer, report, stop
+          )
         step = run_step(state)
-        if step < config.train.steps and not np.all(state.done):
+        if stopped:
           checkpointer.save(experiment.to_file(state))
           checkpointer.wait()
           report.note(
             f"stopped and saved at step {step}; the same command goes on there"
           )
-          if stop.number == signal.SIGINT:
-            return command_line.EXIT_SAVED_ON_SIGINT
-          return command_line.EXIT_SAVED_ON_SIGTERM
+          return stop.exit_code
         checkpointer.wait()
         finish(config, experiment, state, checkpointer, report, path, stop)
         run_directory.write_end(path, step)
@@ -151,7 +151,11 @@ def _check_same(config, experiment, state):
 
 
 def loop(config, experiment, state, checkpointer, writer, report, stop):
-  """Updates until the last step or a signal; returns the state."""
+  """Updates until the last step or a signal.
+
+  Returns:
+    The state, and whether a signal came before everything was done.
+  """
   task, settings = experiment.task, config.train
   several, interval = settings.trials > 1, settings.validation_interval()
   validate = make_evaluation(
@@ -164,44 +168,59 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
   names = suspects(state.params)
   meter = Meter(config, task, writer, report, checkpointer, names)
   step, done = run_step(state), np.asarray(state.done)
-  while step < settings.steps and not done.all() and not stop.wanted():
-    active = int((~done).sum())
-    state, metrics = experiment.train_call(state, experiment.data_at(step))
-    step += settings.steps_per_call
-    if waits := several or settings.stop.name != "never":
-      done = np.asarray(state.done)
-    if done.all():
-      step = run_step(state)
-    extra = f"  {done.sum()} of {done.size} trials done" if several else ""
-    meter.put(step, metrics, active, extra)
-    if waits:  # so there is nothing to gain from reading the metrics late
+
+  def validates() -> bool:
+    return step == settings.steps or done.all() or step % interval == 0
+
+  def watch(windows, every):
+    stop.check()
+    report.activity(f"step {step}: validating {100 * windows // every} %")
+
+  # A signal may have come before the validation of this step was done.
+  owed = step > 0 and validates() and not checkpointer.is_validated(step)
+  while owed or (step < settings.steps and not done.all()):
+    if stop.wanted():
       meter.flush()
-    checkpointer.poll()
-    last = step == settings.steps or done.all()
-    validating = last or step % interval == 0
+      return state, True
+    if not owed:
+      active = int((~done).sum())
+      state, metrics = experiment.train_call(state, experiment.data_at(step))
+      step += settings.steps_per_call
+      if waits := several or settings.stop.name != "never":
+        done = np.asarray(state.done)
+      if done.all():
+        step = run_step(state)
+      extra = f"  {done.sum()} of {done.size} trials done" if several else ""
+      meter.put(step, metrics, active, extra)
+      if waits:  # so there is nothing to gain from reading the metrics late
+        meter.flush()
+      checkpointer.poll()
     saving = config.run.save_every and step % config.run.save_every == 0
-    if not (validating or saving):
+    if not (validates() or saving):
       continue
     meter.flush()
     if not all_finite(state.params):  # never saved, so never resumed from
       meter.fail(step, "a parameter is not finite")
     nats = math.inf
-    if validating:
+    if validates():
       started = time.monotonic()
-      report.activity(f"step {step}: validating ...")
-      sums = score_trials(validate, state.evaluated, several)
+      try:
+        sums = score_trials(validate, state.evaluated, several, watch)
+      except Stopped:
+        return state, True
       scores, nats = mean_scores(task, sums)
       if not math.isfinite(nats):
         meter.fail(step, f"the validation loss is {nats}")
       state = observe_validation(state, experiment.plateau, nats)
       meter.pause(time.monotonic() - started)
     checkpointer.save(experiment.to_file(state), nats)
-    if validating:
+    if validates():
       write_scores(writer, task, step, sums)
       score = digits(scores[task.headline], 4)
       report.note(f"step {step}: validation {score} {unit(task)}")
+    owed = False
   meter.flush()
-  return state
+  return state, False
 
 
 def main(argv: list[str]) -> int:

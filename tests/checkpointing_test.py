@@ -14,6 +14,7 @@ import pytest
 from lstm_jax import LSTMState, processes
 from lstm_jax.errors import CheckpointError
 from lstm_jax.training import checkpointing
+from lstm_jax.training.checkpoint_cleanup import keep_aside
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.manifest import find_damage
 from lstm_jax.training.train_state import init_state
@@ -91,6 +92,25 @@ def test_a_save_that_cannot_be_found_again_is_an_error(tmp_path, monkeypatch):
   )
   with pytest.raises(CheckpointError, match="none of its arrays can be found"):
     save(tmp_path, 1.0)
+
+
+@pytest.mark.parametrize("moment", ["copied", "removed", "half written"])
+def test_a_kill_while_a_checkpoint_is_written_again(tmp_path, moment):
+  save(tmp_path, math.inf)
+  folder = tmp_path / "checkpoints"
+  keep_aside(tmp_path, folder, 1)
+  if moment != "copied":
+    shutil.rmtree(folder / "1")
+  if moment == "half written":
+    (folder / "1").mkdir()
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    state, notes = checkpointer.restore_latest(make_state())
+    assert_equal(state, make_state(1, scale=1))
+    assert notes == []
+    checkpointer.save(state, 0.5)
+  assert steps(tmp_path) == ([1], 1)
+  names = sorted(path.name for path in tmp_path.iterdir())
+  assert names == ["checkpoints"]
 
 
 def test_a_state_may_be_donated_while_it_is_saved(tmp_path):

@@ -1,5 +1,6 @@
 """The commands, end to end: train, resume, evaluate, generate, plot."""
 
+import copy
 import json
 import shutil
 
@@ -20,6 +21,7 @@ from configs import adding
 from experiments import evaluate, finish, plot, train
 from experiments.command_line import load_config_file
 from experiments.finish import extended
+from experiments.signals import Stopped
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.experiment import build
@@ -104,6 +106,60 @@ def test_resume_is_bit_exact(finished_run, corpus, tmp_path, lost):
   assert len({(r["step"], "epoch" in r, len(r)) for r in rows}) == len(rows)
   kept = ([0, *steps])[: len(steps) + 1 - lost]
   assert read_record(path)["starts"][-1]["from_step"] == kept[-1]
+
+
+@pytest.mark.parametrize("at", [6, 12])
+@pytest.mark.parametrize("kind", ["plain", "plateau", "averages", "trials"])
+def test_a_signal_in_a_validation_changes_nothing(
+  small_config, tmp_path, monkeypatch, at, kind
+):
+  """The last one, too, is done when the run goes on."""
+
+  def run(name):
+    config = copy.deepcopy(small_config)
+    if kind == "plateau":
+      config.optimizer.schedule = Schedule.PLATEAU
+      config.optimizer.patience = 1
+    if kind == "averages":
+      config.train.averaging.name = "non_monotone"
+    if kind == "trials":
+      config.train.trials = 2
+    return train.train(config, str(tmp_path / name))
+
+  assert run("whole") == 0
+  score_trials = train.score_trials
+
+  def stopped(validate, params, several, watch):
+    monkeypatch.setattr(train, "score_trials", score_trials)
+
+    def watch_once(windows, every):
+      raise Stopped
+
+    score_trials(validate, params, several, watch_once)
+
+  def scored(*arguments):
+    monkeypatch.setattr(train, "score_trials", stopped)
+    return score_trials(*arguments)
+
+  monkeypatch.setattr(train, "score_trials", stopped if at == 6 else scored)
+  assert run("parts") == 75
+  assert run("parts") == 0
+  assert sha(tmp_path / "parts") == sha(tmp_path / "whole")
+  whole, parts = (
+    [
+      {k: v for k, v in row.items() if "second" not in k}
+      for row in read_metrics(tmp_path / name)
+    ]
+    for name in ("whole", "parts")
+  )
+  assert parts == whole
+  best = [
+    json.loads((path / "manifest.json").read_text())["loss"]
+    for name in ("whole", "parts")
+    for path in sorted((tmp_path / name / "checkpoints").iterdir())
+  ]
+  assert best[: len(best) // 2] == best[len(best) // 2 :]
+  assert not (tmp_path / "parts" / "unvalidated").exists()
 
 
 def test_a_run_can_be_extended(finished_run, corpus, tmp_path):

@@ -21,7 +21,8 @@ def make_evaluation(
 
   The split is cut into so many streams, read side by side, each from the
   initial state. One stream is exact: the state runs through the whole split.
-  The function also takes `watch(done, all)`, called after every window.
+  The function also takes `watch(done, all)`, called after every window, which
+  may raise to end it.
 
   mesh: devices that share the streams, if their number divides.
   """

@@ -1,11 +1,15 @@
-"""Checkpoints that a kill or a bad disk left behind, put out of the way."""
+"""Checkpoints that a kill or a bad disk left behind are put out of the way, and
+one that is about to be written again is kept aside."""
 
+import contextlib
 import os
 import pathlib
 import shutil
 
 from lstm_jax.errors import CheckpointError
 from lstm_jax.training.manifest import UNFINISHED, find_damage
+
+_ASIDE = "unvalidated"  # in the run directory
 
 
 def steps_in(directory: pathlib.Path) -> list[int]:
@@ -27,6 +31,7 @@ def clean_up(
   Raises:
     CheckpointError: all are damaged.
   """
+  _bring_back(workdir, directory)
   steps = steps_in(directory)
   unsound = {
     step: problem
@@ -63,3 +68,32 @@ def _move(workdir, checkpoint) -> str:
   shutil.rmtree(aside, ignore_errors=True)
   os.rename(checkpoint, aside)
   return f"moved to damaged/{checkpoint.name}"
+
+
+def keep_aside(workdir: pathlib.Path, directory: pathlib.Path, step: int):
+  """Keeps the files of a checkpoint that is about to be written again: Orbax
+  removes the old one first, and a kill would leave neither."""
+  aside = workdir / _ASIDE / str(step)
+  new = aside.with_suffix(".tmp")
+  shutil.rmtree(aside.parent, ignore_errors=True)
+  try:
+    shutil.copytree(directory / str(step), new, copy_function=os.link)
+  except (OSError, shutil.Error):  # a file system without hard links
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(directory / str(step), new)
+  os.rename(new, aside)
+
+
+def drop_aside(workdir: pathlib.Path):
+  """What was kept aside is in its place again."""
+  shutil.rmtree(workdir / _ASIDE, ignore_errors=True)
+
+
+def _bring_back(workdir, directory):
+  with contextlib.suppress(FileNotFoundError):
+    for aside in (workdir / _ASIDE).iterdir():
+      place = directory / aside.name
+      if aside.name.isdecimal() and find_damage(place):
+        shutil.rmtree(place, ignore_errors=True)
+        os.rename(aside, place)
+    drop_aside(workdir)

@@ -22,7 +22,12 @@ from lstm_jax import processes
 from lstm_jax.array_types import Params
 from lstm_jax.errors import CheckpointError
 from lstm_jax.training.averaging import Averages
-from lstm_jax.training.checkpoint_cleanup import clean_up, steps_in
+from lstm_jax.training.checkpoint_cleanup import (
+  clean_up,
+  drop_aside,
+  keep_aside,
+  steps_in,
+)
 from lstm_jax.training.manifest import (
   find_damage,
   read_loss,
@@ -125,6 +130,10 @@ class Checkpointer:
     losses = self.validation_losses()
     return min(losses, key=lambda step: (losses[step], -step), default=None)
 
+  def is_validated(self, step: int) -> bool:
+    """Whether a finished checkpoint has a validation loss."""
+    return step in self.validation_losses()
+
   def validation_losses(self) -> dict[int, float]:
     """Nats a token of each finished checkpoint that was validated."""
     losses = {step: read_loss(self._at(step)) for step in self.steps()}
@@ -144,10 +153,15 @@ class Checkpointer:
       CheckpointError: this save or the one before it cannot be written.
     """
     step = run_step(state)
-    if step == self._last_saved:
+    loss = validation_nats if math.isfinite(validation_nats) else math.inf
+    again = step == self._last_saved
+    if again and (loss == math.inf or self.is_validated(step)):
       return
     self.wait()
-    loss = validation_nats if math.isfinite(validation_nats) else math.inf
+    if again:  # a signal came before its validation was done
+      if processes.is_first():
+        keep_aside(self._workdir, self._directory, step)
+      processes.wait("checkpoint kept aside")
     with _as_checkpoint_error(self._workdir, step):
       response = self._orbax.save_checkpointables_async(
         step,
@@ -192,6 +206,7 @@ class Checkpointer:
       (step, future), self._hashing = self._hashing, None
       with _as_checkpoint_error(self._workdir, step):
         future.result()
+      drop_aside(self._workdir)
 
   def restore_latest(
     self, state: TrainState
