@@ -24,7 +24,7 @@ from typing import Any
 
 import jax
 
-from lstm_jax import processes
+from lstm_jax import processes, surroundings
 from lstm_jax.config import Config, differences, from_json, to_json, validate
 from lstm_jax.data.vocabulary import Vocabulary, restore
 from lstm_jax.errors import ConfigError, RunError
@@ -32,6 +32,10 @@ from lstm_jax.files import write_atomically
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 _MOST_CHANGED = 6  # fields that a line names
+_COMPARED = (
+  *("python", "versions", "platform", "device", "devices"),
+  *("processor", "threads", "settings"),
+)
 # Results that were appended are no change of what a run does.
 _CODE = (":/", ":(top,exclude)experiments/results")
 
@@ -213,18 +217,28 @@ def write_start(
     "devices": devices,
     "processes": processes.count(),
     "cpu_cores": os.cpu_count(),
+    "processor": surroundings.processor(),
+    "threads": surroundings.threads(devices),
+    "settings": surroundings.settings(),
   }
   starts = read_record(path)["starts"]
   record = {"data": data, "parameters": parameters, "starts": [*starts, start]}
   with _writing(path):
     write_atomically(path / "run.json", json.dumps(record, indent=2) + "\n")
-  last = starts[-1] if starts else start
+  last = start | (starts[-1] if starts else {})  # old ones lack some
   return [
-    f"{name} was {last.get(name)} at the last start and is {start[name]} now:"
-    " the numbers may differ from those of a run without the change"
-    for name in ("python", "versions", "platform", "device", "devices")
-    if last.get(name) != start[name]
+    f"{name} was {_show(last[name])} at the last start and is"
+    f" {_show(start[name])} now: the numbers may differ from those of a run"
+    " without the change"
+    for name in _COMPARED
+    if last[name] != start[name]
   ]
+
+
+def _show(value) -> str:
+  if not isinstance(value, dict):
+    return str(value)
+  return " ".join(f"{k}={v}" for k, v in value.items()) or "as usual"
 
 
 def write_end(path: pathlib.Path, step: int):

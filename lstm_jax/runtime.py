@@ -17,6 +17,22 @@ _CACHE_BYTES = 2**30
 _REPEAT = "--xla_gpu_deterministic_ops"
 _show_warning = None  # Python's own
 
+# JAX reads each of them from the environment. They change what is drawn from a
+# key, or the type of an array.
+_PINNED = {
+  "jax_default_prng_impl": "threefry2x32",
+  "jax_enable_custom_prng": False,
+  "jax_enable_x64": False,
+  "jax_high_dynamic_range_gumbel": False,
+  "jax_legacy_prng_key": "allow",
+  "jax_numpy_dtype_promotion": "standard",
+  "jax_numpy_rank_promotion": "allow",
+  "jax_random_seed_offset": 0,
+  "jax_softmax_custom_jvp": False,
+  "jax_threefry_gpu_kernel_lowering": False,
+  "jax_threefry_partitionable": True,
+}
+
 
 def setup(
   platform: str = "",
@@ -53,7 +69,7 @@ def setup(
     # Asked for "gpu", JAX fails unless all makers' GPUs are there.
     jax.config.update("jax_platforms", None if platform == "gpu" else platform)
   use_compilation_cache(compilation_cache)
-  jax.config.update("jax_enable_x64", False)  # whatever the environment says
+  pin_numbers()
   try:
     jax.devices()
   except (RuntimeError, AssertionError) as error:
@@ -67,6 +83,12 @@ def setup(
       f'platform: "gpu" is not available here: JAX has {jax.default_backend()}'
       " alone; an NVIDIA GPU takes its driver and jax[cuda13]"
     )
+
+
+def pin_numbers():
+  """The same seed draws the same numbers, whatever the environment says."""
+  for name, value in _PINNED.items():
+    jax.config.update(name, value)
 
 
 def xla_flags() -> list[str]:

@@ -19,6 +19,7 @@ LAYERS = [
   },
   {"processes"},
   {"runtime"},
+  {"surroundings"},
   {"cells", "metrics", "data"},
   {
     *("recurrence", "recurrence_inputs", "recurrent_product"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import make_small_config
 
-from lstm_jax import load_run
+from lstm_jax import load_run, run_directory
 from lstm_jax.config import to_json
 from lstm_jax.errors import CheckpointError, ConfigError, RunError
 from lstm_jax.files import write_atomically
@@ -230,3 +230,24 @@ def test_names_that_cannot_be(name):
   for use in (read_config, lambda path: claim(path).__enter__()):
     with pytest.raises(RunError):
       use(name)
+
+
+def test_a_run_says_what_surrounds_it_and_has_changed(tmp_path, monkeypatch):
+  def start():
+    return run_directory.write_start(tmp_path, {}, 1, 0, "train")
+
+  monkeypatch.setenv("XLA_FLAGS", "")
+  assert start() == []
+  record = run_directory.read_record(tmp_path)
+  assert record["starts"][0]["settings"] == {}
+  monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+  monkeypatch.setenv("NPROC", "7")
+  threads, settings = start()
+  assert "threads was " in threads and "and is 7 now" in threads
+  assert "settings was as usual at the last start and is XLA_FLAGS=" in settings
+  assert start() == []
+  # A run of an older version, whose record has fewer things.
+  for one in record["starts"]:
+    del one["settings"], one["threads"], one["processor"]
+  (tmp_path / "run.json").write_text(json.dumps(record))
+  assert start() == []

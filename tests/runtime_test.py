@@ -1,5 +1,6 @@
 """Process set-up: the compilation cache, the platform, the allocator."""
 
+import ast
 import os
 import pathlib
 import subprocess
@@ -196,3 +197,62 @@ print(len(glob.glob("/proc/self/task/*")))
     for threads in (1, 4)
   ]
   assert counts[1] >= counts[0] + 3, counts
+
+
+DRAWS = """
+from lstm_jax import runtime
+runtime.setup("cpu", False, "")
+import jax, jax.numpy as jnp
+from lstm_jax import surroundings
+key = jax.random.key(3)
+drawn = jax.random.categorical(key, jnp.arange(8.0), shape=(20,))
+print(jax.random.normal(key, (3,)) + jnp.ones(3, jnp.int32), drawn)
+print(jax.nn.softmax(jnp.arange(3.0)).dtype, jax.random.PRNGKey(0))
+print(surroundings.settings())
+"""
+
+
+def draws(**environment) -> list[str]:
+  done = subprocess.run(
+    [sys.executable, "-c", DRAWS],
+    cwd=REPOSITORY,
+    capture_output=True,
+    text=True,
+    check=True,
+    env=os.environ | {"XLA_FLAGS": ""} | environment,
+  )
+  return done.stdout.splitlines()
+
+
+def test_the_environment_changes_no_draw():
+  usual = draws()
+  assert usual[-1] == "{}"
+  assert usual == draws(
+    JAX_DEFAULT_PRNG_IMPL="rbg",
+    JAX_ENABLE_CUSTOM_PRNG="1",
+    JAX_ENABLE_X64="1",
+    JAX_HIGH_DYNAMIC_RANGE_GUMBEL="1",
+    JAX_LEGACY_PRNG_KEY="error",
+    JAX_NUMPY_DTYPE_PROMOTION="strict",
+    JAX_NUMPY_RANK_PROMOTION="raise",
+    JAX_RANDOM_SEED_OFFSET="7",
+    JAX_SOFTMAX_CUSTOM_JVP="1",
+    JAX_THREEFRY_PARTITIONABLE="0",
+  )
+  assert usual != draws(JAX_DEFAULT_MATMUL_PRECISION="bfloat16")
+
+
+def test_what_is_left_to_the_user_is_recorded():
+  settings = draws(
+    JAX_DEFAULT_MATMUL_PRECISION="bfloat16",
+    JAX_DISABLE_MOST_OPTIMIZATIONS="1",
+    NVIDIA_TF32_OVERRIDE="0",
+    XLA_FLAGS="--xla_cpu_enable_fast_math=true --xla_dump_to=/none"
+    " --xla_cpu_multi_thread_eigen=false",
+  )[-1]
+  assert ast.literal_eval(settings) == {
+    "jax_default_matmul_precision": "bfloat16",
+    "jax_disable_most_optimizations": "True",
+    "NVIDIA_TF32_OVERRIDE": "0",
+    "XLA_FLAGS": "--xla_cpu_enable_fast_math=true",
+  }
