@@ -108,8 +108,6 @@ def check_flags(values, trial: int | None):
     for name in settings:
       if values[name].present and other != mode:
         raise ConfigError(f"--{name} is for --mode={other}, not {mode}")
-      if values[name].value != values[name].value:
-        raise ConfigError(f"--{name}: must be a number, got nan")
   if values.search and mode not in SEARCHED:
     raise ConfigError(f"--search: --mode={mode} has nothing to search")
   for name in ("json", *SEARCHED.get(mode, ())):

@@ -23,7 +23,7 @@ from lstm_jax.data.vocabulary import (
   visible,
 )
 from lstm_jax.data.words import WordVocabulary
-from lstm_jax.errors import ConfigError, DataError, RunError
+from lstm_jax.errors import DataError, RunError
 from lstm_jax.sampling import generate
 from lstm_jax.trained_run import Run, load_run
 
@@ -91,8 +91,6 @@ def main(argv: list[str]):
     "platform", None, PLATFORMS, "where to compute", flag_values=values
   )
   parse_flags(values, argv, __doc__, required=("workdir",))
-  if values.temperature != values.temperature:
-    raise ConfigError("--temperature: must be a number, got nan")
   runtime.setup(values.platform or "")
   run = load_run(values.workdir, values.checkpoint)
   if run.vocabulary is None:

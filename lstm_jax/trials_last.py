@@ -98,8 +98,10 @@ def _evaluate(closed: ClosedJaxpr, arguments: list[Value]) -> list[Value]:
 
   for equation in jaxpr.eqns:
     operands = [read(atom) for atom in equation.invars]
-    if equation.primitive.name == "jit":
-      results = _evaluate(equation.params["jaxpr"], operands)
+    name = equation.primitive.name
+    if name in ("jit", "custom_jvp_call"):
+      inner = "jaxpr" if name == "jit" else "call_jaxpr"
+      results = _evaluate(equation.params[inner], operands)
     else:
       results = _apply(equation, operands)
     values |= zip(equation.outvars, results, strict=True)

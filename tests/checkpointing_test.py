@@ -11,8 +11,8 @@ import numpy as np
 import optax
 import pytest
 
-from lstm_jax import LSTMState, processes
-from lstm_jax.errors import CheckpointError
+from lstm_jax import LSTMState, files, processes
+from lstm_jax.errors import CheckpointError, RunError
 from lstm_jax.training import checkpointing
 from lstm_jax.training.checkpoint_cleanup import keep_aside
 from lstm_jax.training.checkpointing import Checkpointer
@@ -75,8 +75,8 @@ def test_a_checkpoint_comes_back_from_any_folder(tmp_path, name):
 
 
 def test_where_a_folder_would_be_misread_it_is_refused(tmp_path, monkeypatch):
-  monkeypatch.setattr(checkpointing.pathlib.Path, "is_dir", lambda _: False)
-  with pytest.raises(CheckpointError, match=r"'\[' in its name; take another"):
+  monkeypatch.setattr(files.pathlib.Path, "is_dir", lambda _: False)
+  with pytest.raises(RunError, match=r"'\[' in its name; take another"):
     Checkpointer(make_folder(tmp_path / "[a]"), writing=True)
 
 

@@ -226,7 +226,7 @@ def test_help_says_what_fields_mean(capsys):
     parse("--help", ADDING, "--config.model.cell=rnn")
   printed = capsys.readouterr().out
   for text in (
-    "--config.train.steps=20 number of updates; an integer, 1 to ",
+    "--config.train.steps=20 number of updates; with epochs it is set when",
     '"relu"; start as the identity (IRNN); one of tanh, relu ',
     "known are lstm, peephole",
     "one of constant, cosine, step, milestones, plateau",

@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from typing import ClassVar
 
 import jax
 import jaxtyping
@@ -152,6 +153,25 @@ def trials_run(tmp_path_factory) -> pathlib.Path:
     "--config.train.validate_every=100",
   )
   return path
+
+
+class Child(subprocess.Popen):
+  """A process that ends, at the latest, with the test that started it."""
+
+  started: ClassVar[list] = []
+
+  def __init__(self, *arguments, **options):
+    super().__init__(*arguments, **options)
+    self.started.append(self)
+
+
+@pytest.fixture(autouse=True)
+def end_children():
+  yield
+  while Child.started:
+    with Child.started.pop() as child:  # which closes its pipes
+      if child.poll() is None:
+        child.kill()
 
 
 def run_process(module: str, *words: str) -> str:

@@ -330,7 +330,7 @@ def test_what_every_mode_prints(words, finished_run, capsys):
     (["--mode=cache", "--streams=1,2"], "takes one number of --streams"),
     (["--mode=cache", "--trial=all"], "evaluates one trial"),
     (["--mode=cache", "--score=x"], "--score takes no --mode"),
-    (["--mode=dynamic", "--decay=nan"], "--decay: must be a number"),
+    (["--mode=dynamic", "--decay=nan"], "--decay: must be finite, got nan"),
   ],
 )
 def test_what_modes_refuse(words, message, finished_run, capsys):

@@ -16,6 +16,9 @@ from experiments.launchers.child import Place
 from experiments.sweep import plan
 from lstm_jax.sweeps import grid
 
+# JAX, which warns of forks, is only in the tests' process.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork")
+
 BASE = ["--config=configs/adding.py:tiny"]
 RATE, SEED = "optimizer.learning_rate", "train.seed"
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import CONFIGS, REPOSITORY, sha
+from conftest import CONFIGS, REPOSITORY, Child, sha
 
 from experiments import train
 from experiments.command_line import load_config_file
@@ -24,7 +24,7 @@ def start(path, *words, corpus):
     "--config.task.limit=0",
     *words,
   ]
-  return subprocess.Popen(
+  return Child(
     command,
     cwd=REPOSITORY,
     stdout=subprocess.PIPE,
@@ -51,14 +51,14 @@ def whole(tmp_path_factory, corpus) -> str:
   """The parameter digest of a run that nothing interrupts."""
   path = tmp_path_factory.mktemp("whole")
   process = start(path, *STEPS, corpus=corpus)
-  printed = process.communicate(timeout=60)[0]
+  printed = process.communicate(timeout=500)[0]
   assert process.returncode == 0, printed
   return sha(path)
 
 
 def finish(path, corpus) -> str:
   process = start(path, *STEPS, corpus=corpus)
-  printed = process.communicate(timeout=60)[0]
+  printed = process.communicate(timeout=500)[0]
   assert process.returncode == 0, printed
   return printed
 
@@ -69,7 +69,7 @@ def test_kill_9_and_start_again_ends_the_same(tmp_path, corpus, whole):
     wait_for(process, after)
     time.sleep(delay)
     process.kill()
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(500) == -signal.SIGKILL
     process.stdout.close()
   assert "going on from step" in finish(tmp_path / "run", corpus)
   assert sha(tmp_path / "run") == whole
@@ -116,7 +116,7 @@ def test_signals_save_and_say_how_to_go_on(tmp_path, corpus, number, code):
   process = start(tmp_path / "run", *words, corpus=corpus)
   wait_for(process, "step +10/")
   process.send_signal(number)
-  printed = process.communicate(timeout=60)[0]
+  printed = process.communicate(timeout=500)[0]
   assert process.returncode == code, printed
   line = next(t for t in printed.splitlines() if "stopped and saved" in t)
   step = int(line.split("at step ")[1].split(";")[0])
@@ -147,7 +147,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 )
 def test_a_closed_terminal(tmp_path, corpus, sighup, steps, code, said):
   ours, its = pty.openpty()
-  process = subprocess.Popen(
+  process = Child(
     [
       *(sys.executable, "-c", ON_TERMINAL, sighup, "-m", "experiments.train"),
       *("--config=configs/char_lm.py:tiny", f"--workdir={tmp_path}/run"),
@@ -166,7 +166,7 @@ def test_a_closed_terminal(tmp_path, corpus, sighup, steps, code, said):
     printed += os.read(ours, 1000)
   os.close(ours)
   log = tmp_path / "run/train.log"
-  assert process.wait(60) == code, log.read_text()
+  assert process.wait(500) == code, log.read_text()
   assert said in log.read_text()
   assert list((tmp_path / "run/checkpoints").glob("*/manifest.json"))
 
@@ -188,7 +188,7 @@ def test_the_second_process_is_refused(tmp_path, corpus):
   first = start(tmp_path / "run", *words, corpus=corpus)
   wait_for(first, "step +5/")
   second = start(tmp_path / "run", *words, corpus=corpus)
-  printed = second.communicate(timeout=60)[0]
+  printed = second.communicate(timeout=500)[0]
   assert second.returncode == 2
   assert printed.startswith("error: ") and "another process" in printed
   assert len(printed.splitlines()) == 1

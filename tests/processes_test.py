@@ -11,7 +11,7 @@ from unittest import mock
 import jax
 import numpy as np
 import pytest
-from conftest import REPOSITORY, make_small_config, sha
+from conftest import REPOSITORY, Child, make_small_config, sha
 
 from experiments.train import train
 from lstm_jax import load_run, processes
@@ -45,7 +45,7 @@ def start_all(count, path, corpus, *words, one_word=None):
       *(f"--num_processes={count}", f"--process_id={number}", *words, *more),
     ]
     started.append(
-      subprocess.Popen(
+      Child(
         command,
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
@@ -58,13 +58,13 @@ def start_all(count, path, corpus, *words, one_word=None):
 
 
 def wait_all(started) -> tuple[list[int], list[str]]:
-  printed = [process.communicate(timeout=100)[0] for process in started]
+  printed = [process.communicate(timeout=500)[0] for process in started]
   return [process.returncode for process in started], printed
 
 
 def wait_for(path, step):
   """Until metrics.jsonl has a line of a step."""
-  for _ in range(1000):
+  for _ in range(5000):
     if any(row["step"] >= step for row in read_metrics(path)):
       return
     time.sleep(0.1)

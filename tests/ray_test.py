@@ -60,7 +60,6 @@ def test_a_cluster_that_is_not_there(address, message):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_ray_trains_the_same_runs(tmp_path):
   pytest.importorskip("ray.tune", exc_type=ImportError)
   for launcher in ("ray", "local"):
@@ -72,7 +71,6 @@ def test_ray_trains_the_same_runs(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_ray_stops_what_lags_behind(tmp_path):
   pytest.importorskip("ray.tune", exc_type=ImportError)
   command = [*words(tmp_path, RATES, "runs"), "--launcher=ray", "--workers=1"]

@@ -10,7 +10,7 @@ import sys
 import types
 
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, Child
 
 from lstm_jax.errors import ConfigError, RunError
 from scripts import (
@@ -185,7 +185,7 @@ except Stopped as stopped:
 def test_ctrl_c_reaches_the_training_once(tmp_path):
   (tmp_path / "child.py").write_text(CHILD)
   path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
-  process = subprocess.Popen(
+  process = Child(
     [sys.executable, "-c", PARENT],
     stdout=subprocess.PIPE,
     text=True,
@@ -195,7 +195,7 @@ def test_ctrl_c_reaches_the_training_once(tmp_path):
   # Two signals at once may arrive as one, so that counting them is not enough.
   assert int(process.stdout.readline()) != process.pid
   os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-  printed, _ = process.communicate(timeout=30)
+  printed, _ = process.communicate(timeout=500)
   assert printed == "saved after 1 signal\n"
   assert process.returncode == 130
 

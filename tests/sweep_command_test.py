@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import REPOSITORY, run_process
+from conftest import REPOSITORY, Child, run_process
 
 from experiments.sweep import main
 from lstm_jax.errors import RunError
@@ -76,10 +76,8 @@ def test_a_killed_launcher_goes_on(sweep_words, tmp_path, number):
   ]
   command = [sys.executable, "-m", "experiments.sweep", *words]
   runs = tmp_path / "runs"
-  launcher = subprocess.Popen(
-    command, cwd=REPOSITORY, stdout=subprocess.DEVNULL
-  )
-  deadline = time.monotonic() + 90
+  launcher = Child(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+  deadline = time.monotonic() + 500
   while len({p.parent for p in runs.glob("*/checkpoints/*00")}) < 2:
     assert time.monotonic() < deadline and launcher.poll() is None
     time.sleep(0.1)

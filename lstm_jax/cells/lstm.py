@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells.activations import lstm_gates
 from lstm_jax.cells.base import BasicCell
 from lstm_jax.short_repr import short
 
@@ -75,23 +76,10 @@ class LSTM(BasicCell):
     noise: Float[Array, "*n h"] | None = None,
   ) -> LSTMState:
     """noise: a factor on g, recurrent dropout (Semeniuta et al. 2016)."""
-    i, f, g, o = jnp.split(_activate(z), 4, axis=-1)
+    i, f, g, o = jnp.split(lstm_gates(z), 4, axis=-1)
     if self.cap_input_gate:
       i = jnp.minimum(i, 1 - f)
     if noise is not None:
       g = g * noise
     c = f * state.c + i * g
     return LSTMState(h=o * jnp.tanh(c), c=c)
-
-
-def _activate(z: Float[Array, "*n g"]) -> Float[Array, "*n g"]:
-  """sigmoid on i, f, o and tanh on g with one tanh over the whole array.
-
-  sigmoid(z) = tanh(z / 2) / 2 + 1/2. On CPU XLA lowers `logistic` to an
-  exponential and a division, and makes four kernels of the four gates.
-  """
-  h = z.shape[-1] // 4
-  gate = jnp.arange(4 * h)
-  is_g = (gate >= 2 * h) & (gate < 3 * h)
-  scale = jnp.where(is_g, 1.0, 0.5).astype(z.dtype)
-  return jnp.tanh(z * scale) * scale + (1 - scale)

@@ -11,7 +11,6 @@ import functools
 import math
 import os
 import pathlib
-import re
 import time
 from typing import Any
 
@@ -21,6 +20,7 @@ from orbax.checkpoint import v1 as ocp
 from lstm_jax import processes
 from lstm_jax.array_types import Params
 from lstm_jax.errors import CheckpointError
+from lstm_jax.files import plain_path
 from lstm_jax.training.averaging import Averages
 from lstm_jax.training.checkpoint_cleanup import (
   clean_up,
@@ -38,10 +38,6 @@ from lstm_jax.training.train_state import (
   run_step,
   shape_difference,
 )
-
-# What Orbax takes for a pattern, TensorStore for a separator, or neither can
-# take at all: bytes that are no UTF-8.
-_MISREAD = re.compile(r"[*?\[\]\\\udc80-\udcff]")
 
 
 class Checkpointer:
@@ -66,9 +62,7 @@ class Checkpointer:
         raise CheckpointError(
           f"{self._directory}: cannot be used: {error.strerror}"
         ) from None
-    self._handle = None
-    if _MISREAD.search(str(self._directory)):
-      self._handle, self._directory = _open_by_number(self._directory)
+    self._directory, self._handle = plain_path(self._directory)
     self._worker = concurrent.futures.ThreadPoolExecutor(1)
     self._saving = None  # (step, loss, parameters' shapes, orbax's response)
     self._hashing = None  # (step, future of its manifest)
@@ -303,24 +297,6 @@ class Checkpointer:
       raise ValueError("none of its arrays can be found again")
     if problem := shape_difference(saved, params):
       raise ValueError(f"it is of another model: {problem}")
-
-
-def _open_by_number(directory: pathlib.Path) -> tuple[int, pathlib.Path]:
-  """A directory by another path, which no library misreads.
-
-  Raises:
-    CheckpointError: this system has none.
-  """
-  handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-  path = pathlib.Path(f"/proc/self/fd/{handle}")
-  if not path.is_dir():  # not on Linux
-    os.close(handle)
-    raise CheckpointError(
-      f"{directory}: checkpoints cannot be kept below a folder with"
-      f" {_MISREAD.search(str(directory)).group()!r} in its name; take another"
-      " --workdir"
-    )
-  return handle, path
 
 
 def _training(state: TrainState) -> dict[str, Any]:
