@@ -18,6 +18,7 @@ from lstm_jax import load_run, processes
 from lstm_jax.errors import ConfigError
 from lstm_jax.experiment import build
 from lstm_jax.run_directory import read_record
+from lstm_jax.sweeps import override
 from lstm_jax.training.checkpointing import Checkpointer
 from lstm_jax.training.metric_writer import read_metrics
 
@@ -34,16 +35,17 @@ def start_all(count, path, corpus, *words, one_word=None):
   started = []
   for number in range(count):
     more = [one_word] if one_word and number == count - 1 else []
-    command = [
-      *(sys.executable, "-m", "experiments.train"),
+    usual = [
       *("--config=configs/char_lm.py:tiny", f"--workdir={path}"),
       *(f"--config.task.corpus={corpus}", "--config.task.limit=0"),
       *("--config.task.window=8", "--config.model.hidden_sizes=8"),
       *("--config.train.batch_size=8", "--config.train.validate_every=6"),
       *("--config.train.validation_streams=4", "--config.run.log_every=2"),
       *("--config.run.tensorboard=false", f"--coordinator={address}"),
-      *(f"--num_processes={count}", f"--process_id={number}", *words, *more),
+      *(f"--num_processes={count}", f"--process_id={number}"),
     ]
+    command = [sys.executable, "-m", "experiments.train"]
+    command += override(usual, [*words, *more])
     started.append(
       Child(
         command,
