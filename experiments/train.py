@@ -138,7 +138,8 @@ def train(
           return stop.exit_code
         checkpointer.wait()
         finish(config, experiment, state, checkpointer, report, path, stop)
-        run_directory.write_end(path, step)
+        if first:  # all at once would take each other's file away
+          run_directory.write_end(path, step)
   return 0
 
 
