@@ -15,11 +15,7 @@ from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.config import CellOptions, LanguageModelConfig
 from lstm_jax.tasks.text_lm import CharLMConfig
-from lstm_jax.training.optimizers import (
-  Optimizer,
-  OptimizerConfig,
-  Schedule,
-)
+from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 
 
 def get_config(variant: str = "") -> Config:

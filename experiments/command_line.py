@@ -19,8 +19,8 @@ from ml_collections import config_flags
 
 from experiments import user_file
 from experiments.config_help import describe_fields
-from lstm_jax import config as config_lib
 from lstm_jax.config import Config
+from lstm_jax.config import config as config_lib
 from lstm_jax.errors import (
   ConfigError,
   RunError,

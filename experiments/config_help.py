@@ -10,7 +10,7 @@ from typing import Any
 
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.config import Config, fields, show, type_name
-from lstm_jax.config_checks import unread
+from lstm_jax.config.checks import unread
 
 _WIDTH, _INDENT = 80, " " * 6
 

@@ -42,22 +42,17 @@ from experiments.command_line import (
   parse_words,
   run_command,
 )
-from experiments.evaluate_runs import (
-  evaluate_runs,
-  finite,
-  holds_runs,
-  shown,
-)
-from lstm_jax import runtime
+from experiments.evaluate_runs import evaluate_runs, finite, holds_runs, shown
 from lstm_jax.config import Config, type_name, validate
 from lstm_jax.data.text import read_text
 from lstm_jax.data.vocabulary import first_symbol
 from lstm_jax.errors import ConfigError, DataError, RunError, suggest
 from lstm_jax.evaluation.static import make_evaluation
-from lstm_jax.metrics import Sums
-from lstm_jax.run_directory import read_record
-from lstm_jax.sampling import score
-from lstm_jax.trained_run import Run, load_checkpoint, load_trials
+from lstm_jax.metrics.sums import Sums
+from lstm_jax.parallel import runtime
+from lstm_jax.run.directory import read_record
+from lstm_jax.run.load import Run, load_checkpoint, load_trials
+from lstm_jax.search.sample import score
 from lstm_jax.training.stopping import StopConfig
 
 SPLITS = ("valid", "test")

@@ -16,10 +16,10 @@ from experiments import evaluation_modes
 from experiments.command_line import EXIT_ERROR
 from experiments.pictures import significant
 from experiments.sweep_summary import INDEX, Result, find_results, text
-from lstm_jax import runtime
 from lstm_jax.errors import ConfigError, RunError, UserError, out_of_memory
 from lstm_jax.files import write_atomically
-from lstm_jax.runs import find_runs, is_run
+from lstm_jax.parallel import runtime
+from lstm_jax.run.runs import find_runs, is_run
 
 Row = tuple[
   Result, dict[str, float | int], str

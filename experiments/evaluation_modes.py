@@ -13,9 +13,9 @@ from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.evaluation import cache, dynamic, mc_dropout
 from lstm_jax.files import write_atomically
 from lstm_jax.layers.dropout import Dropout
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
+from lstm_jax.run.load import Run
 from lstm_jax.tasks.text_lm import TextLM
-from lstm_jax.trained_run import Run
 
 FOUND = "evaluation.json"  # in the run directory: what --search found
 

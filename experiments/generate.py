@@ -16,16 +16,12 @@ from experiments.command_line import (
   parse_flags,
   run_command,
 )
-from lstm_jax import runtime
-from lstm_jax.data.vocabulary import (
-  decode_blocks,
-  first_symbol,
-  visible,
-)
+from lstm_jax.data.vocabulary import decode_blocks, first_symbol, visible
 from lstm_jax.data.words import WordVocabulary
 from lstm_jax.errors import DataError, RunError
-from lstm_jax.sampling import generate
-from lstm_jax.trained_run import Run, load_run
+from lstm_jax.parallel import runtime
+from lstm_jax.run.load import Run, load_run
+from lstm_jax.search.sample import generate
 
 
 def encode_prompt(run: Run, prompt: str):

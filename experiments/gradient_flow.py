@@ -30,19 +30,19 @@ from experiments.command_line import (
   run_command,
 )
 from experiments.gradient_flow_figure import PARTS, draw
-from lstm_jax import initializers
+from lstm_jax.cells import initializers
 from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.cells.rnn import RNN
 from lstm_jax.errors import ConfigError
-from lstm_jax.files import write_atomically
-from lstm_jax.gradient_flow import (
+from lstm_jax.evaluation.gradient_flow import (
   gradients_by_lag,
   lag_below,
   log10_norm,
   slope,
 )
-from lstm_jax.recurrence import unroll
+from lstm_jax.files import write_atomically
+from lstm_jax.recurrence.unroll import unroll
 from lstm_jax.tasks.adding import AddingConfig
 
 FORGET_BIASES = (0, 1, 2, 3, 5)

@@ -13,7 +13,7 @@ from experiments.pictures import (
   VERMILLION,
   picture,
 )
-from lstm_jax.gradient_flow import VANISHED
+from lstm_jax.evaluation.gradient_flow import VANISHED
 
 PARTS = ("h", "c")
 

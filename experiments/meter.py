@@ -6,7 +6,7 @@ import time
 import jax
 
 from lstm_jax.errors import RunError
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
 from lstm_jax.training.trials import merge_metrics
 
 

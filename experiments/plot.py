@@ -16,23 +16,12 @@ import pathlib
 
 from absl import flags
 
-from experiments.command_line import (
-  new_flags,
-  parse_words,
-  run_command,
-)
-from experiments.curves import (
-  XS,
-  Choice,
-  draw_run,
-  find_metric,
-  words,
-  x_label,
-)
+from experiments.command_line import new_flags, parse_words, run_command
+from experiments.curves import XS, Choice, draw_run, find_metric, words, x_label
 from experiments.pictures import FORMATS, WIDTHS, picture, shorten
 from lstm_jax.errors import ConfigError, RunError
-from lstm_jax.run_directory import read_config
-from lstm_jax.runs import is_run, read_run
+from lstm_jax.run.directory import read_config
+from lstm_jax.run.runs import is_run, read_run
 
 NAME = "learning_curve"
 

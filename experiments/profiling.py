@@ -8,7 +8,7 @@ import jax
 
 from experiments.progress import ProgressReport
 from lstm_jax.errors import ConfigError
-from lstm_jax.experiment import Experiment
+from lstm_jax.run.build import Experiment
 
 NAME = "profile"  # in the run directory
 

@@ -20,7 +20,7 @@ from experiments.command_line import new_flags, parse_words, run_command
 from experiments.pictures import significant
 from lstm_jax.config import show
 from lstm_jax.errors import ConfigError
-from lstm_jax.runs import read_runs
+from lstm_jax.run.runs import read_runs
 
 SORTS = ("name", "best", "step", "age")
 _HEAD = ("run", "status", "step", "best on validation", "age", "differs in")

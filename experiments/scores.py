@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from lstm_jax.experiment import trial_seeds
 from lstm_jax.files import write_atomically
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
+from lstm_jax.run.build import trial_seeds
 from lstm_jax.training.trials import trial
 
 TRIALS = "trials.json"

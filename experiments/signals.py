@@ -8,11 +8,8 @@ import sys
 
 from jax.experimental.multihost_utils import reached_preemption_sync_point
 
-from experiments.command_line import (
-  EXIT_SAVED_ON_SIGINT,
-  EXIT_SAVED_ON_SIGTERM,
-)
-from lstm_jax import processes
+from experiments.command_line import EXIT_SAVED_ON_SIGINT, EXIT_SAVED_ON_SIGTERM
+from lstm_jax.parallel import processes
 
 # What batch systems send some time before they end a job.
 BEFORE_THE_END = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)

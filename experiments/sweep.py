@@ -4,9 +4,10 @@
       --sweep=configs/sweeps/adding_rates.py --workdir=runs/adding_rates
 
 A sweep file's get_sweep() returns points or a search space, see
-lstm_jax/sweeps.py. Each point has a run directory named by its overrides. Those
-that are finished are left alone, those that were stopped go on, those that
-failed are tried again. More overrides, --config.a.b=value, are every point's.
+lstm_jax/config/sweeps.py. Each point has a run directory named by its
+overrides. Those that are finished are left alone, those that were stopped go
+on, those that failed are tried again. More overrides, --config.a.b=value, are
+every point's.
 
 --launcher=local is one process a core or accelerator; vmap is one program for
 all points that differ in seed and learning rate alone; optuna searches a space
@@ -27,13 +28,12 @@ from experiments import sweep_summary as summary
 from experiments.launchers import local, optuna, ray, slurm, vmap
 from experiments.launchers.child import Job
 from experiments.sweep_summary import Entry
-from lstm_jax import config as config_lib
-from lstm_jax import config_checks, sweeps
-from lstm_jax.config import Config
+from lstm_jax.config import Config, checks, sweeps
+from lstm_jax.config import config as config_lib
+from lstm_jax.config.sweeps import Point, SearchSpace
 from lstm_jax.errors import ConfigError, RunError
-from lstm_jax.run_directory import read_config
-from lstm_jax.run_status import read_status
-from lstm_jax.sweeps import Point, SearchSpace
+from lstm_jax.run.directory import read_config
+from lstm_jax.run.status import read_status
 
 LAUNCHERS = ("local", "vmap", "optuna", "slurm", "ray")
 
@@ -81,7 +81,7 @@ def base_words(file: str, config: Config) -> list[str]:
   before = config_lib.fields(command_line.load_config_file(file))
   after = config_lib.fields(config)
   # What nothing reads here may be read in a point, which then has the file's.
-  same = config_checks.unread(config)
+  same = checks.unread(config)
   changed = {
     k: v for k, v in after.items() if v != before.get(k) and k not in same
   }

@@ -29,8 +29,8 @@ from experiments.pictures import (
   shorten,
 )
 from experiments.sweep_summary import Result, group_seeds, rank, text
+from lstm_jax.config.sweeps import SEED
 from lstm_jax.errors import RunError
-from lstm_jax.sweeps import SEED
 
 _CURVES = 6  # as many as can be told apart
 _PANELS = 6

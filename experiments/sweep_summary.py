@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from experiments.launchers.child import Job, failure
 from experiments.pictures import significant
 from lstm_jax.config import show
+from lstm_jax.config.sweeps import SEED, Point
 from lstm_jax.errors import RunError
 from lstm_jax.files import write_atomically
-from lstm_jax.runs import find_runs, is_run, read_run
-from lstm_jax.sweeps import SEED, Point
+from lstm_jax.run.runs import find_runs, is_run, read_run
 
 INDEX, TABLE = "index.json", "summary.csv"
 _FIELDS = 3  # of runs that no sweep made, in a label

@@ -14,7 +14,7 @@ from experiments.launchers.child import Job, failure, is_saved
 from experiments.progress import digits, make_console
 from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
-from lstm_jax.run_status import Status, read_status
+from lstm_jax.run.status import Status, read_status
 
 
 class SweepTable:

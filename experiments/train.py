@@ -23,7 +23,11 @@ import numpy as np
 from absl import flags
 
 from experiments import command_line
-from experiments.finish import (
+from experiments.device_setup import start_process
+from experiments.meter import Meter
+from experiments.profiling import parse_steps, profiled
+from experiments.progress import ProgressReport, digits
+from experiments.report import (
   count,
   describe,
   extended,
@@ -31,21 +35,17 @@ from experiments.finish import (
   unit,
   whole_params,
 )
-from experiments.meter import Meter
-from experiments.process import start_process
-from experiments.profiling import parse_steps, profiled
-from experiments.progress import ProgressReport, digits
 from experiments.scores import mean_scores, score_trials, write_scores
 from experiments.signals import Stopped, StopSignal
-from lstm_jax import experiment as experiment_lib
-from lstm_jax import processes, run_directory, run_lock
+from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.config import Config, to_json
 from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.static import make_evaluation
-from lstm_jax.trained_run import digest
-from lstm_jax.training import wandb_run
-from lstm_jax.training.checkpointing import Checkpointer
-from lstm_jax.training.metric_writer import MetricWriter
+from lstm_jax.parallel import processes
+from lstm_jax.run import build as experiment_lib
+from lstm_jax.run import directory, lock, wandb_run
+from lstm_jax.run.load import digest
+from lstm_jax.run.metric_writer import MetricWriter
 from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.train_state import (
   all_finite,
@@ -69,16 +69,16 @@ def train(
       the loss is no longer finite.
   """
   first = processes.is_first()
-  claim = run_lock.claim if first else run_lock.join
+  claim = lock.claim if first else lock.join
   with StopSignal(can_save=False) as stop, claim(workdir) as path:
-    config = run_directory.check_config(path, config, extend_to)
-    before = run_directory.read_config(path) if extend_to else config
+    config = directory.check_config(path, config, extend_to)
+    before = directory.read_config(path) if extend_to else config
     wandb_run.check_installed(config.run.wandb)
-    devices = start_process(config, run_directory.read_record(path)["starts"])
+    devices = start_process(config, directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
     vocabulary = None
     if resuming and config.task.text:
-      vocabulary = run_directory.read_vocabulary(path)
+      vocabulary = directory.read_vocabulary(path)
     source = getattr(config.task, "corpus", config.task.name)
     print(f"reading {source} and making the model", flush=True)
     experiment, state = experiment_lib.build(
@@ -86,14 +86,14 @@ def train(
     )
     task = experiment.task
     traced = parse_steps(profile_steps, config.train.steps)
-    run_directory.check_data(path, task.record)
+    directory.check_data(path, task.record)
     if processes.count() > 1:
       _check_same(config, experiment, state)
     if first:
-      run_directory.write_config(path, config, task.vocabulary)
+      directory.write_config(path, config, task.vocabulary)
     processes.wait("config written")
     if not first:
-      run_directory.read_config(path)  # all must see the same directory
+      directory.read_config(path)  # all must see the same directory
     with Checkpointer(path, writing=True) as checkpointer:
       restored, notes = checkpointer.restore_latest(state)
       if restored is None and resuming:  # killed before its first checkpoint
@@ -102,7 +102,7 @@ def train(
       step = run_step(state)
       notes += extended(before, config, task, step)
       if first:
-        notes += run_directory.write_start(
+        notes += directory.write_start(
           path, task.record, count(config, state), step, command, devices
         )
       project = config.run.wandb if first else ""
@@ -139,7 +139,7 @@ def train(
         checkpointer.wait()
         finish(config, experiment, state, checkpointer, report, path, stop)
         if first:  # all at once would take each other's file away
-          run_directory.write_end(path, step)
+          directory.write_end(path, step)
   return 0
 
 

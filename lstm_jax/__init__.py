@@ -24,10 +24,10 @@ _NAMES = {  # of each module, its public names
   "layers.stack": ("Stack",),
   "models.language_model": ("Head", "LanguageModel"),
   "models.sequence_model": ("SequenceModel",),
-  "recurrence": ("Options", "bidirectional", "length_mask", "unroll"),
-  "runs": ("read_runs",),
-  "scan": ("Noise",),
-  "trained_run": ("load_run",),
+  "recurrence.scan": ("Noise",),
+  "recurrence.unroll": ("Options", "bidirectional", "length_mask", "unroll"),
+  "run.runs": ("read_runs",),
+  "run.load": ("load_run",),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 __all__ = sorted(_HOMES)

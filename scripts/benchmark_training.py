@@ -25,13 +25,13 @@ from experiments.command_line import (
   run_command,
   take_config_flag,
 )
-from experiments.process import start_process
+from experiments.device_setup import start_process
 from experiments.train import train
 from lstm_jax.data.vocabulary import first_symbol
 from lstm_jax.errors import ConfigError
-from lstm_jax.experiment import build
-from lstm_jax.sampling import generate
-from lstm_jax.training.metric_writer import read_metrics
+from lstm_jax.run.build import build
+from lstm_jax.run.metric_writer import read_metrics
+from lstm_jax.search.sample import generate
 
 
 def measure_updates(

@@ -14,9 +14,9 @@ from absl import flags
 
 from configs import hochreiter_1997
 from experiments.command_line import new_flags, parse_flags, run_command
-from lstm_jax import runtime
 from lstm_jax.errors import ConfigError
-from lstm_jax.experiment import build
+from lstm_jax.parallel import runtime
+from lstm_jax.run.build import build
 
 
 def main(argv: list[str]):

@@ -30,15 +30,12 @@ from experiments.command_line import (
   parse_flags,
   run_command,
 )
+from experiments.device_setup import start_process
 from experiments.launchers import optuna
 from experiments.pictures import look, picture, scale, whole_ticks
-from experiments.process import start_process
 from experiments.scores import mean_scores, score_trials
 from lstm_jax.config import Config, show, validate
-from lstm_jax.evaluation.static import make_evaluation
-from lstm_jax.experiment import build
-from lstm_jax.files import write_atomically
-from lstm_jax.sweeps import (
+from lstm_jax.config.sweeps import (
   Choice,
   Integers,
   Point,
@@ -46,6 +43,9 @@ from lstm_jax.sweeps import (
   Uniform,
   sample,
 )
+from lstm_jax.evaluation.static import make_evaluation
+from lstm_jax.files import write_atomically
+from lstm_jax.run.build import build
 
 TRIALS, UPDATES, VALIDATE_EVERY, LENGTH = 20, 400, 100, 30
 SEARCHES = ("random", "Optuna")

@@ -38,12 +38,7 @@ from lstm_jax.data.known_corpora import (
   how_to_prepare,
 )
 from lstm_jax.data.prepared import data_folder, prepare
-from lstm_jax.data.source_files import (
-  SourceFile,
-  choose,
-  open_source,
-  pieces,
-)
+from lstm_jax.data.source_files import SourceFile, choose, open_source, pieces
 from lstm_jax.data.tfds_sets import prepare_set
 from lstm_jax.data.words import WordSplit
 from lstm_jax.errors import ConfigError, DataError, suggest

@@ -28,9 +28,9 @@ from experiments.command_line import (
   parse_flags,
   run_command,
 )
-from lstm_jax import run_lock
 from lstm_jax.errors import ConfigError, RunError, suggest
 from lstm_jax.files import existing_path
+from lstm_jax.run import lock
 from scripts import reproduce_records as records
 from scripts.papers.base import Row, Run, all_rows, load_paper, runs
 from scripts.reproduce_beside import beside
@@ -159,7 +159,7 @@ def _move_away(path: pathlib.Path) -> pathlib.Path:
   number = 1
   while (new := path.with_name(f"{path.name}.old-{number}")).exists():
     number += 1
-  with run_lock.claim(path):
+  with lock.claim(path):
     os.rename(path, new)
   return new
 

@@ -35,11 +35,12 @@ from experiments.command_line import (
   run_command,
   take_config_flag,
 )
-from experiments.process import start_process
-from lstm_jax import processes, runtime, sweeps
+from experiments.device_setup import start_process
+from lstm_jax.config import sweeps
 from lstm_jax.errors import ConfigError, RunError
-from lstm_jax.experiment import build
 from lstm_jax.models.language_model import parameter_count
+from lstm_jax.parallel import processes, runtime
+from lstm_jax.run.build import build
 from scripts import scaling_paper
 from scripts.scaling_counts import count_messages, count_products
 

@@ -4,7 +4,7 @@ own."""
 import os
 import tempfile
 
-# "cuda" is for tests/gpu_test.py and those of the cells.
+# "cuda" is for tests/recurrence/gpu_test.py and those of the cells.
 os.environ["JAX_PLATFORMS"] = os.environ.get("LSTM_JAX_TEST_PLATFORM", "cpu")
 # Programs are compiled more often than they are run here.
 os.environ["XLA_FLAGS"] = (

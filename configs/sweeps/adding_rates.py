@@ -6,7 +6,7 @@
 With --launcher=vmap all twelve are one program.
 """
 
-from lstm_jax.sweeps import Point, grid
+from lstm_jax.config.sweeps import Point, grid
 
 
 def get_sweep() -> list[Point]:

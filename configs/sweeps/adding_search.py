@@ -8,7 +8,7 @@
 `sweep`: pip install optuna.
 """
 
-from lstm_jax.sweeps import Choice, Integers, SearchSpace, Uniform
+from lstm_jax.config.sweeps import Choice, Integers, SearchSpace, Uniform
 
 
 def get_sweep() -> SearchSpace:

@@ -4,7 +4,7 @@
       --sweep=configs/sweeps/cells.py --workdir=runs/cells
 """
 
-from lstm_jax.sweeps import Point, grid, zip_
+from lstm_jax.config.sweeps import Point, grid, zip_
 
 
 def get_sweep() -> list[Point]:

@@ -15,7 +15,7 @@ import time
 from typing import NamedTuple
 
 from experiments.command_line import EXIT_SAVED_ON_SIGINT, EXIT_SAVED_ON_SIGTERM
-from lstm_jax.runtime import with_xla_flags
+from lstm_jax.parallel.runtime import with_xla_flags
 
 _ENDED = "exit code"
 _STOPPED = "stopped, "  # before it, in the log, where the launcher ended it

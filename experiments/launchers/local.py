@@ -13,10 +13,10 @@ import time
 from experiments.launchers.child import Child, Job, Place, is_saved
 from experiments.signals import StopSignal
 from experiments.sweep_table import SweepTable
-from lstm_jax import runtime
 from lstm_jax.config import Config
 from lstm_jax.errors import RunError
-from lstm_jax.run_status import read_status
+from lstm_jax.parallel import runtime
+from lstm_jax.run.status import read_status
 
 _SECONDS = 0.2  # between looks at the processes
 

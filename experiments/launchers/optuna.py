@@ -16,9 +16,9 @@ from experiments.launchers.child import Child, Job, Place, is_saved
 from experiments.signals import StopSignal
 from experiments.sweep_table import SweepTable
 from lstm_jax.config import show
+from lstm_jax.config.sweeps import Choice, Integers, Point, SearchSpace
 from lstm_jax.errors import ConfigError
-from lstm_jax.run_status import read_curve, read_state
-from lstm_jax.sweeps import Choice, Integers, Point, SearchSpace
+from lstm_jax.run.status import read_curve, read_state
 
 _SECONDS = 0.2  # between looks at the processes
 _INSTEAD_OF = "instead_of"  # number of the trial that one takes over

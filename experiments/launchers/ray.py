@@ -17,19 +17,13 @@ import socket
 import time
 
 from experiments.command_line import EXIT_SAVED_ON_SIGTERM, parse_config
-from experiments.launchers.child import (
-  SIGNALS,
-  Child,
-  Job,
-  Place,
-  is_saved,
-)
+from experiments.launchers.child import SIGNALS, Child, Job, Place, is_saved
 from experiments.signals import StopSignal
 from experiments.sweep_table import SweepTable
-from lstm_jax import runtime
 from lstm_jax.config import Config
 from lstm_jax.errors import ConfigError
-from lstm_jax.run_status import read_curve, read_state
+from lstm_jax.parallel import runtime
+from lstm_jax.run.status import read_curve, read_state
 
 _SECONDS = 0.2  # between looks at a process
 _PATIENCE = 10  # seconds for a cluster to answer

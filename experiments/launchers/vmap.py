@@ -9,10 +9,9 @@ import pathlib
 from experiments import command_line
 from experiments.launchers.child import Job
 from experiments.sweep_summary import Entry
-from lstm_jax import sweeps
-from lstm_jax.config import Config
+from lstm_jax.config import Config, sweeps
+from lstm_jax.config.sweeps import SEED
 from lstm_jax.errors import ConfigError
-from lstm_jax.sweeps import SEED
 
 RATE = "optimizer.learning_rate"
 

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 
-from lstm_jax.argument_checks import check_fields, widest
 from lstm_jax.array_types import Array, Float, Int, Key, Params
-from lstm_jax.short_repr import short
+from lstm_jax.cells.argument_checks import check_fields, widest
+from lstm_jax.cells.short_repr import short
 
 _TINY = 1024  # numbers of a matrix
 

@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from lstm_jax import initializers
-from lstm_jax.argument_checks import check_integer, widest
 from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells import initializers
+from lstm_jax.cells.argument_checks import check_integer, widest
 from lstm_jax.cells.base import BasicCell
 from lstm_jax.cells.lstm import LSTM, LSTMState
 from lstm_jax.cells.peephole import PeepholeLSTM

@@ -17,12 +17,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
 from lstm_jax.cells.base import BasicCell
 from lstm_jax.cells.lstm import LSTM
-from lstm_jax.short_repr import short
+from lstm_jax.cells.short_repr import short
 
 VARIANTS = ("V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "NP", "CIFG", "FGR")
 _MISSING_GATE = {"NIG": 0, "NFG": 1, "NOG": 3, "CIFG": 1}  # place in i f g o

@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import lstm_gates
 from lstm_jax.cells.base import BasicCell
-from lstm_jax.short_repr import short
+from lstm_jax.cells.short_repr import short
 
 
 class LSTMState(NamedTuple):

@@ -31,13 +31,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from lstm_jax import initializers
-from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Float, Int, Key, Params
+from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
+from lstm_jax.cells.argument_checks import check_integer
 from lstm_jax.cells.base import BasicCell, matmul
 from lstm_jax.cells.lstm import LSTM
-from lstm_jax.short_repr import short
+from lstm_jax.cells.short_repr import short
 
 BIASES = ("none", "gates", "all")
 

@@ -30,19 +30,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import initializers
-from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
-from lstm_jax.causal_convolution import convolve
+from lstm_jax.cells import initializers
+from lstm_jax.cells.argument_checks import check_integer
 from lstm_jax.cells.base import BasicCell, is_symbols, matmul
+from lstm_jax.cells.causal_convolution import convolve
 from lstm_jax.cells.layer_norm import layer_norm
-from lstm_jax.cells.matrix_lstm import (
-  last_output,
-  memory_parallel,
-  memory_step,
-)
+from lstm_jax.cells.matrix_lstm import last_output, memory_parallel, memory_step
+from lstm_jax.cells.short_repr import short
 from lstm_jax.cells.slstm import NOTHING_YET
-from lstm_jax.short_repr import short
 
 WIDER = 2  # times, inside
 KERNEL = 4  # steps

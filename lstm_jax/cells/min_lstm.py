@@ -26,13 +26,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from lstm_jax import initializers
-from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
+from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
+from lstm_jax.cells.argument_checks import check_integer
 from lstm_jax.cells.base import BasicCell
-from lstm_jax.short_repr import short
-from lstm_jax.time_chunks import scan_chunks
+from lstm_jax.cells.short_repr import short
+from lstm_jax.cells.time_chunks import scan_chunks
 
 
 class MinLSTMState(NamedTuple):

@@ -15,8 +15,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Int, Key, Params
+from lstm_jax.cells import initializers
 from lstm_jax.cells.base import BasicCell, matmul
 from lstm_jax.cells.lstm import LSTM, LSTMState
 

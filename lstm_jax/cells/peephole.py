@@ -16,8 +16,8 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from lstm_jax import initializers
 from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
 from lstm_jax.cells.base import BasicCell
 from lstm_jax.cells.lstm import LSTM, LSTMState

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import initializers
-from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells import initializers
+from lstm_jax.cells.argument_checks import check_integer
 from lstm_jax.cells.base import BasicCell
-from lstm_jax.short_repr import short
+from lstm_jax.cells.short_repr import short
 
 NONLINEARITIES = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 

@@ -24,12 +24,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from lstm_jax import initializers
-from lstm_jax.argument_checks import check_integer
 from lstm_jax.array_types import Array, Float, Key, Params
+from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
+from lstm_jax.cells.argument_checks import check_integer
 from lstm_jax.cells.base import BasicCell
-from lstm_jax.short_repr import short
+from lstm_jax.cells.short_repr import short
 
 FORGET_GATES = ("sigmoid", "exp")
 NOTHING_YET = -1e30  # m_0, so that m_1 = z_i; finite, for f' = exp(m_0 - m_1)

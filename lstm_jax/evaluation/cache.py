@@ -20,7 +20,7 @@ import numpy as np
 from flax import nnx
 
 from lstm_jax.array_types import Array, Float, Int, Params
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.text_lm import TextLM
 
 

@@ -29,7 +29,7 @@ from flax import nnx
 from jax import lax
 
 from lstm_jax.array_types import Params
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.text_lm import TextLM
 
 BLOCK = 50  # segments in one dispatch

@@ -15,7 +15,7 @@ from jax import lax
 
 from lstm_jax.array_types import Params
 from lstm_jax.layers.dropout import noise_keys
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.text_lm import TextLM
 
 

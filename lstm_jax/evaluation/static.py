@@ -7,10 +7,10 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from lstm_jax.array_types import Params
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
+from lstm_jax.parallel.rows import COPIES, place
+from lstm_jax.parallel.units import carry_spec
 from lstm_jax.tasks.base import Task
-from lstm_jax.training.data_parallel import COPIES, place
-from lstm_jax.training.model_parallel import carry_spec
 from lstm_jax.training.train_state import make_eval_step
 
 

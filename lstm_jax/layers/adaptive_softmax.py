@@ -17,11 +17,11 @@ import itertools
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import initializers
-from lstm_jax.argument_checks import as_symbols, nearest_symbol
 from lstm_jax.array_types import Array, ArrayLike, Float, Key, Params
+from lstm_jax.cells import initializers
+from lstm_jax.cells.argument_checks import as_symbols, nearest_symbol
+from lstm_jax.cells.short_repr import short
 from lstm_jax.layers import softmax
-from lstm_jax.short_repr import short
 
 _SMALLER = 4  # times, each cluster's features
 _BLOCK = 512  # positions

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 
-from lstm_jax.argument_checks import check_number
 from lstm_jax.array_types import Array, Float, Int, Key
-from lstm_jax.short_repr import short
+from lstm_jax.cells.argument_checks import check_number
+from lstm_jax.cells.short_repr import short
 
 
 @dataclasses.dataclass(slots=True, unsafe_hash=True)

@@ -10,11 +10,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.argument_checks import as_symbols, nearest_symbol
 from lstm_jax.array_types import Array, ArrayLike, Float
+from lstm_jax.cells.argument_checks import as_symbols, nearest_symbol
 from lstm_jax.cells.base import matmul
+from lstm_jax.cells.short_repr import short
 from lstm_jax.layers import softmax
-from lstm_jax.short_repr import short
 
 
 def _cross_entropy(fused):

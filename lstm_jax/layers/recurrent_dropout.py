@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, Float, Params, State
 from lstm_jax.cells.base import Cell, StateNoise
 from lstm_jax.layers.dropout import Dropout, NoiseKeys, keep_rows
-from lstm_jax.scan import Noise
+from lstm_jax.recurrence.scan import Noise
 
 
 def draw(

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from lstm_jax.argument_checks import nearest_symbol
 from lstm_jax.array_types import Array, Float, Int
+from lstm_jax.cells.argument_checks import nearest_symbol
 
 
 def logits(

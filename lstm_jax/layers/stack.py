@@ -6,17 +6,17 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lstm_jax.argument_checks import (
+from lstm_jax.array_types import Array, ArrayLike, Float, Int, State
+from lstm_jax.cells.argument_checks import (
   as_array,
   as_floats,
   as_symbols,
   check_integer,
   nearest_symbol,
 )
-from lstm_jax.array_types import Array, ArrayLike, Float, Int, State
 from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.cells.layer_norm import layer_norm
-from lstm_jax.cells.split_lstm import SplitLSTM, gather
+from lstm_jax.cells.short_repr import short
 from lstm_jax.layers import recurrent_dropout
 from lstm_jax.layers.dropout import (
   Dropout,
@@ -25,9 +25,9 @@ from lstm_jax.layers.dropout import (
   check_rates,
   dropout,
 )
-from lstm_jax.recurrence import Options, bidirectional, unroll
-from lstm_jax.recurrence_inputs import check_state
-from lstm_jax.short_repr import short
+from lstm_jax.parallel.split_lstm import SplitLSTM, gather
+from lstm_jax.recurrence.inputs import check_state
+from lstm_jax.recurrence.unroll import Options, bidirectional, unroll
 
 
 class Stack(nnx.Module):

@@ -14,7 +14,7 @@ from lstm_jax.layers.recurrent_dropout import misplaced, without_place
 from lstm_jax.models.cell_options import INITIAL, CellOptions, options_taken
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
-from lstm_jax.recurrence import Options
+from lstm_jax.recurrence.unroll import Options
 from lstm_jax.tasks.base import Sizes, TaskConfig
 
 _NO_EMBEDDING = "there is no embedding; set model.embedding_size"

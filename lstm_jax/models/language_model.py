@@ -13,16 +13,16 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lstm_jax import initializers
-from lstm_jax.argument_checks import (
+from lstm_jax.array_types import Array, ArrayLike, Float, State
+from lstm_jax.cells import initializers
+from lstm_jax.cells.argument_checks import (
   as_symbols,
   check_fields,
   check_integer,
   check_number,
 )
-from lstm_jax.array_types import Array, ArrayLike, Float, State
 from lstm_jax.cells.base import Cell
-from lstm_jax.cells.split_lstm import SplitLSTM, gather
+from lstm_jax.cells.short_repr import short
 from lstm_jax.layers import adaptive_softmax, embedding, softmax
 from lstm_jax.layers.adaptive_softmax import AdaptiveSoftmax
 from lstm_jax.layers.dropout import (
@@ -34,8 +34,8 @@ from lstm_jax.layers.dropout import (
 from lstm_jax.layers.heads import MixtureOfSoftmaxes, Softmax
 from lstm_jax.layers.penalties import activation_penalty
 from lstm_jax.layers.stack import Stack
-from lstm_jax.recurrence import Options
-from lstm_jax.short_repr import short
+from lstm_jax.parallel.split_lstm import SplitLSTM, gather
+from lstm_jax.recurrence.unroll import Options
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,21 +8,21 @@ import jax
 import optax
 from flax import nnx
 
-from lstm_jax import initializers
-from lstm_jax.argument_checks import (
+from lstm_jax.array_types import Array, ArrayLike, Float, State
+from lstm_jax.cells import initializers
+from lstm_jax.cells.argument_checks import (
   as_floats,
   as_symbols,
   check_integer,
   check_number,
   nearest_symbol,
 )
-from lstm_jax.array_types import Array, ArrayLike, Float, State
 from lstm_jax.cells.base import Cell, matmul
+from lstm_jax.cells.short_repr import short
 from lstm_jax.layers.dropout import Dropout, NoiseKeys
 from lstm_jax.layers.embedding import lookup
 from lstm_jax.layers.stack import Stack
-from lstm_jax.recurrence import Options
-from lstm_jax.short_repr import short
+from lstm_jax.recurrence.unroll import Options
 
 OUTPUTS = ("linear", "logistic")
 

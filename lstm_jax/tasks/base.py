@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
 
 
 class Batch(NamedTuple):

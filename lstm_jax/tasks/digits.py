@@ -18,11 +18,7 @@ import numpy as np
 from lstm_jax.data.images import CLASSES, read_images
 from lstm_jax.errors import DataError
 from lstm_jax.tasks.base import Sizes
-from lstm_jax.tasks.sequence_task import (
-  Example,
-  SequenceTaskConfig,
-  StoredTask,
-)
+from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig, StoredTask
 
 
 @dataclasses.dataclass(slots=True)

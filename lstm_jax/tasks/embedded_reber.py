@@ -21,11 +21,7 @@ import numpy as np
 
 from lstm_jax.array_types import Bool, Int
 from lstm_jax.tasks.base import Sizes
-from lstm_jax.tasks.sequence_task import (
-  Example,
-  SequenceTaskConfig,
-  StoredTask,
-)
+from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig, StoredTask
 
 SYMBOLS = "BTPSXVE"
 # The Reber grammar: the edges that leave each state, to the state named. It

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
 from lstm_jax.errors import ConfigError
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
 
 LOSSES = ("cross_entropy", "squared_error", "binary")

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from lstm_jax import metrics
 from lstm_jax.array_types import Array, Int, Key
 from lstm_jax.data.corpus_tokens import load_corpus, map_corpus
 from lstm_jax.data.known_corpora import SPLITS
@@ -30,14 +29,10 @@ from lstm_jax.data.streams import (
   window_batch,
 )
 from lstm_jax.data.token_files import DiskStreams, DiskWindows, count
-from lstm_jax.data.vocabulary import (
-  ByteVocabulary,
-  CharVocabulary,
-  Vocabulary,
-)
+from lstm_jax.data.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary
 from lstm_jax.data.words import WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
 
 
@@ -129,9 +124,9 @@ class CharLMConfig(TextLMConfig):
   @staticmethod
   def scores(sums: Sums) -> dict[str, float]:
     return {
-      "bits_per_char": metrics.bits_per_token(sums),
-      "nats_per_char": metrics.nats_per_token(sums),
-      "perplexity": metrics.perplexity(sums),
+      "bits_per_char": sums.bits_per_token(sums),
+      "nats_per_char": sums.nats_per_token(sums),
+      "perplexity": sums.perplexity(sums),
     }
 
 
@@ -169,9 +164,9 @@ class WordLMConfig(TextLMConfig):
   @staticmethod
   def scores(sums: Sums) -> dict[str, float]:
     return {
-      "perplexity": metrics.perplexity(sums),
-      "nats_per_word": metrics.nats_per_token(sums),
-      "bits_per_word": metrics.bits_per_token(sums),
+      "perplexity": sums.perplexity(sums),
+      "nats_per_word": sums.nats_per_token(sums),
+      "bits_per_word": sums.bits_per_token(sums),
     }
 
 

@@ -19,7 +19,7 @@ import optax
 from flax import nnx
 from jax import lax
 
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.base import Task
 from lstm_jax.training.train_state import (
   DATA,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from lstm_jax.array_types import Array, Bool, Float, Int
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
 
 
 @dataclasses.dataclass(slots=True)

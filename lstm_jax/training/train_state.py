@@ -15,17 +15,18 @@ from jax.sharding import Mesh
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
 from lstm_jax.layers.dropout import noise_keys
-from lstm_jax.metrics import Sums
-from lstm_jax.tasks.base import Task
-from lstm_jax.training import averaging, model_parallel, non_finite, stopping
-from lstm_jax.training.averaging import Averages, AveragingConfig
-from lstm_jax.training.data_parallel import (
+from lstm_jax.metrics.sums import Sums
+from lstm_jax.parallel import units
+from lstm_jax.parallel.rows import (
   COPIES,
   ROWS,
   place,
   split_rows,
   sum_over_devices,
 )
+from lstm_jax.tasks.base import Task
+from lstm_jax.training import averaging, non_finite, stopping
+from lstm_jax.training.averaging import Averages, AveragingConfig
 from lstm_jax.training.stopping import StopConfig, StopState
 
 DATA = 2**31  # the data's key is fold_in(key, DATA); no step is as large
@@ -123,22 +124,20 @@ def init_state(
 
 def place_state(state: TrainState, mesh: Mesh | None) -> TrainState:
   """Puts a state on the devices: the carried state split by rows, parameters
-  copied or in parts, see `model_parallel`."""
+  copied or in parts, see `units`."""
   parts = {
     field.name: getattr(state, field.name)
     for field in dataclasses.fields(state)
   }
-  layout = model_parallel.specs(parts, mesh)
-  layout["carry"] = jax.tree.map(
-    lambda _: model_parallel.carry_spec(mesh), state.carry
-  )
+  layout = units.specs(parts, mesh)
+  layout["carry"] = jax.tree.map(lambda _: units.carry_spec(mesh), state.carry)
   return state.replace(**place(parts, mesh, layout))
 
 
 def reorder(
   state: TrainState, mesh: Mesh | None, change: Callable
 ) -> TrainState:
-  """The state with `model_parallel.to_file` or `to_memory` done to it."""
+  """The state with `units.to_file` or `to_memory` done to it."""
   params, opt_state = change((state.params, state.opt_state), mesh)
   return state.replace(params=params, opt_state=opt_state)
 
@@ -164,7 +163,7 @@ def make_train_step(
 
     def loss(params):
       model = nnx.merge(structure, params)
-      model = model_parallel.part_of(model, mesh)
+      model = units.part_of(model, mesh)
       output = model(batch.inputs, carry, mask=batch.mask, keys=keys)
       sums = task.loss(output, batch)
       weight = sum_over_devices(sums.weight, mesh)
@@ -174,7 +173,7 @@ def make_train_step(
       return nats / weight, (sums, output.state)
 
     gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
-    gradient = model_parallel.sum_gradients(gradient, layout, mesh)
+    gradient = units.sum_gradients(gradient, layout, mesh)
     return gradient, sum_over_devices(sums, mesh), carry
 
   def train_step(state: TrainState, data) -> tuple[TrainState, StepMetrics]:
@@ -185,8 +184,8 @@ def make_train_step(
     carry = jax.tree.map(
       lambda new, old: jnp.where(batch.restart, new, old), initial, state.carry
     )
-    layout = model_parallel.specs(state.params, mesh)
-    carry_spec = model_parallel.carry_spec(mesh)
+    layout = units.specs(state.params, mesh)
+    carry_spec = units.carry_spec(mesh)
     gradient_of_batch = split_rows(
       functools.partial(gradient_of_rows, layout),
       mesh,
@@ -257,7 +256,7 @@ def make_eval_step(
   """
 
   def score_rows(params, carry, batch):
-    model = model_parallel.part_of(nnx.merge(structure, params), mesh)
+    model = units.part_of(nnx.merge(structure, params), mesh)
     output = model(batch.inputs, carry, mask=batch.mask)
     sums = task.loss(output, batch)
     return output.state, sum_over_devices(sums, mesh)
@@ -270,11 +269,11 @@ def make_eval_step(
     carry = jax.tree.map(
       lambda new, old: jnp.where(batch.restart, new, old), initial, carry
     )
-    spec = model_parallel.carry_spec(mesh)
+    spec = units.carry_spec(mesh)
     score_batch = split_rows(
       score_rows,
       mesh,
-      arguments=(model_parallel.specs(params, mesh), spec, ROWS),
+      arguments=(units.specs(params, mesh), spec, ROWS),
       results=(spec, COPIES),
     )
     return score_batch(params, carry, batch._replace(restart=None))

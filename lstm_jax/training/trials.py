@@ -19,11 +19,11 @@ from flax import nnx
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 
-from lstm_jax import trials_last
-from lstm_jax.metrics import Sums
+from lstm_jax.metrics.sums import Sums
+from lstm_jax.parallel.rows import COPIES, ROWS, place, split_rows
+from lstm_jax.recurrence import lanes
 from lstm_jax.tasks.base import Task
 from lstm_jax.training import stopping
-from lstm_jax.training.data_parallel import COPIES, ROWS, place, split_rows
 from lstm_jax.training.stopping import StopConfig
 from lstm_jax.training.train_state import StepMetrics, TrainState
 
@@ -206,10 +206,10 @@ def make_trials_call(
 def _by_eights(mapped: Callable) -> Callable:
   """`mapped` for groups of eight trials, the last one filled up with repeats.
 
-  `trials_last` computes eight of them in the time of five, and a group is the
+  `lanes` computes eight of them in the time of five, and a group is the
   same program however many there are, so that its numbers are too.
   """
-  eight = trials_last.LANES
+  eight = lanes.LANES
 
   def run(state, data):
     n = len(state.done)

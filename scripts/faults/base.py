@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lstm_jax.sweeps import override
+from lstm_jax.config.sweeps import override
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 STEPS = 200

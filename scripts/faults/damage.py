@@ -5,9 +5,9 @@ import pathlib
 import shutil
 
 from experiments.train import experiment_lib
-from lstm_jax import run_directory
+from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.errors import UserError
-from lstm_jax.training.checkpointing import Checkpointer
+from lstm_jax.run import directory
 from lstm_jax.training.train_state import run_step
 from scripts.faults.base import (
   Fault,
@@ -45,8 +45,8 @@ def checkpoint_files(folder: pathlib.Path, times: int) -> list[Finding]:
   code, printed = train(folder, "run")
   assert code == 0, printed
   run = folder / "run"
-  config = run_directory.read_config(run)
-  vocabulary = run_directory.read_vocabulary(run)
+  config = directory.read_config(run)
+  vocabulary = directory.read_vocabulary(run)
   _, state = experiment_lib.build(config, vocabulary)
   with Checkpointer(run) as checkpointer:
     before, newest = checkpointer.steps()[-2:]

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.train import experiment_lib
-from lstm_jax import run_directory
+from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.errors import UserError
-from lstm_jax.training.checkpointing import Checkpointer
+from lstm_jax.run import directory
 from scripts.faults.base import (
   Fault,
   Finding,
@@ -86,9 +86,9 @@ def changed(folder: pathlib.Path, times: int) -> list[Finding]:
 def _other_models(run) -> list[Finding]:
   """A checkpoint of other shapes or types than the model's."""
   findings = []
-  vocabulary = run_directory.read_vocabulary(run)
+  vocabulary = directory.read_vocabulary(run)
   for what in ("shape", "dtype"):
-    config = run_directory.read_config(run)
+    config = directory.read_config(run)
     if what == "shape":
       config.model.hidden_sizes = (9,)
     _, state = experiment_lib.build(config, vocabulary)

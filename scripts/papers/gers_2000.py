@@ -5,7 +5,7 @@ import numpy as np
 from flax import nnx
 
 from experiments.pictures import GREY, look, scale
-from lstm_jax.trained_run import load_trials
+from lstm_jax.run.load import load_trials
 from scripts.papers.base import Row, mean_and_std, values
 
 TITLE = "Learning to Forget"

@@ -4,8 +4,9 @@ import os
 
 import jax
 
-from lstm_jax import LSTM, Options, runtime, unroll
-from lstm_jax.training.data_parallel import choose_devices
+from lstm_jax import LSTM, Options, unroll
+from lstm_jax.parallel import runtime
+from lstm_jax.parallel.rows import choose_devices
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax")
 TIME_MAJOR = False

@@ -8,14 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from lstm_jax import LSTM, Options, runtime
+from lstm_jax import LSTM, Options
 from lstm_jax.layers import softmax
 from lstm_jax.models.language_model import Head, LanguageModel
-from lstm_jax.sampling import generate
-from lstm_jax.tasks.base import Batch
-from lstm_jax.tasks.text_lm import TextLM, WordLMConfig
-from lstm_jax.training import optimizers, train_state
-from lstm_jax.training.data_parallel import (
+from lstm_jax.parallel import runtime
+from lstm_jax.parallel.rows import (
   COPIES,
   ROWS,
   make_mesh,
@@ -23,6 +20,10 @@ from lstm_jax.training.data_parallel import (
   split_rows,
   sum_over_devices,
 )
+from lstm_jax.search.sample import generate
+from lstm_jax.tasks.base import Batch
+from lstm_jax.tasks.text_lm import TextLM, WordLMConfig
+from lstm_jax.training import optimizers, train_state
 from scripts.peers import problem
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax")

@@ -1,0 +1,332 @@
+"""Checkpoints of a run, written by Orbax and checked on the way back.
+
+After each commit a manifest of its files is put inside the checkpoint; one that
+does not match it is never loaded. This is the only module that imports Orbax.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import math
+import os
+import pathlib
+import time
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from lstm_jax.array_types import Params
+from lstm_jax.checkpoints.cleanup import (
+  clean_up,
+  drop_aside,
+  keep_aside,
+  steps_in,
+)
+from lstm_jax.checkpoints.manifest import find_damage, read_loss, write_manifest
+from lstm_jax.errors import CheckpointError
+from lstm_jax.files import plain_path
+from lstm_jax.parallel import processes
+from lstm_jax.training.averaging import Averages
+from lstm_jax.training.train_state import TrainState, run_step, shape_difference
+
+
+class Checkpointer:
+  """The checkpoints of one run directory: the last two and the best.
+
+  The best is the one with the lowest validation loss. `save` returns before the
+  files are written; `poll`, called once a step, completes what has been.
+  """
+
+  def __init__(self, workdir: str | pathlib.Path, *, writing: bool = False):
+    self._workdir = pathlib.Path(workdir).absolute()
+    self._directory = self._workdir / "checkpoints"
+    if not writing and not self._directory.is_dir():
+      raise CheckpointError(
+        f"{workdir}: no checkpoint here; train first, with python -m"
+        f" experiments.train --config=FILE --workdir={workdir}"
+      )
+    if writing:
+      try:
+        self._directory.mkdir(exist_ok=True)
+      except OSError as error:
+        raise CheckpointError(
+          f"{self._directory}: cannot be used: {error.strerror}"
+        ) from None
+    self._directory, self._handle = plain_path(self._directory)
+    self._worker = concurrent.futures.ThreadPoolExecutor(1)
+    self._saving = None  # (step, loss, parameters' shapes, orbax's response)
+    self._hashing = None  # (step, future of its manifest)
+    self._last_saved = None
+
+  @functools.cached_property
+  def _orbax(self):
+    """What writes checkpoints, opened once damaged ones are put away."""
+    context = ocp.Context()
+    # When a directory cannot be made in the background, Orbax's other threads
+    # wait minutes for it, and the process with them.
+    context.asynchronous.create_directories_asynchronously = False
+    policies = ocp.training.preservation_policies
+    return ocp.training.Checkpointer(
+      self._directory,
+      context=context,
+      preservation_policy=policies.AnyPreservationPolicy(
+        [
+          policies.LatestN(2),
+          policies.BestN(
+            n=1,
+            get_metric_fn=lambda metrics: -metrics["loss"],
+            keep_checkpoints_without_metrics=False,
+          ),
+        ]
+      ),
+      cleanup_tmp_directories=True,
+    )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, error, traceback):
+    try:
+      self.wait()
+      if "_orbax" in self.__dict__:
+        with _as_checkpoint_error(self._workdir, "of the last step"):
+          self._orbax.close()
+    except Exception:
+      if error is None:
+        raise  # else the error under way says what was wrong first
+    finally:
+      self._worker.shutdown()
+      if self._handle is not None:
+        os.close(self._handle)
+
+  def steps(self) -> list[int]:
+    """Steps of the checkpoints in the directory, sound or not."""
+    return steps_in(self._directory)
+
+  def _at(self, step: int) -> pathlib.Path:
+    return self._directory / str(step)
+
+  def latest_step(self) -> int | None:
+    return max(self.steps(), default=None)
+
+  def best_step(self) -> int | None:
+    """The step with the lowest validation loss; None before a validation."""
+    losses = self.validation_losses()
+    return min(losses, key=lambda step: (losses[step], -step), default=None)
+
+  def is_validated(self, step: int) -> bool:
+    """Whether a finished checkpoint has a validation loss."""
+    return step in self.validation_losses()
+
+  def validation_losses(self) -> dict[int, float]:
+    """Nats a token of each finished checkpoint that was validated."""
+    losses = {step: read_loss(self._at(step)) for step in self.steps()}
+    return {
+      step: loss
+      for step, loss in losses.items()
+      if loss is not None and math.isfinite(loss)
+    }
+
+  def save(self, state: TrainState, validation_nats: float = math.inf):
+    """Starts to save a state under its step, once the save before it is done.
+
+    validation_nats: the loss that `best` compares; infinite where this step was
+      not validated (one NaN would make Orbax drop the best).
+
+    Raises:
+      CheckpointError: this save or the one before it cannot be written.
+    """
+    step = run_step(state)
+    loss = validation_nats if math.isfinite(validation_nats) else math.inf
+    again = step == self._last_saved
+    if again and (loss == math.inf or self.is_validated(step)):
+      return
+    self.wait()
+    if again:  # a signal came before its validation was done
+      if processes.is_first():
+        keep_aside(self._workdir, self._directory, step)
+      processes.wait("checkpoint kept aside")
+    with _as_checkpoint_error(self._workdir, step):
+      response = self._orbax.save_checkpointables_async(
+        step,
+        {"params": state.evaluated, "training": _training(state)},
+        metrics={"loss": loss},
+        force=True,
+        overwrite=True,
+      )
+    self._saving = step, loss, jax.eval_shape(lambda: state.evaluated), response
+    self._last_saved = step
+
+  def poll(self):
+    """Writes the manifest of a save that has been committed."""
+    if self._saving and not self._orbax.is_saving_in_progress():
+      self._commit()
+    if self._hashing and self._hashing[1].done():
+      self._finish_hashing()
+
+  def wait(self):
+    """Returns when everything handed to `save` is on disk with its manifest.
+
+    Raises:
+      CheckpointError: it cannot be written.
+    """
+    if self._saving:
+      self._commit()
+    self._finish_hashing()
+
+  def _commit(self):
+    (step, loss, params, response), self._saving = self._saving, None
+    with _as_checkpoint_error(self._workdir, step):
+      response.result()
+      self._check_model(step, params)  # before anybody relies on it
+    self._finish_hashing()
+    if not processes.is_first():
+      return
+    writing = self._worker.submit(write_manifest, self._at(step), loss)
+    self._hashing = step, writing
+
+  def _finish_hashing(self):
+    if self._hashing:
+      (step, future), self._hashing = self._hashing, None
+      with _as_checkpoint_error(self._workdir, step):
+        future.result()
+      drop_aside(self._workdir)
+
+  def restore_latest(
+    self, state: TrainState
+  ) -> tuple[TrainState | None, list[str]]:
+    """The newest sound checkpoint, with the shapes and devices of `state`.
+
+    All checkpoints are checked, by the first process of a run; see
+    `cleanup`.
+
+    Returns:
+      The restored state, None where there is nothing to restore, and a line for
+      each checkpoint that was put away.
+
+    Raises:
+      CheckpointError: all are damaged, or a sound one does not fit `state`.
+    """
+    notes = []
+
+    def find() -> str:
+      nonlocal notes
+      step, notes = clean_up(self._workdir, self._directory)
+      return str(step)
+
+    found = processes.share("step to go on from", find)
+    self._last_saved = None if found == "None" else int(found)
+    if self._last_saved is None:
+      return None, notes
+    like = {"params": state.evaluated, "training": _training(state)}
+    return _restored(state, **self._load(self._last_saved, like)), notes
+
+  def load_params(self, checkpoint: str, like: Params) -> tuple[Params, int]:
+    """Parameters of one checkpoint and its step; never another's.
+
+    Args:
+      checkpoint: "best", "latest" or a step.
+      like: parameters with the shapes and devices wanted.
+
+    Raises:
+      CheckpointError: it does not exist, is damaged, or does not fit.
+    """
+    step = int(
+      processes.share(
+        f"step of {checkpoint} in {self._workdir}",
+        lambda: str(self._find_sound(checkpoint)),
+      )
+    )
+    return self._load(step, {"params": like})["params"], step
+
+  def _find_sound(self, checkpoint: str) -> int:
+    for attempt in range(3):
+      step = self._resolve(checkpoint)
+      problem = find_damage(self._at(step))
+      if not problem:
+        return step
+      if attempt < 2:
+        time.sleep(0.5)  # a run under way may have replaced or be writing it
+    raise CheckpointError(
+      f"{self._workdir}: checkpoint {step} {problem}; others are "
+      + _enumerate([s for s in self.steps() if s != step])
+    )
+
+  def _resolve(self, checkpoint: str) -> int:
+    steps = self.steps()
+    if not steps:
+      raise CheckpointError(
+        f"{self._workdir}: no checkpoint has been saved yet"
+      )
+    if checkpoint == "latest":
+      finished = [s for s in steps if read_loss(self._at(s)) is not None]
+      return (finished or steps)[-1]
+    if checkpoint == "best":
+      if (best := self.best_step()) is None:
+        raise CheckpointError(
+          f"{self._workdir}: no checkpoint has been validated yet; take"
+          " --checkpoint=latest"
+        )
+      return best
+    if not checkpoint.isdecimal() or int(checkpoint) not in steps:
+      raise CheckpointError(
+        f'{self._workdir}: no checkpoint "{checkpoint}"; there are best,'
+        f" latest, {_enumerate(steps)}"
+      )
+    return int(checkpoint)
+
+  def _load(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
+    with _as_checkpoint_error(self._workdir, step, "cannot be loaded"):
+      self._check_model(step, like["params"])
+      return ocp.load_checkpointables(self._at(step), _abstract(like))
+
+  def _check_model(self, step: int, params: Params):
+    """Raises ValueError where a checkpoint's parameters are others."""
+    saved = ocp.checkpointables_metadata(self._at(step)).metadata["params"]
+    if not jax.tree.leaves(saved):
+      raise ValueError("none of its arrays can be found again")
+    if problem := shape_difference(saved, params):
+      raise ValueError(f"it is of another model: {problem}")
+
+
+def _training(state: TrainState) -> dict[str, Any]:
+  """Everything but the parameters that evaluation loads on their own. Where
+  those are averages, the others are among these."""
+  names = {field.name for field in dataclasses.fields(state)}
+  if state.averages is None:
+    names -= {"params", "averages"}
+    return {name: getattr(state, name) for name in sorted(names)}
+  rest = {name: getattr(state, name) for name in sorted(names)}
+  return rest | {"averages": state.averages._replace(mean=None)}
+
+
+def _restored(state: TrainState, params: Params, training) -> TrainState:
+  if state.averages is None:
+    return state.replace(params=params, **training)
+  averages = Averages(*training["averages"])._replace(mean=params)
+  return state.replace(**training | {"averages": averages})
+
+
+def _abstract(tree):
+  return jax.tree.map(
+    lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), tree
+  )
+
+
+def _enumerate(steps) -> str:
+  return ", ".join(map(str, steps)) or "none"
+
+
+@contextlib.contextmanager
+def _as_checkpoint_error(workdir, step, what="cannot be saved"):
+  """Turns what Orbax raises into one line."""
+  try:
+    yield
+  except Exception as error:
+    cause = error.__cause__ or error
+    text = str(cause).strip().splitlines() or [type(cause).__name__]
+    raise CheckpointError(
+      f"{workdir}: checkpoint {step} {what}: {text[0][:300]}"
+    ) from error

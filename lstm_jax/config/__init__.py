@@ -1,0 +1,19 @@
+"""The config of an experiment: `Config` and what is done with one."""
+
+from lstm_jax.config.config import (
+  Config,
+  RunConfig,
+  TrainConfig,
+  differences,
+  fields,
+  from_json,
+  show,
+  to_json,
+  type_name,
+  validate,
+)
+
+__all__ = [
+  *("Config", "RunConfig", "TrainConfig", "differences", "fields"),
+  *("from_json", "show", "to_json", "type_name", "validate"),
+]

@@ -1,0 +1,357 @@
+"""The config of an experiment: typed, complete, checked, and plain JSON.
+
+A config file returns one, the command line overrides its fields, `validate`
+checks what came out, and the run directory keeps it as JSON. Every field has
+its value here or in the file; no default hides in code.
+"""
+
+import dataclasses
+import enum
+import json
+import math
+import types
+import typing
+from collections.abc import Collection
+from typing import Any, ClassVar
+
+from lstm_jax.config import checks
+from lstm_jax.errors import ConfigError, suggest
+from lstm_jax.models.config import MODELS, RecurrentConfig
+from lstm_jax.tasks.base import TaskConfig
+from lstm_jax.tasks.registry import TASKS
+from lstm_jax.training.averaging import AveragingConfig
+from lstm_jax.training.optimizers import OptimizerConfig
+from lstm_jax.training.stopping import StopConfig
+
+
+@dataclasses.dataclass(slots=True)
+class TrainConfig:
+  CHOICES: ClassVar = {
+    "update_every": ("sequence", "step"),
+    "on_non_finite": ("stop", "skip"),
+  }
+  RANGES: ClassVar = {
+    "seed": (0, 2**32 - 1),
+    "steps": (1, 2**31 - 1),
+    "epochs": (0, 10**6),
+    "batch_size": (1, 10**6),
+    "validate_every": (0, 2**31 - 1),
+    "validation_streams": (1, 10**6),
+    "trials": (1, 10**4),
+    "trial_learning_rates": (0, 10**6),
+    "trial_seeds": (0, 2**32 - 1),
+    "steps_per_call": (1, 10**6),
+    "recurrent_from": (0, 2**31 - 1),
+  }
+
+  # initial parameters and dropout noise
+  seed: int = 0
+  # number of updates; with epochs it is set when the data has been read
+  steps: int = 1000
+  # passes through the training split, in place of steps; 0 is none
+  epochs: int = 0
+  # parallel streams of text
+  batch_size: int = 32
+  # updates between validations, each of which saves a checkpoint; 0 is a tenth
+  # of the run
+  validate_every: int = 100
+  # streams the validation split is cut into: more is faster, one is exact
+  validation_streams: int = 32
+  # run directory to take the initial parameters from; empty is none
+  init_from: str = ""
+  # runs side by side in one program, with the seeds seed, seed + 1, ...
+  trials: int = 1
+  # their learning rates in turn; none is that of the optimiser for all
+  trial_learning_rates: tuple[float, ...] = ()
+  # and other seeds, one for each; none is seed, seed + 1, ...
+  trial_seeds: tuple[int, ...] = ()
+  # updates in one program; more of them for small networks
+  steps_per_call: int = 1
+  # "sequence" or window, or "step": an update after every time step, for one
+  # layer of lstm_1997, whose gradient has a forward form
+  update_every: str = "sequence"
+  # updates after which the recurrent layers of a sequence_model, and the
+  # weights that read them, begin to learn; until then the rest of the network
+  # does what it can
+  recurrent_from: int = 0
+  # "stop" where a loss or gradient is not finite, or "skip" that update
+  on_non_finite: str = "stop"
+  # averages of the parameters over the updates
+  averaging: AveragingConfig = dataclasses.field(
+    default_factory=AveragingConfig
+  )
+  # when a run, or a trial, ends before its last step
+  stop: StopConfig = dataclasses.field(default_factory=StopConfig)
+
+  def validation_interval(self) -> int:
+    """`validate_every`, or what 0 stands for: whole calls, at least one."""
+    call = self.steps_per_call
+    return self.validate_every or max(self.steps // 10 // call, 1) * call
+
+
+@dataclasses.dataclass(slots=True)
+class RunConfig:
+  """How a run is carried out. Nothing here changes its numbers but by float32
+  rounding (platform, devices), and a resumed run may change all of it."""
+
+  CHOICES: ClassVar = {"platform": ("", "cpu", "gpu", "tpu")}
+  RANGES: ClassVar = {
+    "log_every": (1, 2**31 - 1),
+    "save_every": (0, 2**31 - 1),
+    "sample_length": (0, 10**6),
+    "devices": (0, 10**6),
+    "model_parallel": (1, 10**6),
+    "threads": (0, 10**6),
+  }
+
+  # "cpu", "gpu" or "tpu"; empty is the best there is
+  platform: str = ""
+  # devices that share the rows of each batch; on CPU these are cores. 0 is one,
+  # but as many as there are on a CPU where the layers are small
+  devices: int = 0
+  # how many of the devices share the hidden units of each layer and the
+  # vocabulary, for layers of lstm too large for one
+  model_parallel: int = 1
+  # threads of the CPU; 0 is one a core
+  threads: int = 0
+  # updates between lines of metrics.jsonl
+  log_every: int = 20
+  # updates between checkpoints besides those of the validations; 0 is none
+  save_every: int = 200
+  # TensorBoard files
+  tensorboard: bool = True
+  # a project of Weights & Biases, whose files are written too (offline, unless
+  # WANDB_MODE says otherwise); empty is none
+  wandb: str = ""
+  # keep freed memory in the process (CPU with glibc only): faster
+  tune_allocator: bool = True
+  # compiled programs are kept here for the next start; "user" is the user's
+  # cache directory, empty is nowhere
+  compilation_cache: str = "user"
+  # characters of a sample to print at the end
+  sample_length: int = 400
+
+
+@dataclasses.dataclass(slots=True)
+class Config:
+  task: TaskConfig  # one of TASKS
+  model: RecurrentConfig  # one of MODELS
+  optimizer: OptimizerConfig
+  train: TrainConfig
+  run: RunConfig
+
+
+# The class of these two is chosen by their `name`.
+_BY_NAME = {"task": TASKS, "model": MODELS}
+
+
+def fields(config: Any, prefix: str = "") -> dict[str, Any]:
+  """Every leaf of a config as {"train.steps": 2000, ...}."""
+  leaves = {}
+  for field in dataclasses.fields(config):
+    value, path = getattr(config, field.name), prefix + field.name
+    if dataclasses.is_dataclass(value):
+      leaves |= fields(value, path + ".")
+    else:
+      leaves[path] = value
+  return leaves
+
+
+def validate(config: Config, typed: Collection[str] | None = None) -> Config:
+  """Checks every leaf's type, finiteness, range and choice, then what fields
+  say together; returns the config.
+
+  typed: fields that the user set himself, where the others are a config file's.
+    What nothing reads then, such as an option that the cell does not take,
+    becomes its default again, unless it was typed.
+
+  Raises:
+    ConfigError: names the field, its value, and what it may be.
+  """
+  _check(config, "")
+  if typed is not None:
+    checks.leave_out(config, typed)
+  checks.check_together(config)
+  return config
+
+
+def _hints(kind) -> dict[str, Any]:
+  """The declared types of a dataclass's fields."""
+  return {
+    field.name: typing.get_type_hints(kind)[field.name]
+    for field in dataclasses.fields(kind)
+  }
+
+
+def _check(config, path):
+  """Types, ranges and choices of a dataclass and those inside it."""
+  for name, wanted in _hints(type(config)).items():
+    value, where = getattr(config, name), path + name
+    if name in _BY_NAME and not path:
+      chosen = getattr(value, "name", None)
+      _check_choice(where + ".name", chosen, _BY_NAME[name])
+      wanted = _BY_NAME[name][chosen]
+      if type(value) is not wanted:
+        raise ConfigError(
+          f"{where}.name: the config file makes a {type(value).__name__}, which"
+          f' cannot become a "{chosen}"; take another --config'
+        )
+    if dataclasses.is_dataclass(wanted):
+      if type(value) is not wanted:
+        raise ConfigError(f"{where}: must be a {wanted.__name__}")
+      _check(value, where + ".")
+      continue
+    _check_type(where, value, wanted)
+    if type(value) is int and wanted is float:
+      setattr(config, name, float(value))  # 1 and 1.0 compare as JSON
+    if wanted == tuple[float, ...]:
+      setattr(config, name, tuple(map(float, value)))
+    if name in getattr(config, "CHOICES", ()):
+      _check_choice(where, value, config.CHOICES[name])
+    if isinstance(value, str) and "\0" in value:
+      raise ConfigError(f"{where}: a NUL byte in {value!r}")
+    if name in getattr(config, "RANGES", ()):
+      low, high = config.RANGES[name]
+      for number in value if isinstance(value, tuple) else (value,):
+        if not low <= number <= high:
+          raise ConfigError(
+            f"{where}: must be at least {low} and at most {high}, got {number}"
+          )
+
+
+def _check_choice(where, value, known):
+  if not isinstance(value, str) or value not in known:
+    raise ConfigError(
+      f'{where}: unknown name "{value}"' + suggest(str(value), known)
+    )
+
+
+def _check_type(where, value, wanted):
+  kind, leaves = wanted, (value,)
+  if typing.get_origin(wanted) is tuple:
+    kind, leaves = typing.get_args(wanted)[0], value
+    if not isinstance(value, tuple):
+      raise ConfigError(f"{where}: must be {_tuple_name(kind)}, got {value!r}")
+  for leaf in leaves:
+    if not (type(leaf) is kind or (kind is float and type(leaf) is int)):
+      wanted, got = _example(kind), value
+      if leaves is value:
+        wanted, got = _tuple_name(kind), show(value)
+      raise ConfigError(f"{where}: must be {wanted}, got {got!r}")
+    if kind is float and not math.isfinite(leaf):
+      raise ConfigError(f"{where}: must be finite, got {leaf}")
+
+
+def _example(kind) -> str:
+  return type_name(next(iter(kind)) if issubclass(kind, enum.Enum) else kind())
+
+
+def type_name(value: Any) -> str:
+  """What a field that holds such a value must be, in words."""
+  if isinstance(value, enum.Enum):
+    return "one of " + ", ".join(member.value for member in type(value))
+  if isinstance(value, tuple):
+    return _tuple_name(type(value[0]) if value else float)
+  return {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+  }[type(value)]
+
+
+def _tuple_name(kind) -> str:
+  return {int: "integers", float: "numbers"}[kind] + " with commas between them"
+
+
+def show(value: Any) -> str:
+  """A field's value as the command line takes it."""
+  if isinstance(value, tuple):
+    return ",".join(map(str, value))
+  if isinstance(value, enum.Enum):
+    return value.value
+  return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def to_json(config: Config) -> str:
+  """Indented JSON; enums are their values."""
+  return json.dumps(
+    dataclasses.asdict(config), indent=2, default=lambda member: member.value
+  )
+
+
+def from_json(text: str) -> Config:
+  """The config that `to_json` wrote, checked. One of an older version may lack
+  fields that have a default.
+
+  Raises:
+    ConfigError: not JSON, a field is missing or unknown, or a value is wrong.
+  """
+  try:
+    return validate(_build(Config, json.loads(text), ""))
+  except json.JSONDecodeError as error:
+    raise ConfigError(f"not valid JSON: {error}") from None
+
+
+def _build(kind, value, path):
+  """Rebuilds a value of a declared type from JSON."""
+  where = path.rstrip(".")
+  if dataclasses.is_dataclass(kind):
+    if not isinstance(value, dict):
+      raise ConfigError(f"{where or 'config'}: must be an object")
+    hints = _hints(kind)
+    if kind is Config:
+      for name, known in _BY_NAME.items():
+        chosen = value.get(name)
+        if isinstance(chosen, dict):
+          if "name" not in chosen:
+            raise ConfigError(f"{name}.name: missing field")
+          _check_choice(f"{name}.name", chosen["name"], known)
+          hints[name] = known[chosen["name"]]
+    if unknown := sorted(value.keys() - hints.keys()):
+      raise ConfigError(f"{path}{unknown[0]}: unknown field")
+    config = kind.__new__(kind)  # `validate` says what is wrong with a value
+    for field in dataclasses.fields(kind):
+      name = field.name
+      if name in value:
+        child = _build(hints[name], value[name], f"{path}{name}.")
+      else:
+        child = _default(field, path)
+      setattr(config, name, child)
+    return config
+  if isinstance(kind, types.GenericAlias):
+    return tuple(value) if isinstance(value, list) else value
+  if isinstance(kind, type) and issubclass(kind, enum.Enum):
+    try:
+      return kind(value)
+    except ValueError:
+      raise ConfigError(
+        f"{where}: must be {_example(kind)}, got {value!r}"
+      ) from None
+  return value
+
+
+def _default(field: dataclasses.Field, path: str):
+  """The value of a field that is newer than the saved config: defaults are what
+  was done before there was a choice."""
+  if field.default is not dataclasses.MISSING:
+    return field.default
+  if field.default_factory is not dataclasses.MISSING:
+    return field.default_factory()
+  raise ConfigError(f"{path}{field.name}: missing field")
+
+
+def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
+  """ "train.steps: 100 -> 200" for each field that differs, `run.*` and the
+  ignored ones apart, and those that nothing reads. Fields of a task or model
+  that the other has not go without saying: its name differs."""
+  before, after = fields(old), fields(new)
+  ignore = {*ignore, *checks.unread(old)}
+  return [
+    f"{path}: {show(before[path])} -> {show(after[path])}"
+    for path in before
+    if path in after
+    and not path.startswith("run.")
+    and path not in ignore
+    and before[path] != after[path]
+  ]

@@ -1,0 +1,97 @@
+"""Splitting the rows of a batch over devices.
+
+Each device computes the loss and the gradient of its rows; one sum over devices
+makes them those of the batch. Parameters and optimiser state are copied to
+every device, the carried state stays where its rows are. On CPU the devices are
+cores, see `runtime.setup`; of several processes each gives as many.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+ROWS = PartitionSpec("batch")  # an array [b ...]
+COPIES = PartitionSpec()
+
+_LARGEST_HIDDEN = 512
+_FEWEST_ROWS = 8
+
+
+def choose_devices(
+  batch: int, hidden_sizes: tuple[int, ...], cores: int
+) -> int:
+  """How many cores to split a batch over on CPU.
+
+  A small matrix product cannot keep two cores busy, so that each had better
+  take rows of its own; a large one can, and half the rows would read the same
+  weights for half the work. python -m scripts.benchmark_lstm measures both.
+  """
+  if max(hidden_sizes) > _LARGEST_HIDDEN:
+    return 1
+  most = max(min(cores, batch // _FEWEST_ROWS), 1)
+  return next(n for n in range(most, 0, -1) if batch % n == 0)
+
+
+def make_mesh(devices: int, model_parallel: int = 1) -> Mesh | None:
+  """A mesh of the first devices of every process; None for one device.
+
+  model_parallel: how many of them share one copy of the model, along a second
+    axis; see `units`.
+  """
+  if devices == 1:
+    return None
+  kinds = (jax.sharding.AxisType.Auto,)
+  count = jax.process_count()
+  chosen = [
+    device
+    for process in range(count)
+    for device in jax.local_devices(process)[: devices // count]
+  ]
+  shape, names = (devices,), ("batch",)
+  if model_parallel > 1:
+    shape = (devices // model_parallel, model_parallel)
+    names = ("batch", "model")
+  return jax.make_mesh(shape, names, kinds * len(names), devices=chosen)
+
+
+def split_rows(
+  function: Callable, mesh: Mesh | None, arguments: tuple, results: tuple
+) -> Callable:
+  """Runs a function on every device's share of its arguments.
+
+  Args:
+    function: takes and returns tuples of trees.
+    arguments, results: for each of them ROWS, which are split, COPIES, or a
+      tree of such specs.
+  """
+  if mesh is None:
+    return function
+  return jax.shard_map(
+    function, mesh=mesh, in_specs=arguments, out_specs=results, check_vma=False
+  )
+
+
+def sum_over_devices(tree: Any, mesh: Mesh | None) -> Any:
+  """Inside `split_rows`: the sum of every device's numbers."""
+  return jax.lax.psum(tree, "batch") if mesh else tree
+
+
+def place(tree: Any, mesh: Mesh | None, spec: Any) -> Any:
+  """Puts arrays where a split function expects them.
+
+  spec: of all of them, or a tree with one for each.
+  Of several processes each has the whole arrays and keeps its part of them.
+  """
+  if mesh is None:
+    return tree
+  sharding = jax.tree.map(lambda each: NamedSharding(mesh, each), spec)
+  traced = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves(tree))
+  if traced or jax.process_count() == 1:
+    return jax.device_put(tree, sharding)
+  return jax.jit(_identity, out_shardings=sharding)(tree)
+
+
+def _identity(tree):
+  return tree

@@ -1,0 +1,191 @@
+"""What `unroll` is given, checked and brought into one form.
+
+Everything that comes from outside passes here once, whatever computes it later:
+a wrong argument is one ValueError that names it, what was wanted and what came.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.array_types import Array, ArrayLike, Params, State
+from lstm_jax.cells.argument_checks import (
+  as_array,
+  as_flags,
+  as_floats,
+  as_symbols,
+  nearest_symbol,
+  widest,
+)
+from lstm_jax.cells.base import BasicCell, Cell, is_symbols
+from lstm_jax.cells.short_repr import short
+from lstm_jax.parallel.split_lstm import SplitLSTM
+from lstm_jax.recurrence.scan import Noise
+
+
+class Inputs(NamedTuple):
+  """Arguments of a recurrence. Parameters, state and noise are of one type, the
+  widest of inputs, parameters and state."""
+
+  params: Params
+  x: Array
+  state: State
+  mask: Array | None
+  reset: Array | None
+  noise: Noise
+  dtype: Any  # of the outputs
+
+
+def take(
+  cell: Cell,
+  params: Params,
+  x: ArrayLike,
+  state: Any,
+  mask: ArrayLike | None,
+  reset: ArrayLike | None,
+  noise: Noise | None,
+) -> Inputs:
+  """The arguments of `unroll` as it computes with them."""
+  if not isinstance(params, Mapping):
+    raise ValueError(f"params must be a dictionary, got {short(params)}")
+  params = {k: as_floats(f'params["{k}"]', p) for k, p in params.items()}
+  if not params:
+    raise ValueError(f"params must be those of {cell}, got none")
+  dtype = widest(*(p.dtype for p in params.values()))
+  x = as_array("x", x)
+  symbols = is_symbols(x) and x.ndim == 2
+  w_x = params.get("w_x")  # [d g], or a kernel [y x d g] for images
+  if not symbols:
+    x = as_floats("x", x, dtype)
+    dtype = x.dtype
+  _check_axes(cell, w_x, x, symbols)
+  _check_params(cell, params, w_x.shape[-2] if symbols else x.shape[-1])
+  mask = as_flags("mask", mask, x.shape[:2])
+  reset = as_flags("reset", reset, x.shape[:2])
+  if symbols:
+    size = w_x.shape[0]
+    x = nearest_symbol(as_symbols("x", x, size, mask=mask), size)
+  kinds = [dtype, *(p.dtype for p in params.values())]
+  if state is None:
+    state = cell.initial_state(x.shape[0], widest(*kinds))
+  else:
+    state = check_state("state", cell, x.shape[0], state)
+  wide = widest(*kinds, *(leaf.dtype for leaf in jax.tree.leaves(state)))
+  noise = Noise() if noise is None else noise
+  noise = _check_noise(cell, params, state, noise, x.shape[:2])
+  if mask is not None:
+    live = jnp.reshape(mask, mask.shape + (1,) * (x.ndim - 2))
+    x = jnp.where(live, x, 0)  # not even a NaN gets in
+  params, state, noise = jax.tree.map(
+    lambda a: a.astype(wide), (params, state, noise)
+  )
+  return Inputs(params, x, state, mask, reset, noise, dtype)
+
+
+def _check_axes(cell, w_x, x, symbols):
+  """Inputs are [b t d], images [b t y x d], or symbols [b t]."""
+  flat = w_x is None or w_x.ndim == 2
+  if symbols and flat:
+    if w_x is None:
+      raise ValueError(
+        f"x: {type(cell).__name__} takes no symbols here; give one-hot vectors"
+      )
+  elif x.ndim != (3 if flat else w_x.ndim + 1):
+    image = "" if flat else "height, width, "
+    raise ValueError(f"x must be [batch, time, {image}features], got {x.shape}")
+  elif w_x is not None and x.shape[-1] != w_x.shape[-2]:
+    raise ValueError(
+      f"x: the cell takes {w_x.shape[-2]} input features, got {x.shape[-1]}"
+    )
+
+
+def _check_params(cell, params, input_size):
+  if isinstance(cell, SplitLSTM):  # which has a part of them
+    return
+  wanted = _parameter_shapes(cell, input_size)
+  if params.keys() != wanted.keys():
+    raise ValueError(
+      f"params must be {', '.join(wanted)}, as {cell}.init makes them, got"
+      f" {', '.join(params)}"
+    )
+  for name, shape in wanted.items():
+    if params[name].shape != shape:
+      raise ValueError(
+        f'params["{name}"] must be {shape} for {cell} and {input_size} input'
+        f" features, got {params[name].shape}"
+      )
+
+
+@functools.lru_cache(maxsize=256)
+def _parameter_shapes(cell, input_size):
+  params = jax.eval_shape(lambda: cell.init(jax.random.key(0), input_size))
+  return {name: p.shape for name, p in params.items()}
+
+
+def check_state(name: str, cell: Cell, batch: int, state: Any) -> State:
+  """A state of the cell, its numbers in their own types.
+
+  Raises:
+    ValueError: it is of another class, as a plain tuple is, or of another
+      batch or width.
+  """
+  wanted = jax.eval_shape(lambda: cell.initial_state(batch))
+  leaves, structure = jax.tree.flatten(state)
+  right = structure == jax.tree.structure(wanted)
+  if right:
+    leaves = [as_floats(name, leaf) for leaf in leaves]
+    shapes = [leaf.shape for leaf in jax.tree.leaves(wanted)]
+    right = [leaf.shape for leaf in leaves] == shapes
+  if not right:
+    raise ValueError(f"{name} must be {short(wanted)}, got {short(state)}")
+  return jax.tree.unflatten(structure, leaves)
+
+
+def _check_noise(cell, params, state, noise, steps):
+  """Factors are [b t ...], or [b 1 ...] for all steps."""
+  if not isinstance(noise, Noise):
+    raise ValueError(f"noise must be a Noise, got {short(noise)}")
+  batch, time = steps
+  kind = type(cell).__name__
+
+  def check(name, tree, shape):
+    allowed = [(batch, time, *shape), (batch, 1, *shape)]
+
+    def leaf(value):
+      factor = as_floats(name, value)
+      if factor.shape not in allowed:
+        raise ValueError(
+          f"{name} must be {allowed[0]} or {allowed[1]}, got {factor.shape}"
+        )
+      return factor
+
+    return jax.tree.map(leaf, tree)
+
+  recurrent, step, hold = noise
+  if recurrent is not None:
+    if "w_h" not in params:
+      raise ValueError(f"noise.recurrent: {kind} has no recurrent product")
+    r = jax.eval_shape(cell.recurrent_input, params, state).shape[-1]
+    recurrent = check("noise.recurrent", recurrent, (r,))
+  if step is not None and isinstance(cell, BasicCell):
+    if not cell.has_cell_input:
+      raise ValueError(f"noise.step: {kind} has no cell input")
+    if cell.takes_state_noise != hasattr(step, "cell_input"):
+      wanted = "a StateNoise" if cell.takes_state_noise else "one array"
+      raise ValueError(
+        f"noise.step must be {wanted} for {kind}, got {short(step)}"
+      )
+    image = getattr(cell, "image_size", ())
+    step = check("noise.step", step, (*image, cell.hidden_size))
+  if hold is not None:
+    if jax.tree.structure(hold) != jax.tree.structure(state):
+      raise ValueError(
+        f"noise.hold must be like the state, {short(state)}, got {short(hold)}"
+      )
+    hold = jax.tree.map(
+      lambda a, leaf: check("noise.hold", a, leaf.shape[1:]), hold, state
+    )
+  return Noise(recurrent, step, hold)
