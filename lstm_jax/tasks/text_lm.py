@@ -32,7 +32,12 @@ from lstm_jax.data.token_files import DiskStreams, DiskWindows, count
 from lstm_jax.data.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary
 from lstm_jax.data.words import WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
-from lstm_jax.metrics.sums import Sums
+from lstm_jax.metrics.sums import (
+  Sums,
+  bits_per_token,
+  nats_per_token,
+  perplexity,
+)
 from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
 
 
@@ -124,9 +129,9 @@ class CharLMConfig(TextLMConfig):
   @staticmethod
   def scores(sums: Sums) -> dict[str, float]:
     return {
-      "bits_per_char": sums.bits_per_token(sums),
-      "nats_per_char": sums.nats_per_token(sums),
-      "perplexity": sums.perplexity(sums),
+      "bits_per_char": bits_per_token(sums),
+      "nats_per_char": nats_per_token(sums),
+      "perplexity": perplexity(sums),
     }
 
 
@@ -164,9 +169,9 @@ class WordLMConfig(TextLMConfig):
   @staticmethod
   def scores(sums: Sums) -> dict[str, float]:
     return {
-      "perplexity": sums.perplexity(sums),
-      "nats_per_word": sums.nats_per_token(sums),
-      "bits_per_word": sums.bits_per_token(sums),
+      "perplexity": perplexity(sums),
+      "nats_per_word": nats_per_token(sums),
+      "bits_per_word": bits_per_token(sums),
     }
 
 
