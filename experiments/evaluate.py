@@ -97,7 +97,7 @@ def evaluate_trials(
   structure, _ = nnx.split(runs[0].model)
   records: list[dict] = []
   for wanted in streams:
-    rows = wanted or task.evaluation_streams
+    rows = wanted or task.rows
     evaluate = make_evaluation(structure, task, split, rows)
     for number, run in enumerate(runs, trial or 0):
       sums = evaluate(run.params, _show_percent)
@@ -106,7 +106,7 @@ def evaluate_trials(
       records.append(record | task.scores(sums))
       if len(streams) > 1:
         records[-1]["streams"] = rows
-  main, trials = task.headline, len(runs)
+  main, trials = task.headline.name, len(runs)
   for number, record in enumerate(records[trials:]):
     first = records[number % trials][main]
     record[f"{main}_difference"] = record[main] - first
@@ -141,7 +141,7 @@ def change_task(config: Config, changes: Sequence[str]):
   Raises:
     ConfigError: no such field, a wrong value, or one that changes the symbols.
   """
-  task, sizes = config.task, config.task.sizes()
+  task, spec = config.task, config.task.spec()
   values = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
   known = [
     name
@@ -161,17 +161,17 @@ def change_task(config: Config, changes: Sequence[str]):
   if changes:
     config.train.stop = StopConfig()  # of training, which is over
     validate(config)
-  if task.sizes() != sizes:
+  if task.spec() != spec:
     raise ConfigError(
-      f"--task={','.join(changes)}: the model was made for {sizes}, which would"
-      f" become {task.sizes()}"
+      f"--task={','.join(changes)}: the model was made for {spec}, which would"
+      f" become {task.spec()}"
     )
 
 
 def _load_task(run: Run, workdir: str):
   """The task of a run, with the data that it was trained on."""
   config = run.config
-  task = config.task.load(config.train.batch_size, run.vocabulary)
+  task = config.task.load(config.train.batch_size, run.assets)
   old = read_record(workdir)["data"]
   for name, value in old.items():
     if name.endswith("sha256") and value != task.record.get(name):

@@ -217,7 +217,7 @@ def search(values, chosen: dict[str, Any], run: Run, task: Any):
   """Prints a line for every setting tried, and writes the best to FOUND."""
   _check_run(values.mode, run, task)
   structure, _ = nnx.split(run.model)
-  name, keys = task.headline, SEARCHED[values.mode]
+  name, keys = task.headline.name, SEARCHED[values.mode]
 
   def score(sums: Sums) -> float:
     return task.scores(sums)[name]

@@ -66,7 +66,7 @@ class Meter:
     task = self._task
     loss = math.nan
     if self._sums.weight:
-      loss = task.scores(self._sums)[task.headline]
+      loss = task.scores(self._sums)[task.headline.name]
     speed = math.nan
     if self._updates:
       elapsed = time.monotonic() - self._start
@@ -80,7 +80,7 @@ class Meter:
         step,
         **epoch,
         **{
-          f"train/{task.headline}": loss,
+          f"train/{task.headline.name}": loss,
           f"{task.token}s_per_second": speed,
           "gradient_norm": gradient_norm,
           "learning_rate": float(metrics.learning_rate),

@@ -13,14 +13,13 @@ from experiments.progress import digits
 from experiments.scores import summarise
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import first_symbol, visible
-from lstm_jax.metrics.sums import Sums
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.parallel import processes
 from lstm_jax.parallel.rows import COPIES, place
 from lstm_jax.run.load import digest
 from lstm_jax.search.sample import generate
 from lstm_jax.training.optimizers import make_schedule
-from lstm_jax.training.train_state import run_step
+from lstm_jax.training.state import run_step
 from lstm_jax.training.trials import trial
 
 _MANY = 1  # percent of unknown symbols that training should know of
@@ -37,28 +36,28 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   params = whole_params(experiment, params)
   if not processes.is_first():
     return
-  nats = checkpointer.validation_losses()[step]
-  if task.vocabulary:
-    best = task.scores(Sums(nats, 1.0))[task.headline]
-    best = digits(best, 4)
+  cost = checkpointer.validations()[step].cost
+  if cost is not None:  # as runs of older versions have it
+    best = digits(task.headline.value(cost), 4)
     report.note(f"best validation {best} {unit(task)} at step {step}")
   try:
     report.note(f"learning curve in {_short(plot_run(path))}")
   except Exception as error:  # a picture is no reason for a run to fail
     reason = " ".join(str(error).split())[:200]
     report.note(f"no picture of the learning curve: {reason}")
-  if config.run.sample_length and task.vocabulary:
+  vocabulary = getattr(task, "vocabulary", None)
+  if config.run.sample_length and vocabulary:
     of_trial = ""
     if config.train.trials > 1:
       params, of_trial = trial(params, 0), ", of trial 0"
     blocks = generate(
       nnx.merge(experiment.structure, params),
-      first_symbol(task.vocabulary),
+      first_symbol(vocabulary),
       config.run.sample_length,
-      forbidden=(task.vocabulary.unknown_symbol,),
+      forbidden=(vocabulary.unknown_symbol,),
     )
     blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
-    text = visible(task.vocabulary.decode(itertools.chain(*blocks)))
+    text = visible(vocabulary.decode(itertools.chain(*blocks)))
     if length := sum(map(len, blocks)):
       report.note(f"a sample of {length} {task.token}s{of_trial}:\n{text}")
 
@@ -66,7 +65,7 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
 def whole_params(experiment, params):
   """Parameters from all devices of all processes, in this process's memory."""
   if processes.count() > 1:
-    params = place(params, experiment.mesh, COPIES)
+    params = place(params, experiment.layout.mesh, COPIES)
   return jax.tree.map(np.asarray, params)
 
 
@@ -101,14 +100,16 @@ def describe(config, experiment, state, path) -> str:
     + f" {processes.count()} processes," * (processes.count() > 1)
     + f" {record['corpus']}, {device.platform},"
     f" {f'going on from step {step}' if step else 'a new run'}"
-    + (_unknown(config, experiment.task) if config.task.text else "")
+    + _unknown(config, experiment.task)
   )
 
 
 def _unknown(config, task) -> str:
   """A line that says how much of the text the vocabulary lacks."""
+  unknown = task.record.get(f"unknown_{task.token}s")
+  if unknown is None:
+    return ""
   token = "word" if config.task.words else task.token
-  unknown = task.record[f"unknown_{task.token}s"]
   train, valid = (
     100 * unknown[split] / max(task.record[f"{task.token}s"][split], 1)
     for split in ("train", "valid")
@@ -136,7 +137,7 @@ def count(config, state) -> int:
 
 
 def unit(task) -> str:
-  return task.headline.replace("_per_", "/")
+  return task.headline.name.replace("_per_", "/")
 
 
 def _short(path: pathlib.Path) -> str:

@@ -38,16 +38,18 @@ from experiments.report import (
 from experiments.scores import mean_scores, score_trials, write_scores
 from experiments.signals import Stopped, StopSignal
 from lstm_jax.checkpoints.checkpointing import Checkpointer
+from lstm_jax.checkpoints.manifest import NONE, Validation
 from lstm_jax.config import Config, to_json
 from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.parallel import processes
+from lstm_jax.parallel.rows import Layout
 from lstm_jax.run import build as experiment_lib
 from lstm_jax.run import directory, lock, wandb_run
 from lstm_jax.run.load import digest
 from lstm_jax.run.metric_writer import MetricWriter
 from lstm_jax.training.non_finite import suspects
-from lstm_jax.training.train_state import (
+from lstm_jax.training.state import (
   all_finite,
   observe_validation,
   run_step,
@@ -76,21 +78,17 @@ def train(
     wandb_run.check_installed(config.run.wandb)
     devices = start_process(config, directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
-    vocabulary = None
-    if resuming and config.task.text:
-      vocabulary = directory.read_vocabulary(path)
+    assets = directory.read_assets(path) if resuming else None
     source = getattr(config.task, "corpus", config.task.name)
     print(f"reading {source} and making the model", flush=True)
-    experiment, state = experiment_lib.build(
-      config, vocabulary, devices, resuming
-    )
+    experiment, state = experiment_lib.build(config, assets, devices, resuming)
     task = experiment.task
     traced = parse_steps(profile_steps, config.train.steps)
     directory.check_data(path, task.record)
     if processes.count() > 1:
       _check_same(config, experiment, state)
     if first:
-      directory.write_config(path, config, task.vocabulary)
+      directory.write_config(path, config, task.assets())
     processes.wait("config written")
     if not first:
       directory.read_config(path)  # all must see the same directory
@@ -164,7 +162,7 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     task,
     "valid",
     settings.validation_streams,
-    None if several else experiment.mesh,
+    Layout() if several else experiment.layout,
   )
   names = suspects(state.params)
   meter = Meter(config, task, writer, report, checkpointer, names)
@@ -202,7 +200,7 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     meter.flush()
     if not all_finite(state.params):  # never saved, so never resumed from
       meter.fail(step, "a parameter is not finite")
-    nats = math.inf
+    validation = NONE
     if validates():
       started = time.monotonic()
       try:
@@ -212,12 +210,14 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
       scores, nats = mean_scores(task, sums)
       if not math.isfinite(nats):
         meter.fail(step, f"the validation loss is {nats}")
-      state = observe_validation(state, experiment.plateau, nats)
+      cost = task.headline.cost(scores[task.headline.name])
+      validation = Validation(nats, cost)
+      state = observe_validation(state, experiment.plateau, cost)
       meter.pause(time.monotonic() - started)
-    checkpointer.save(experiment.to_file(state), nats)
+    checkpointer.save(experiment.to_file(state), validation)
     if validates():
       write_scores(writer, task, step, sums)
-      score = digits(scores[task.headline], 4)
+      score = digits(scores[task.headline.name], 4)
       report.note(f"step {step}: validation {score} {unit(task)}")
     owed = False
   meter.flush()

@@ -24,19 +24,26 @@ from lstm_jax.checkpoints.cleanup import (
   keep_aside,
   steps_in,
 )
-from lstm_jax.checkpoints.manifest import find_damage, read_loss, write_manifest
+from lstm_jax.checkpoints.manifest import (
+  NONE,
+  Validation,
+  find_damage,
+  read_validation,
+  write_manifest,
+)
 from lstm_jax.errors import CheckpointError
 from lstm_jax.files import plain_path
 from lstm_jax.parallel import processes
 from lstm_jax.training.averaging import Averages
-from lstm_jax.training.train_state import TrainState, run_step, shape_difference
+from lstm_jax.training.state import TrainState, run_step, shape_difference
 
 
 class Checkpointer:
   """The checkpoints of one run directory: the last two and the best.
 
-  The best is the one with the lowest validation loss. `save` returns before the
-  files are written; `poll`, called once a step, completes what has been.
+  The best is the one with the lowest cost at validation, see `Score`. `save`
+  returns before the files are written; `poll`, called once a step, completes
+  what has been.
   """
 
   def __init__(self, workdir: str | pathlib.Path, *, writing: bool = False):
@@ -56,7 +63,7 @@ class Checkpointer:
         ) from None
     self._directory, self._handle = plain_path(self._directory)
     self._worker = concurrent.futures.ThreadPoolExecutor(1)
-    self._saving = None  # (step, loss, parameters' shapes, orbax's response)
+    self._saving = None  # (step, validation, parameters' shapes, response)
     self._hashing = None  # (step, future of its manifest)
     self._last_saved = None
 
@@ -76,7 +83,7 @@ class Checkpointer:
           policies.LatestN(2),
           policies.BestN(
             n=1,
-            get_metric_fn=lambda metrics: -metrics["loss"],
+            get_metric_fn=lambda metrics: -metrics[self._judged_by()],
             keep_checkpoints_without_metrics=False,
           ),
         ]
@@ -112,36 +119,43 @@ class Checkpointer:
     return max(self.steps(), default=None)
 
   def best_step(self) -> int | None:
-    """The step with the lowest validation loss; None before a validation."""
-    losses = self.validation_losses()
-    return min(losses, key=lambda step: (losses[step], -step), default=None)
+    """The step of the best validation; None before one."""
+    found, by = self.validations(), self._judged_by()
+    return min(
+      found, key=lambda step: (getattr(found[step], by), -step), default=None
+    )
+
+  def _judged_by(self) -> str:
+    """The loss, where runs of older versions have written that alone."""
+    found = self.validations().values()
+    return "loss" if any(v.cost is None for v in found) else "cost"
 
   def is_validated(self, step: int) -> bool:
-    """Whether a finished checkpoint has a validation loss."""
-    return step in self.validation_losses()
+    """Whether a finished checkpoint has been validated."""
+    return step in self.validations()
 
-  def validation_losses(self) -> dict[int, float]:
-    """Nats a token of each finished checkpoint that was validated."""
-    losses = {step: read_loss(self._at(step)) for step in self.steps()}
+  def validations(self) -> dict[int, Validation]:
+    """Of each finished checkpoint that was validated."""
+    found = {step: read_validation(self._at(step)) for step in self.steps()}
     return {
-      step: loss
-      for step, loss in losses.items()
-      if loss is not None and math.isfinite(loss)
+      step: validation
+      for step, validation in found.items()
+      if validation is not None and math.isfinite(validation.loss)
     }
 
-  def save(self, state: TrainState, validation_nats: float = math.inf):
+  def save(self, state: TrainState, validation: Validation = NONE):
     """Starts to save a state under its step, once the save before it is done.
 
-    validation_nats: the loss that `best` compares; infinite where this step was
-      not validated (one NaN would make Orbax drop the best).
+    validation: that of this step (one NaN would make Orbax drop the best).
 
     Raises:
       CheckpointError: this save or the one before it cannot be written.
     """
     step = run_step(state)
-    loss = validation_nats if math.isfinite(validation_nats) else math.inf
+    if not math.isfinite(validation.loss):
+      validation = NONE
     again = step == self._last_saved
-    if again and (loss == math.inf or self.is_validated(step)):
+    if again and (validation == NONE or self.is_validated(step)):
       return
     self.wait()
     if again:  # a signal came before its validation was done
@@ -152,11 +166,12 @@ class Checkpointer:
       response = self._orbax.save_checkpointables_async(
         step,
         {"params": state.evaluated, "training": _training(state)},
-        metrics={"loss": loss},
+        metrics=validation._asdict(),
         force=True,
         overwrite=True,
       )
-    self._saving = step, loss, jax.eval_shape(lambda: state.evaluated), response
+    shapes = jax.eval_shape(lambda: state.evaluated)
+    self._saving = step, validation, shapes, response
     self._last_saved = step
 
   def poll(self):
@@ -177,14 +192,14 @@ class Checkpointer:
     self._finish_hashing()
 
   def _commit(self):
-    (step, loss, params, response), self._saving = self._saving, None
+    (step, validation, params, response), self._saving = self._saving, None
     with _as_checkpoint_error(self._workdir, step):
       response.result()
       self._check_model(step, params)  # before anybody relies on it
     self._finish_hashing()
     if not processes.is_first():
       return
-    writing = self._worker.submit(write_manifest, self._at(step), loss)
+    writing = self._worker.submit(write_manifest, self._at(step), validation)
     self._hashing = step, writing
 
   def _finish_hashing(self):
@@ -261,7 +276,7 @@ class Checkpointer:
         f"{self._workdir}: no checkpoint has been saved yet"
       )
     if checkpoint == "latest":
-      finished = [s for s in steps if read_loss(self._at(s)) is not None]
+      finished = [s for s in steps if read_validation(self._at(s))]
       return (finished or steps)[-1]
     if checkpoint == "best":
       if (best := self.best_step()) is None:

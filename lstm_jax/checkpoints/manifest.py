@@ -5,12 +5,23 @@ Orbax commits a checkpoint atomically but loads flipped bytes without a word.
 
 import hashlib
 import json
+import math
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstm_jax.files import write_atomically
 
 MANIFEST = "manifest.json"
+
+
+class Validation(NamedTuple):
+  """What a validation found; infinite where there was none."""
+
+  loss: float  # nats a token
+  cost: float | None  # the score to watch, less is better; None in old ones
+
+
+NONE = Validation(math.inf, math.inf)
 UNFINISHED = "was not finished"
 
 
@@ -34,17 +45,20 @@ def find_damage(directory: pathlib.Path) -> str | None:
   return None
 
 
-def read_loss(directory: pathlib.Path) -> float | None:
-  """The validation loss that the manifest holds; None without a sound one."""
+def read_validation(directory: pathlib.Path) -> Validation | None:
+  """What the manifest says; None without a sound one."""
   try:
-    return float(_read(directory)["loss"])
+    contents = _read(directory)
+    cost = contents.get("cost")
+    return Validation(
+      float(contents["loss"]), None if cost is None else float(cost)
+    )
   except (OSError, ValueError, KeyError, TypeError):
     return None
 
 
-def write_manifest(directory: pathlib.Path, loss: float):
-  """loss: nats a token on validation, infinite where there was none."""
-  contents = {"loss": loss, "sha256": _hashes(directory)}
+def write_manifest(directory: pathlib.Path, validation: Validation):
+  contents = {**validation._asdict(), "sha256": _hashes(directory)}
   sealed = contents | {"seal": _seal(contents)}
   text = json.dumps(sealed, indent=2, sort_keys=True)
   write_atomically(directory / MANIFEST, text + "\n")
@@ -53,7 +67,7 @@ def write_manifest(directory: pathlib.Path, loss: float):
 def _read(directory: pathlib.Path) -> dict[str, Any]:
   """The manifest's contents; raises ValueError if they are not as written."""
   sealed = json.loads((directory / MANIFEST).read_bytes())
-  contents = {"loss": sealed["loss"], "sha256": sealed["sha256"]}
+  contents = {k: v for k, v in sealed.items() if k != "seal"}
   if sealed["seal"] != _seal(contents):
     raise ValueError("the seal does not match")
   return contents

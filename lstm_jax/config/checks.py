@@ -8,6 +8,7 @@ from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.errors import ConfigError
 from lstm_jax.layers.dropout import Dropout
+from lstm_jax.models.config import MODELS
 from lstm_jax.training.optimizers import Schedule
 
 # Noise that is drawn for the units of a whole layer.
@@ -24,11 +25,25 @@ def check_together(config: Any):
     ConfigError: names the field, its value, and what it may be.
   """
   config.task.check()
+  if config.task.family:
+    check_family(config.model, config.task.name, config.task.family)
   config.model.check(config.task)
   _check_unused(config)
   _check_training(config)
   _check_stop(config)
   _check_trials(config)
+
+
+def check_family(model: Any, task: str, family: str):
+  """Raises ConfigError where a model does not read what a task gives."""
+  if family not in model.READS:
+    able = [
+      f'"{name}"' for name, kind in MODELS.items() if family in kind.READS
+    ]
+    raise ConfigError(
+      f'model.name: "{model.name}" does not read the {family} of the task'
+      f' "{task}"; take {" or ".join(able)}'
+    )
 
 
 # Fields that some values of another one use, and the others do not.
@@ -75,10 +90,8 @@ def unread(config: Any) -> dict[str, str]:
   if config.train.trials == 1:
     for name in ("trial_seeds", "trial_learning_rates"):
       found[f"train.{name}"] = "there is one trial; set train.trials"
-  if config.task.text and config.train.init_from:
-    for name in ("vocabulary_size", "min_count"):
-      found[f"task.{name}"] = "the vocabulary is that of train.init_from"
-  found |= {f"task.{k}": why for k, why in _unread_of_task(config.task).items()}
+  of_task = config.task.unread(bool(config.train.init_from))
+  found |= {f"task.{name}": why for name, why in of_task.items()}
   model = config.model.unread(config.task)
   return found | {f"model.{name}": why for name, why in model.items()}
 
@@ -109,25 +122,16 @@ def leave_out(config: Any, typed: Collection[str]):
     setattr(part, name, getattr(type(part)(), name))
 
 
-def _unread_of_task(task: Any) -> dict[str, str]:
-  if task.text:
-    return {}
-  unused = {*task.UNUSED, *["tolerance"] * (task.loss != "squared_error")}
-  why = f'the task "{task.name}" with the loss "{task.loss}" does not use it'
-  return dict.fromkeys(sorted(unused), why)
-
-
 def _check_unused(config):
   """No option that does nothing."""
   task, output = config.task, getattr(config.model, "output", "linear")
-  if task.text:
-    return
-  if output != "linear" and task.loss != "squared_error":
+  loss = getattr(task, "loss", "squared_error")
+  if output != "linear" and loss != "squared_error":
     raise ConfigError(
-      f'model.output: with task.loss "{task.loss}" the outputs must be "linear"'
+      f'model.output: with task.loss "{loss}" the outputs must be "linear"'
     )
   usual = type(task)()
-  for name, why in _unread_of_task(task).items():
+  for name, why in task.unread(False).items():
     if getattr(task, name) != getattr(usual, name):
       raise ConfigError(f"task.{name}: {why}")
 
@@ -236,7 +240,7 @@ def _check_stop(config):
       'train.stop.name: "recent" judges single sequences; set'
       " --config.train.batch_size=1"
     )
-  if train.stop.name != "never" and config.task.text:
+  if train.stop.name != "never" and not config.task.judges_sequences:
     raise ConfigError(
       f'train.stop.name: "{config.task.name}" has no sequences to judge; set it'
       ' to "never"'
@@ -294,7 +298,7 @@ def _check_online(config):
     problem = "needs model.options.truncated"
   elif train.batch_size != 1:
     problem = "needs --config.train.batch_size=1"
-  elif config.task.text:
+  elif not config.task.judges_sequences:
     problem = "needs a task of sequences"
   elif model.dropout != Dropout():
     problem = "has no dropout"

@@ -86,27 +86,28 @@ def make_cache(
 
   @jax.jit
   def read(data, params, carry, memory, index):
-    batch = window(data, index)
-    output = nnx.merge(structure, params)(batch.inputs, carry)
-    model = -output.nll(batch.targets)  # its log p
+    batch, _ = window(data, index)
+    targets, weights = batch.targets
+    output = nnx.merge(structure, params).read(batch.inputs, carry)
+    model = -output.nll(targets)  # its log p
     # Padding stands at the end of a stream: nothing reads it from the cache.
     cached, after = cache_probability(
       memory,
       output.features.astype(jnp.float32),
-      batch.targets,
+      targets,
       jnp.array(thetas),
     )
     # Only a stream's first position finds the cache empty.
     empty = memory.followers[:, -1:] < 0
-    empty = empty & (jnp.arange(batch.targets.shape[1]) == 0)
+    empty = empty & (jnp.arange(targets.shape[1]) == 0)
     share = jnp.where(empty, 0, jnp.array(shares)[:, None, None])
     # In logarithms: exp(-nats) is 0 from some 88 nats on.
     log_p = jnp.logaddexp(
       jnp.log1p(-share) + model, jnp.log(share) + jnp.log(cached)[:, None]
     )
-    log_p = jnp.where(batch.weights > 0, log_p * batch.weights, 0)
+    log_p = jnp.where(weights > 0, log_p * weights, 0)
     nats = -log_p.sum((-2, -1))
-    return output.state, after, nats, batch.weights.sum()
+    return output.state, after, nats, weights.sum()
 
   def evaluate(params: Params):
     model = nnx.merge(structure, params)

@@ -53,12 +53,12 @@ def gradient_rms(
 
   @jax.jit
   def add(data, total, carry, step):
-    batch = task.batch(data, step, jax.random.key(0))
+    batch, _ = task.batch(data, step, jax.random.key(0))
 
     def loss(params):
       model = nnx.merge(structure, params)
-      output = model(batch.inputs, carry, mask=batch.mask)
-      sums = task.loss(output, batch)
+      output = model.read(batch.inputs, carry)
+      sums = task.loss(output, batch.targets)
       return sums.nats / sums.weight, output.state
 
     gradient, carry = jax.grad(loss, has_aux=True)(params)
@@ -106,12 +106,13 @@ def make_dynamic(
       decay, g = decay * rms / mean, g / (rms + epsilon)
     return p + jnp.minimum(decay, 1.0) * (start - p) - rate * g
 
-  def learn(batch, start, rates, rms, state):
+  def learn(index, data, start, rates, rms, state):
     params, carry = state
+    batch, _ = window(data, index)
 
     def loss(params):
-      output = nnx.merge(structure, params)(batch.inputs, carry)
-      sums = task.loss(output, batch)
+      output = nnx.merge(structure, params).read(batch.inputs, carry)
+      sums = task.loss(output, batch.targets)
       return sums.nats / jnp.maximum(sums.weight, 1), (sums, output.state)
 
     gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
@@ -125,7 +126,9 @@ def make_dynamic(
     # Beyond the end, the last segment is read again and not counted.
     numbers = first + jnp.arange(BLOCK)
     state, (nats, weight) = lax.scan(
-      lambda state, index: learn(window(data, index), start, rates, rms, state),
+      lambda state, index: learn(
+        window(data, index)[0], start, rates, rms, state
+      ),
       state,
       jnp.minimum(numbers, count - 1),
     )

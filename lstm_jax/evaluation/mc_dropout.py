@@ -16,6 +16,7 @@ from jax import lax
 from lstm_jax.array_types import Params
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.metrics.sums import Sums
+from lstm_jax.models.base import Keys
 from lstm_jax.tasks.text_lm import TextLM
 
 
@@ -28,19 +29,25 @@ def make_mc_dropout(
 
   @jax.jit
   def read(data, params, carry, key, index):
-    batch = window(data, index)
+    batch, _ = window(data, index)
+    targets, weights = batch.targets
 
     def sample(number_and_state):
       number, state = number_and_state
       here = jax.random.fold_in(jax.random.fold_in(key, number), index)
       keys = noise_keys(here, jnp.arange(streams))
-      output = nnx.merge(structure, params)(batch.inputs, state, keys=keys)
-      return output.state, -output.nll(batch.targets)
+      model = nnx.merge(structure, params)
+      output = model.read(batch.inputs, state, Keys(keys, keys))
+      return output.state, -output.nll(targets)
 
     # One after the other: side by side they would need the memory of all.
     carry, log_p = lax.map(sample, (jnp.arange(samples), carry))
     log_mean = jax.nn.logsumexp(log_p, axis=0) - jnp.log(samples)
-    return carry, -(log_mean * batch.weights).sum(), batch.weights.sum()
+    return (
+      carry,
+      -(log_mean * weights).sum(),
+      weights.sum(),
+    )
 
   def evaluate(params: Params, seed: int):
     state = nnx.merge(structure, params).initial_state(streams)

@@ -1,42 +1,48 @@
 """The loss of a model on a split, with the state carried through it."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import jax
+import numpy as np
 from flax import nnx
-from jax.sharding import Mesh
 
 from lstm_jax.array_types import Params
 from lstm_jax.metrics.sums import Sums
-from lstm_jax.parallel.rows import COPIES, place
-from lstm_jax.parallel.units import carry_spec
+from lstm_jax.parallel.rows import COPIES, Layout, place
 from lstm_jax.tasks.base import Task
-from lstm_jax.training.train_state import make_eval_step
+from lstm_jax.training.step import make_eval_step
+
+
+class Evaluate(Protocol):
+  def __call__(
+    self, params: Params, watch: Callable[[int, int], None] = ...
+  ) -> Sums:
+    """The split's summed loss under parameters.
+
+    watch: called as (done, all) after every window; it may raise to end it.
+    """
 
 
 def make_evaluation(
-  structure, task: Task, split: str, streams: int, mesh: Mesh | None = None
-) -> Callable[..., Sums]:
-  """params -> the split's summed loss.
+  structure, task: Task, split: str, rows: int, layout: Layout = Layout()
+) -> Evaluate:
+  """The evaluation of a split.
 
-  The split is cut into so many streams, read side by side, each from the
-  initial state. One stream is exact: the state runs through the whole split.
-  The function also takes `watch(done, all)`, called after every window, which
-  may raise to end it.
+  The split of a text is cut into so many rows, read side by side, each from the
+  initial state. One row is exact: the state runs through the whole split.
 
-  mesh: devices that share the streams, if their number divides.
+  layout: of the devices that share the rows, if their number divides.
   """
-  if mesh and streams % mesh.shape["batch"]:
-    mesh = None
-  window, data, windows = task.evaluation(split, streams)
-  data = place(jax.device_put(data), mesh, COPIES)
-  eval_step = make_eval_step(structure, task, window, mesh)
+  if layout.mesh and rows % layout.mesh.shape["batch"]:
+    layout = Layout()
+  window, data, windows = task.evaluation(split, rows)
+  data = place(jax.device_put(data), layout.mesh, COPIES)
+  eval_step = make_eval_step(structure, task, window, layout)
 
-  def evaluate(
-    params: Params, watch: Callable[[int, int], None] = lambda done, all: None
-  ) -> Sums:
-    carry = nnx.merge(structure, params).initial_state(streams)
-    carry = place(carry, mesh, carry_spec(mesh))
+  def evaluate(params, watch=lambda done, all: None):
+    carry = nnx.merge(structure, params).initial_state(rows)
+    carry = place(carry, layout.mesh, layout.carry)
     total, late = Sums(0.0, 0.0), None
     for index in range(windows):
       carry, sums = eval_step(params, carry, data, index)
@@ -49,6 +55,7 @@ def make_evaluation(
 
 
 def _on_host(sums: Sums | None) -> Sums:
+  """In float64, so that large counts stay exact."""
   if sums is None:
     return Sums(0.0, 0.0)
-  return jax.tree.map(float, sums)
+  return jax.tree.map(lambda a: np.asarray(a, np.float64), sums)

@@ -15,7 +15,7 @@ from lstm_jax.models.cell_options import INITIAL, CellOptions, options_taken
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
 from lstm_jax.recurrence.unroll import Options
-from lstm_jax.tasks.base import Sizes, TaskConfig
+from lstm_jax.tasks.base import Spec, TaskConfig
 
 _NO_EMBEDDING = "there is no embedding; set model.embedding_size"
 
@@ -35,6 +35,7 @@ class RecurrentConfig:
     "hidden_sizes": (1, 10**6),
     "chunk": (0, 10**6),
   }
+  READS: ClassVar[tuple[str, ...]] = ()  # families of tasks
 
   name: str = ""
   # one name, or one for each layer with commas between
@@ -155,6 +156,7 @@ class LanguageModelConfig(RecurrentConfig):
     "activation_l2": (0, 10**6),
     "slowness_l2": (0, 10**6),
   }
+  READS: ClassVar = ("text",)
 
   name: str = "language_model"
   # 0 is none: one-hot vectors
@@ -197,8 +199,8 @@ class LanguageModelConfig(RecurrentConfig):
       for name in ("tied", "project", "experts"):
         if getattr(self, name):
           raise ConfigError(f"model.{name}: does not go with model.cutoffs")
-    sizes = {cell.output_size for cell in self.cells()}
-    if self.sum_layers and len(sizes) > 1:
+    widths = {cell.output_size for cell in self.cells()}
+    if self.sum_layers and len(widths) > 1:
       raise ConfigError("model.sum_layers: the layers must be of one width")
     changed = self.project or self.experts
     if self.tied and self.embedding_size != last and not changed:
@@ -206,11 +208,6 @@ class LanguageModelConfig(RecurrentConfig):
         f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
         f" the last layer's output ({last}); set"
         f" --config.model.embedding_size={last} or --config.model.project=true"
-      )
-    if not task.text:
-      raise ConfigError(
-        'model.name: a "language_model" reads text; this task needs a'
-        ' "sequence_model"'
       )
 
   def unread(self, task: TaskConfig) -> dict[str, str]:
@@ -224,14 +221,14 @@ class LanguageModelConfig(RecurrentConfig):
       found["dropout.input"] = found["dropout.embedding"] = _NO_EMBEDDING
     return found
 
-  def build(self, sizes: Sizes, rngs: nnx.Rngs) -> LanguageModel:
-    if self.cutoffs and self.cutoffs[-1] >= sizes.outputs:
+  def build(self, spec: Spec, rngs: nnx.Rngs) -> LanguageModel:
+    if self.cutoffs and self.cutoffs[-1] >= spec.outputs:
       raise ConfigError(
-        f"model.cutoffs: must be below the vocabulary's {sizes.outputs} words"
+        f"model.cutoffs: must be below the vocabulary's {spec.outputs} words"
       )
     return LanguageModel(
       self.cells(),
-      vocabulary_size=sizes.outputs,
+      vocabulary_size=spec.outputs,
       embedding_size=self.embedding_size,
       head=Head(
         tied=self.tied,
@@ -256,6 +253,7 @@ class SequenceModelConfig(RecurrentConfig):
     "embedding_size": (0, 10**6),
     "output_scale": (0, 100),
   }
+  READS: ClassVar = ("tokens", "frames")
 
   name: str = "sequence_model"
   # width of an embedding of symbols; 0 is one-hot vectors
@@ -272,12 +270,7 @@ class SequenceModelConfig(RecurrentConfig):
 
   def check(self, task: TaskConfig):
     RecurrentConfig.check(self, task)
-    if task.text:
-      raise ConfigError(
-        f'model.name: "{task.name}" is text, for "language_model"'
-      )
-    sizes = task.sizes()
-    if self.embedding_size and sizes and not sizes.symbols:
+    if self.embedding_size and task.family == "frames":
       raise ConfigError(
         "model.embedding_size: the task's inputs are numbers, not symbols;"
         " set it to 0"
@@ -287,13 +280,14 @@ class SequenceModelConfig(RecurrentConfig):
     why = "a sequence_model drops no rows of its embedding"
     return RecurrentConfig.unread(self, task) | {"dropout.embedding": why}
 
-  def build(self, sizes: Sizes, rngs: nnx.Rngs) -> SequenceModel:
+  def build(self, spec: Spec, rngs: nnx.Rngs) -> SequenceModel:
     return SequenceModel(
       self.cells(),
-      input_size=sizes.inputs,
-      output_size=sizes.outputs,
-      symbols=sizes.symbols,
+      input_size=spec.inputs,
+      output_size=spec.outputs,
+      symbols=spec.family == "tokens",
       embedding_size=self.embedding_size,
+      likelihood=spec.likelihood,
       output=self.output,
       output_bias=self.output_bias,
       skip=self.skip,

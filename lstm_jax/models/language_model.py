@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lstm_jax.array_types import Array, ArrayLike, Float, State
+from lstm_jax.array_types import Array, ArrayLike, Int, State
 from lstm_jax.cells import initializers
 from lstm_jax.cells.argument_checks import (
   as_symbols,
@@ -22,7 +22,7 @@ from lstm_jax.cells.argument_checks import (
   check_number,
 )
 from lstm_jax.cells.base import Cell
-from lstm_jax.cells.short_repr import short
+from lstm_jax.data.inputs import Tokens
 from lstm_jax.layers import adaptive_softmax, embedding, softmax
 from lstm_jax.layers.adaptive_softmax import AdaptiveSoftmax
 from lstm_jax.layers.dropout import (
@@ -34,28 +34,10 @@ from lstm_jax.layers.dropout import (
 from lstm_jax.layers.heads import MixtureOfSoftmaxes, Softmax
 from lstm_jax.layers.penalties import activation_penalty
 from lstm_jax.layers.stack import Stack
+from lstm_jax.likelihoods.categorical import OfFeatures
+from lstm_jax.models.base import Keys, Output
 from lstm_jax.parallel.split_lstm import SplitLSTM, gather
 from lstm_jax.recurrence.unroll import Options
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-  """What the model says about each position, made on demand."""
-
-  features: Float[Array, "b t h"]  # outputs of the last layer
-  state: tuple[State, ...]  # to continue the sequence with
-  head: Any  # one of layers/heads.py
-  # added to each position's loss in training; None is nothing
-  penalty: Float[Array, "b t"] | None = None
-  __repr__ = short
-
-  def logits(self) -> Float[Array, "b t v"]:
-    """Unnormalised log-probabilities of the next token."""
-    return self.head.logits(self.features)
-
-  def nll(self, targets: ArrayLike) -> Float[Array, "b t"]:
-    """Negative log-likelihood of the targets in nats."""
-    return self.head.nll(self.features, targets)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,11 +225,30 @@ class LanguageModel(nnx.Module):
     )
     features = self.stack.drop_outputs(raw, inside)
     sizes = self.head.activation_l2, self.head.slowness_l2
-    penalty = None
+    penalty = 0.0
     if keys is not None and any(sizes):
-      penalty = activation_penalty(features, raw, *sizes, mask)
+      each = activation_penalty(features, raw, *sizes, mask)
+      penalty = (each if mask is None else each * mask).sum()
     head = self._make_head(keys and keys.fold_in(2), fused)
-    return Output(features, state, head, penalty)
+    return Output(features, state, OfFeatures(features, head), penalty)
+
+  def read(
+    self, inputs: Tokens, state: Any = None, keys: Keys = Keys()
+  ) -> Output:
+    """A batch of a task, as `Model.read`."""
+    x, mask, reset = inputs
+    return self(x, state, mask=mask, reset=reset, keys=keys.noise)
+
+  def start(self, inputs: Tokens) -> tuple[State, ...]:
+    """The state before the last symbol of each row, which are of one length."""
+    return self(inputs.x[:, :-1]).state
+
+  def step(
+    self, state: tuple[State, ...], symbols: Int[Array, "b"]
+  ) -> tuple[OfFeatures, tuple[State, ...]]:
+    """What follows each of these symbols [b 1 v], and the state after them."""
+    output = self(symbols[:, None], state)
+    return output.likelihood, output.state
 
   def _make_head(self, keys, fused):
     if self.head.cutoffs:

@@ -1,62 +1,29 @@
 """A recurrent network with a linear map on top, for sequences of symbols or of
 numbers: the network of most tasks on long-range dependencies."""
 
-import dataclasses
 from typing import Any
 
 import jax
-import optax
 from flax import nnx
 
-from lstm_jax.array_types import Array, ArrayLike, Float, State
+from lstm_jax.array_types import ArrayLike, State
 from lstm_jax.cells import initializers
 from lstm_jax.cells.argument_checks import (
   as_floats,
   as_symbols,
   check_integer,
   check_number,
-  nearest_symbol,
 )
 from lstm_jax.cells.base import Cell, matmul
-from lstm_jax.cells.short_repr import short
+from lstm_jax.data.inputs import Frames, Tokens
 from lstm_jax.layers.dropout import Dropout, NoiseKeys
 from lstm_jax.layers.embedding import lookup
 from lstm_jax.layers.stack import Stack
+from lstm_jax.likelihoods.registry import LIKELIHOODS
+from lstm_jax.models.base import Keys, Output
 from lstm_jax.recurrence.unroll import Options
 
 OUTPUTS = ("linear", "logistic")
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-  """What the model says at each step, made on demand."""
-
-  features: Float[Array, "b t h"]  # outputs of the last layer
-  state: tuple[State, ...]
-  z: Float[Array, "b t k"]  # inputs of the output units
-  kind: str
-  __repr__ = short
-
-  def logits(self) -> Float[Array, "b t k"]:
-    """Unnormalised log-probabilities of the classes, or of a 1 for each."""
-    return self.z
-
-  def values(self) -> Float[Array, "b t k"]:
-    """Activations of the output units."""
-    return jax.nn.sigmoid(self.z) if self.kind == "logistic" else self.z
-
-  def nll(self, targets: ArrayLike) -> Float[Array, "b t"]:
-    """Negative log-likelihood of the target classes in nats.
-
-    Targets out of range are a ValueError where they are known, and inside jit
-    the nearest class.
-    """
-    size = self.z.shape[-1]
-    targets = as_symbols("targets", targets, size, self.z.shape[:-1])
-    targets = nearest_symbol(targets, size)
-    return optax.losses.softmax_cross_entropy_with_integer_labels(
-      self.z, targets
-    )
 
 
 class SequenceModel(nnx.Module):
@@ -65,7 +32,8 @@ class SequenceModel(nnx.Module):
   symbols: inputs are symbols below input_size, as one-hot vectors; otherwise
     they are input_size numbers.
   embedding_size: with symbols, embed them; 0 is one-hot.
-  output: "linear" or "logistic" units, for losses that read their values.
+  likelihood: what the outputs say, one of LIKELIHOODS.
+  output: "linear" or "logistic" units, these for "squared_error".
   output_bias: whether those have one.
   skip: the output units see the inputs as well as the last layer.
   output_scale: their weights start as U(±output_scale); 0 is LeCun uniform
@@ -83,6 +51,7 @@ class SequenceModel(nnx.Module):
     output_size: int,
     symbols: bool,
     embedding_size: int = 0,
+    likelihood: str = "cross_entropy",
     output: str = "linear",
     output_bias: bool = True,
     skip: bool = False,
@@ -117,7 +86,7 @@ class SequenceModel(nnx.Module):
       rngs=rngs,
     )
     self.symbols, self.input_size = symbols, input_size
-    self.output, self.dtype = output, dtype
+    self.likelihood, self.output, self.dtype = likelihood, output, dtype
 
     def weights(rows, columns):
       shape, key = (rows, columns), rngs.params()
@@ -159,7 +128,16 @@ class SequenceModel(nnx.Module):
       z = z + matmul(x, self.skip_w[...])
     if self.output_b is not None:
       z = z + self.output_b[...]
-    return Output(features, state, z, self.output)
+    if self.output == "logistic":
+      z = jax.nn.sigmoid(z)
+    return Output(features, state, LIKELIHOODS[self.likelihood](z))
+
+  def read(
+    self, inputs: Tokens | Frames, state: Any = None, keys: Keys = Keys()
+  ) -> Output:
+    """A batch of a task, as `Model.read`."""
+    reset = getattr(inputs, "reset", None)
+    return self(inputs.x, state, mask=inputs.mask, reset=reset, keys=keys.noise)
 
   def _inputs(self, inputs, mask):
     if not self.symbols:

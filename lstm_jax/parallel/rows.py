@@ -6,6 +6,7 @@ every device, the carried state stays where its rows are. On CPU the devices are
 cores, see `runtime.setup`; of several processes each gives as many.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +57,59 @@ def make_mesh(devices: int, model_parallel: int = 1) -> Mesh | None:
   return jax.make_mesh(shape, names, kinds * len(names), devices=chosen)
 
 
+class Layout:
+  """How a batch and a model lie on devices: each device has some of the rows,
+  and a copy of the parameters. `units.UnitLayout` shares the parameters too.
+
+  mesh: the devices; None is one.
+  """
+
+  carry = ROWS  # of the carried state
+
+  def __init__(self, mesh: Mesh | None = None):
+    self.mesh = mesh
+
+  def parameters(self, tree: Any) -> Any:
+    """The specs of parameters, or of a tree of their likes."""
+    return COPIES
+
+  def own_part(self, model: Any) -> Any:
+    """Inside `split`: the model that computes a device's part."""
+    return model
+
+  def split(
+    self, function: Callable, arguments: tuple, results: tuple
+  ) -> Callable:
+    """Runs a function on every device's share of its arguments; see
+    `split_rows`."""
+    return split_rows(function, self.mesh, arguments, results)
+
+  def sum(self, tree: Any) -> Any:
+    """Inside `split`: the sum of every device's numbers."""
+    return jax.lax.psum(tree, "batch") if self.mesh else tree
+
+  def sum_gradients(self, gradients: Any, specs: Any) -> Any:
+    """Inside `split`: the gradients of the batch."""
+    return self.sum(gradients)
+
+  def place_state(self, state: Any) -> Any:
+    """Puts a train state on the devices."""
+    if self.mesh is None:
+      return state
+    names = [field.name for field in dataclasses.fields(state)]
+    parts = {name: getattr(state, name) for name in names}
+    specs = {name: self.parameters(part) for name, part in parts.items()}
+    specs["carry"] = jax.tree.map(lambda _: self.carry, state.carry)
+    return state.replace(**place(parts, self.mesh, specs))
+
+  def to_file(self, tree: Any) -> Any:
+    """Parameters, or their likes, in the order that checkpoints have."""
+    return tree
+
+  def from_file(self, tree: Any) -> Any:
+    return tree
+
+
 def split_rows(
   function: Callable, mesh: Mesh | None, arguments: tuple, results: tuple
 ) -> Callable:
@@ -71,11 +125,6 @@ def split_rows(
   return jax.shard_map(
     function, mesh=mesh, in_specs=arguments, out_specs=results, check_vma=False
   )
-
-
-def sum_over_devices(tree: Any, mesh: Mesh | None) -> Any:
-  """Inside `split_rows`: the sum of every device's numbers."""
-  return jax.lax.psum(tree, "batch") if mesh else tree
 
 
 def place(tree: Any, mesh: Mesh | None, spec: Any) -> Any:

@@ -17,92 +17,76 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from lstm_jax.parallel.rows import COPIES, ROWS
+from lstm_jax.parallel.rows import COPIES, Layout
 
 _GATES = ("w_x", "w_h", "b")
 _SPLIT = (*_GATES, "embedding", "softmax_w", "softmax_b")
 
 
-def parts(mesh: Mesh | None) -> int:
-  """How many devices share one copy of the model."""
-  return mesh.shape.get("model", 1) if mesh else 1
+class UnitLayout(Layout):
+  """mesh: with an axis "model"."""
 
+  def __init__(self, mesh: Mesh):
+    super().__init__(mesh)
+    self.parts = mesh.shape["model"]
+    # JAX itself leaves out an axis of one device, and would compile again.
+    rows = "batch" if mesh.shape["batch"] > 1 else None
+    self.carry = PartitionSpec(rows, "model")
 
-def specs(tree: Any, mesh: Mesh | None) -> Any:
-  """How parameters, or a state that holds their likes, lie on the devices."""
-  count = parts(mesh)
+  def parameters(self, tree: Any) -> Any:
+    def spec(path, leaf):
+      if _name(path) in _SPLIT and leaf.shape[-1] % self.parts == 0:
+        return PartitionSpec(*[None] * (leaf.ndim - 1), "model")
+      return COPIES
 
-  def spec(path, leaf):
-    if count > 1 and _name(path) in _SPLIT and leaf.shape[-1] % count == 0:
-      return PartitionSpec(*[None] * (leaf.ndim - 1), "model")
-    return COPIES
+    return jax.tree_util.tree_map_with_path(spec, tree)
 
-  return jax.tree_util.tree_map_with_path(spec, tree)
+  def own_part(self, model: Any) -> Any:
+    model.take_part(self.parts, "model")
+    return model
 
+  def sum_gradients(self, gradients: Any, specs: Any) -> Any:
+    """A device's gradient for what all have is of its own part of the
+    computation."""
 
-def carry_spec(mesh: Mesh | None) -> PartitionSpec:
-  """How a carried state [b h] lies."""
-  if parts(mesh) == 1:
-    return ROWS
-  # JAX itself leaves out an axis of one device, and would compile again.
-  rows = "batch" if mesh.shape["batch"] > 1 else None
-  return PartitionSpec(rows, "model")
+    def total(gradient, spec):
+      axes = ("batch",) if spec != COPIES else self.mesh.axis_names
+      return jax.lax.psum(gradient, axes)
+
+    return jax.tree.map(total, gradients, specs)
+
+  def to_file(self, tree: Any) -> Any:
+    return self._reorder(tree, (self.parts, 4))
+
+  def from_file(self, tree: Any) -> Any:
+    return self._reorder(tree, (4, self.parts))
+
+  def _reorder(self, tree, shape):
+    """Gate columns from the order of the devices to that of a checkpoint, or
+    back."""
+
+    def leaf(path, a):
+      if _name(path) not in _GATES:
+        return a
+      # One whole matrix on each device, for a moment, once a checkpoint.
+      whole = NamedSharding(self.mesh, COPIES)
+      a = jax.lax.with_sharding_constraint(a, whole)
+      blocks = a.reshape(*a.shape[:-1], *shape, -1)
+      return jnp.swapaxes(blocks, -3, -2).reshape(a.shape)
+
+    shardings = jax.tree.map(
+      lambda a, spec: (
+        a.sharding if spec == COPIES else NamedSharding(self.mesh, spec)
+      ),
+      tree,
+      self.parameters(tree),
+    )
+    reorder = jax.jit(
+      lambda tree: jax.tree_util.tree_map_with_path(leaf, tree),
+      out_shardings=shardings,
+    )
+    return reorder(tree)
 
 
 def _name(path):
   return getattr(path[-1], "key", None)
-
-
-def part_of(model: Any, mesh: Mesh | None) -> Any:
-  """Inside `split_rows`: the model that computes a device's part."""
-  if parts(mesh) > 1:
-    model.take_part(parts(mesh), "model")
-  return model
-
-
-def sum_gradients(gradients: Any, layout: Any, mesh: Mesh | None) -> Any:
-  """Inside `split_rows`: the gradients of the batch from those of each device.
-
-  layout: the parameters' `specs`. A device's gradient for what all have is of
-    its own part of the computation.
-  """
-
-  def total(gradient, spec):
-    axes = ("batch",) if parts(mesh) == 1 or spec != COPIES else mesh.axis_names
-    return jax.lax.psum(gradient, axes)
-
-  return jax.tree.map(total, gradients, layout) if mesh else gradients
-
-
-def to_memory(tree: Any, mesh: Mesh | None) -> Any:
-  """Gate columns from a checkpoint's order to that of the devices."""
-  return _reorder(tree, mesh, (4, parts(mesh)))
-
-
-def to_file(tree: Any, mesh: Mesh | None) -> Any:
-  """Gate columns back in a checkpoint's order."""
-  return _reorder(tree, mesh, (parts(mesh), 4))
-
-
-def _reorder(tree, mesh, shape):
-  if parts(mesh) == 1:
-    return tree
-
-  def leaf(path, a):
-    if _name(path) not in _GATES:
-      return a
-    # One whole matrix on each device, for a moment, once a checkpoint.
-    a = jax.lax.with_sharding_constraint(a, NamedSharding(mesh, COPIES))
-    blocks = a.reshape(*a.shape[:-1], *shape, -1)
-    return jnp.swapaxes(blocks, -3, -2).reshape(a.shape)
-
-  shardings = jax.tree.map(
-    lambda a, spec: a.sharding if spec == COPIES else NamedSharding(mesh, spec),
-    tree,
-    specs(tree, mesh),
-  )
-  reorder = jax.jit(
-    lambda tree: jax.tree_util.tree_map_with_path(leaf, tree),
-    out_shardings=shardings,
-  )
-  return reorder(tree)

@@ -7,31 +7,34 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jax.sharding import Mesh
 
 from lstm_jax.config import Config, TrainConfig
-from lstm_jax.config.checks import check_steps
-from lstm_jax.data.vocabulary import Vocabulary
+from lstm_jax.config.checks import check_family, check_steps
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
-from lstm_jax.parallel import units
-from lstm_jax.parallel.rows import COPIES, ROWS, make_mesh, place
-from lstm_jax.run.load import load_run
+from lstm_jax.models.base import Keys
+from lstm_jax.parallel.rows import COPIES, ROWS, Layout, make_mesh, place
+from lstm_jax.run.load import Run, load_run
 from lstm_jax.tasks.base import Task
-from lstm_jax.training import online, optimizers, train_state, trials
+from lstm_jax.training import online, optimizers, trials
 from lstm_jax.training.optimizers import Schedule
-from lstm_jax.training.train_state import TrainState
+from lstm_jax.training.state import (
+  TrainState,
+  init_state,
+  make_model,
+  shape_difference,
+)
+from lstm_jax.training.step import make_train_step, rows_of
 
 
 class Experiment(NamedTuple):
   task: Task
   structure: Any  # nnx.merge(structure, params) is the model
   plateau: optax.GradientTransformationExtraArgs | None
-  train_call: (
-    Callable  # (state, data) -> (state, metrics): steps_per_call steps
-  )
+  # (state, data) -> (state, metrics): steps_per_call updates
+  train_call: Callable
   data: Any  # what train_call reads
-  mesh: Mesh | None  # devices that share the rows of a batch, or the trials
+  layout: Layout  # of the devices that share a batch, or the trials
   steps_per_call: int = 1
 
   def data_at(self, step: int) -> Any:
@@ -41,19 +44,24 @@ class Experiment(NamedTuple):
     data = read(step, self.steps_per_call) if read else None
     if data is None:
       return self.data
-    return place(data, self.mesh, COPIES)
+    return place(data, self.layout.mesh, COPIES)
 
   def to_file(self, state: TrainState) -> TrainState:
     """A state of these devices as checkpoints have it."""
-    return train_state.reorder(state, self.mesh, units.to_file)
+    return _reordered(state, self.layout.to_file)
 
   def from_file(self, state: TrainState) -> TrainState:
-    return train_state.reorder(state, self.mesh, units.to_memory)
+    return _reordered(state, self.layout.from_file)
+
+
+def _reordered(state, change):
+  params, opt_state = change((state.params, state.opt_state))
+  return state.replace(params=params, opt_state=opt_state)
 
 
 def build(
   config: Config,
-  vocabulary: Vocabulary | None = None,
+  assets: dict[str, Any] | None = None,
   devices: int = 1,
   resuming: bool = False,
 ) -> tuple[Experiment, TrainState]:
@@ -61,44 +69,33 @@ def build(
 
   Where config.train.epochs says how long the run is, config.train.steps is set.
 
-  vocabulary: that of the run to go on with, where its task is text.
+  assets: those of the run to go on with.
   devices: to split each batch over, or the trials where there are several.
   resuming: the parameters are about to be restored, so that train.init_from is
     not looked at.
 
   Raises:
     DataError: the corpus cannot be used.
-    RunError, ConfigError: train.init_from is not a run of the same model, or
-      the schedule or train.epochs counts epochs that the task has not.
+    ConfigError: train.init_from cannot be loaded or has another model, the
+    engine cannot serve the model, the devices or batches do not fit the data,
+    the schedule or train.epochs counts epochs that the task has not.
   """
   settings = config.train
   parent = None
   if settings.init_from and not resuming:
-    try:
-      parent = load_run(settings.init_from)
-    except RunError as error:
-      raise ConfigError(f"train.init_from: {error}") from None
-    vocabulary = parent.vocabulary
-  task = config.task.load(settings.batch_size, vocabulary)
-  by_epoch = (Schedule.STEP, Schedule.MILESTONES)
-  if config.optimizer.schedule in by_epoch and not task.steps_per_epoch:
-    raise ConfigError(
-      f'optimizer.schedule: "{config.optimizer.schedule.value}" counts epochs,'
-      f' and the task "{config.task.name}" has none'
-    )
+    parent = _load_parent(settings.init_from)
+    assets = parent.assets
+  task = config.task.load(settings.batch_size, assets)
+  _check_task(config, task)
   if settings.epochs and not resuming:
     _count_steps(config, task)
-  structure, params = train_state.make_model(
-    lambda rngs: config.model.build(task.sizes, rngs), settings.seed
+  structure, params = make_model(
+    lambda rngs: config.model.build(task.spec, rngs), settings.seed
   )
   if config.model.engine not in ("auto", "scan"):
     _check_engine(task, structure, params)
   if parent:
-    if problem := train_state.shape_difference(parent.params, params):
-      raise ConfigError(
-        f"train.init_from: {settings.init_from} has another model: {problem}"
-      )
-    params = parent.params
+    params = _taken_over(parent, params, settings.init_from)
   schedule = optimizers.make_schedule(
     config.optimizer, settings.steps, task.steps_per_epoch
   )
@@ -107,7 +104,7 @@ def build(
   carry = nnx.merge(structure, params).initial_state(settings.batch_size)
 
   def init(params, seed, rate=1.0):
-    return train_state.init_state(
+    return init_state(
       params,
       carry,
       optimizer,
@@ -122,18 +119,18 @@ def build(
   in_turn = several and trials.run_in_turn(carry, jax.default_backend())
   if several:
     devices = trials.devices_for(settings.trials, devices, in_turn)
-  mesh = make_mesh(devices, config.run.model_parallel)
+  layout = _layout(devices, config.run.model_parallel)
   if settings.update_every == "step":
     update = online.make_online_step(
       structure, task, optimizer, schedule, settings.recurrent_from
     )
   else:
-    update = train_state.make_train_step(
+    update = make_train_step(
       structure,
       task,
       optimizer,
       schedule,
-      None if several else mesh,
+      Layout() if several else layout,
       settings.recurrent_from,
       settings.on_non_finite == "skip",
     )
@@ -148,21 +145,58 @@ def build(
   data = jax.device_put(task.train)
   if several:
     # On their devices from the start, as a restored state is.
-    state = place(_stack_trials(config, task, params, init), mesh, ROWS)
+    stacked = _stack_trials(config, task, params, init)
+    state = place(stacked, layout.mesh, ROWS)
     if in_turn:
-      call = trials.make_turns_call(call, mesh)
+      call = trials.make_turns_call(call, layout.mesh)
     else:
       on_cpu = jax.default_backend() == "cpu"
-      call = trials.make_trials_call(call, mesh, by_eights=on_cpu)
+      call = trials.make_trials_call(call, layout.mesh, by_eights=on_cpu)
   else:
-    state = train_state.place_state(init(params, settings.seed), mesh)
-    state = train_state.reorder(state, mesh, units.to_memory)
-    data = place(data, mesh, COPIES)
+    state = layout.place_state(init(params, settings.seed))
+    state = _reordered(state, layout.from_file)
+    data = place(data, layout.mesh, COPIES)
     call = jax.jit(call, donate_argnums=0)
   experiment = Experiment(
-    task, structure, plateau, call, data, mesh, settings.steps_per_call
+    task, structure, plateau, call, data, layout, settings.steps_per_call
   )
   return experiment, state
+
+
+def _load_parent(workdir) -> Run:
+  try:
+    return load_run(workdir)
+  except RunError as error:
+    raise ConfigError(f"train.init_from: {error}") from None
+
+
+def _taken_over(parent, params, workdir):
+  """The parent's parameters in place of these."""
+  if problem := shape_difference(parent.params, params):
+    raise ConfigError(
+      f"train.init_from: {workdir} has another model: {problem}"
+    )
+  return parent.params
+
+
+def _layout(devices, model_parallel) -> Layout:
+  mesh = make_mesh(devices, model_parallel)
+  if model_parallel == 1:
+    return Layout(mesh)
+  from lstm_jax.parallel.units import UnitLayout
+
+  return UnitLayout(mesh)
+
+
+def _check_task(config, task):
+  """Raises ConfigError for what only the data could tell."""
+  check_family(config.model, config.task.name, task.spec.family)
+  by_epoch = (Schedule.STEP, Schedule.MILESTONES)
+  if config.optimizer.schedule in by_epoch and not task.steps_per_epoch:
+    raise ConfigError(
+      f'optimizer.schedule: "{config.optimizer.schedule.value}" counts epochs,'
+      f' and the task "{config.task.name}" has none'
+    )
 
 
 def _count_steps(config, task):
@@ -194,8 +228,8 @@ def _stack_trials(config, task, params, init) -> TrainState:
   for number, seed in enumerate(trial_seeds(settings)):
     own = params
     if seed != settings.seed:
-      _, own = train_state.make_model(
-        lambda rngs: config.model.build(task.sizes, rngs), seed
+      _, own = make_model(
+        lambda rngs: config.model.build(task.spec, rngs), seed
       )
     rate = rates[number % len(rates)] / config.optimizer.learning_rate
     states.append(init(own, seed, rate))
@@ -207,10 +241,10 @@ def _check_engine(task, structure, params):
   task's batches."""
 
   def train(params, data):
-    batch = task.batch(data, jnp.int32(0), jax.random.key(0))
-    keys = noise_keys(jax.random.key(0), jnp.arange(len(batch.inputs)))
+    batch, _ = task.batch(data, jnp.int32(0), jax.random.key(0))
+    keys = noise_keys(jax.random.key(0), jnp.arange(rows_of(batch)))
     model = nnx.merge(structure, params)
-    return model(batch.inputs, mask=batch.mask, keys=keys).features
+    return model.read(batch.inputs, None, Keys(keys, keys)).features
 
   try:
     jax.eval_shape(train, params, task.train)

@@ -2,7 +2,7 @@
 
 config.json      the config, whole
 run.json         what the data, the model and each start of the run were
-vocabulary.json  the symbols of a text, in order
+assets/          what it takes to use the model: a text's vocabulary, as JSON
 metrics.jsonl    one line a measurement
 train.log        what was printed
 checkpoints/     the last two and the best, by Orbax
@@ -31,7 +31,6 @@ from lstm_jax.config import (
   to_json,
   validate,
 )
-from lstm_jax.data.vocabulary import Vocabulary, restore
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.files import write_atomically
 from lstm_jax.parallel import processes
@@ -117,16 +116,24 @@ def read_config(workdir: str | pathlib.Path) -> Config:
     raise _unreadable(workdir, "config.json", error) from None
 
 
-def read_vocabulary(workdir: str | pathlib.Path) -> Vocabulary:
-  """The vocabulary of a run directory.
+def read_assets(workdir: str | pathlib.Path) -> dict[str, Any]:
+  """What the task of a run keeps with it, a file each.
 
   Raises:
-    RunError: it is missing or damaged.
+    RunError: a file is damaged.
   """
-  try:
-    return restore(json.loads(_read(workdir, "vocabulary.json")))
-  except (OSError, ValueError, AttributeError) as error:
-    raise _unreadable(workdir, "vocabulary.json", error) from None
+  folder = pathlib.Path(workdir).expanduser()
+  files = [*(folder / "assets").glob("*.json")]
+  if not files:  # runs of older versions have their vocabulary here
+    files = [*folder.glob("vocabulary.json")]
+  assets = {}
+  for path in files:
+    name = str(path.relative_to(folder))
+    try:
+      assets[path.stem] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+      raise _unreadable(workdir, name, error) from None
+  return assets
 
 
 def read_record(workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -175,21 +182,17 @@ def check_data(path: pathlib.Path, data: dict[str, Any]):
     )
 
 
-def write_config(
-  path: pathlib.Path, config: Config, vocabulary: Vocabulary | None
-):
-  """Writes config.json and, of text, vocabulary.json: from now on it is a run
-  directory.
+def write_config(path: pathlib.Path, config: Config, assets: dict[str, Any]):
+  """Writes config.json and the assets: from now on it is a run directory.
 
   Raises:
     RunError: they cannot be written.
   """
   with _writing(path):
+    for name, value in assets.items():
+      (path / "assets").mkdir(exist_ok=True)
+      write_atomically(path / f"assets/{name}.json", json.dumps(value) + "\n")
     write_atomically(path / "config.json", to_json(config) + "\n")
-    if vocabulary is not None:
-      write_atomically(
-        path / "vocabulary.json", json.dumps(vocabulary.symbols) + "\n"
-      )
 
 
 def write_start(

@@ -1,8 +1,10 @@
 """A trained model, loaded from its run directory."""
 
+import dataclasses
+import functools
 import hashlib
 import pathlib
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,20 +14,26 @@ from flax import nnx
 from lstm_jax.array_types import Params
 from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.config import Config
-from lstm_jax.data.vocabulary import Vocabulary
+from lstm_jax.data.vocabulary import Vocabulary, restore
 from lstm_jax.errors import RunError
 from lstm_jax.recurrence import cudnn
-from lstm_jax.run.directory import read_config, read_vocabulary
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.run.directory import read_assets, read_config
 from lstm_jax.training import trials as trials_lib
-from lstm_jax.training.train_state import make_model
+from lstm_jax.training.state import make_model
 
 
-class Run(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Run:
   model: nnx.Module  # holds `params`, ready to be called
   params: Params
   config: Config
-  vocabulary: Vocabulary | None  # None where the task is not text
+  assets: dict[str, Any]  # what the task keeps with a run, as JSON
+
+  @functools.cached_property
+  def vocabulary(self) -> Vocabulary | None:
+    """Of text; None where the task has none."""
+    symbols = self.assets.get("vocabulary")
+    return None if symbols is None else restore(symbols)
 
   def __repr__(self):
     count = sum(leaf.size for leaf in jax.tree.leaves(self.params))
@@ -75,14 +83,10 @@ def load_trials(
   config = read_config(workdir)
   if config.model.engine == "cudnn" and not cudnn.on_nvidia():
     config.model.engine = "auto"  # which computes the same
-  vocabulary = None
-  if config.task.text:
-    vocabulary = read_vocabulary(workdir)
-    sizes = Sizes(len(vocabulary), len(vocabulary), symbols=True)
-  else:
-    sizes = config.task.sizes() or config.task.load(1).sizes
+  assets = read_assets(workdir)
+  spec = config.task.spec(assets)
   structure, params = make_model(
-    lambda rngs: config.model.build(sizes, rngs), config.train.seed
+    lambda rngs: config.model.build(spec, rngs), config.train.seed
   )
   trials = config.train.trials
   if trials > 1:
@@ -93,8 +97,7 @@ def load_trials(
   if trials > 1:
     each = [trials_lib.trial(params, number) for number in range(trials)]
   runs = [
-    Run(nnx.merge(structure, params), params, config, vocabulary)
-    for params in each
+    Run(nnx.merge(structure, params), params, config, assets) for params in each
   ]
   return runs, step
 

@@ -17,7 +17,7 @@ class Status(NamedTuple):
   step: int  # the last in metrics.jsonl
   steps: int
   metric: str  # the score that is watched, as "bits_per_char"; "" if unknown
-  best: float  # on validation, lower is better; nan before the first
+  best: float  # on validation; nan before the first
   best_step: int
   age: float  # seconds since a metric was written, or the run began
 
@@ -33,7 +33,8 @@ def read_status(workdir: str | pathlib.Path) -> Status:
   rows = read_metrics(path)
   metric = find_metric(rows)
   curve = validation_curve(rows, metric)
-  best_step, best = min(curve, key=lambda p: p[1], default=(0, math.nan))
+  cost = config.task.headline.cost
+  best_step, best = min(curve, key=lambda p: cost(p[1]), default=(0, math.nan))
   step = max((row["step"] for row in rows), default=0)
   state = "stopped"
   host = read_host(path)

@@ -27,9 +27,12 @@ import numpy as np
 
 from lstm_jax.array_types import Array, Float, Int, Key
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.base import Sizes
-from lstm_jax.tasks.examples import asked_at_the_end
-from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
+from lstm_jax.tasks.base import Spec
+from lstm_jax.tasks.sequence_task import (
+  Example,
+  SequenceTaskConfig,
+  asked_at_the_end,
+)
 
 
 @dataclasses.dataclass(slots=True)
@@ -56,8 +59,8 @@ class AddingConfig(SequenceTaskConfig):
         f" {self.length}"
       )
 
-  def sizes(self) -> Sizes:
-    return Sizes(inputs=2, outputs=1, symbols=False)
+  def sizes(self) -> Spec:
+    return Spec("frames", 2, 1)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     t = self.length

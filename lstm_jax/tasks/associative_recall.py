@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Key
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
 from lstm_jax.tasks.subsets import distinct
 
@@ -69,9 +69,9 @@ class AssociativeRecallConfig(SequenceTaskConfig):
         f" {self.pairs} different keys, got {self.vocabulary}"
       )
 
-  def sizes(self) -> Sizes:
+  def sizes(self) -> Spec:
     v = self.vocabulary
-    return Sizes(inputs=v, outputs=v, symbols=True)
+    return Spec("tokens", v, v)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     keys_key, values_key, pair_key, gap_key, filler_key = jax.random.split(

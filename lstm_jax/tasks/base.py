@@ -1,7 +1,7 @@
 """What a task is: data, a loss and the unit that the loss is reported in.
 
-A batch is a function of the data and the step alone, so that a run resumes
-from one integer. A task knows nothing of models.
+A batch is a function of the data, the step and the key alone, so that a run
+resumes from one integer. A task knows nothing of models.
 """
 
 import dataclasses
@@ -13,36 +13,71 @@ from lstm_jax.metrics.sums import Sums
 
 
 class Batch(NamedTuple):
-  """A window of every stream, or whole sequences. Shapes never change, so
-  nothing recompiles."""
+  """Rows, which devices may share: every leaf is [b ...]. Shapes are a function
+  of what `Task.data_at` gives, so that a program is compiled once for each."""
 
-  inputs: Int[Array, "b t"] | Float[Array, "b t d"]  # symbols, or numbers
-  targets: Int[Array, "b t"] | Float[Array, "b t k"]  # classes, or numbers
-  weights: Float[Array, "b t"]  # 0 for padding, and where nothing is asked
-  restart: Bool[Array, ""]  # the carried state starts afresh here
-  mask: Bool[Array, "b t"] | None = None  # False outside a sequence
-  # `sequence_task.Example` says what these are
-  accepted: Bool[Array, "b t k"] | None = None
-  reference: Float[Array, "b t k"] | None = None
-  judged: Bool[Array, "b t"] | None = None
-  asked: Bool[Array, "b t k"] | None = None
-  lr_scale: Float[Array, ""] | None = None  # factor on the learning rate
+  inputs: Any  # a family of `data/inputs.py`: what the model reads
+  targets: Any  # what `Task.loss` and `Task.judge` read, with its weights
 
 
-class Sizes(NamedTuple):
+class Controls(NamedTuple):
+  """What a step says of itself and not of its rows."""
+
+  restart: Bool[Array, ""] | bool = True  # the carried state starts afresh
+  rate: Float[Array, ""] | float = 1.0  # factor on the learning rate
+
+
+class Targets(NamedTuple):
+  """The next token at every step of a text."""
+
+  tokens: Int[Array, "b t"]
+  weights: Float[Array, "b t"]  # 0 for padding
+
+
+class Score(NamedTuple):
+  """The score to watch: the best checkpoint, schedules that look at validation
+  and sweeps go by it."""
+
+  name: str  # "bits_per_char"
+  higher: bool = False  # whether more is better
+
+  def cost(self, value: float) -> float:
+    """What is to be as low as possible."""
+    return -value if self.higher else value
+
+  value = cost  # and back again
+
+
+class Spec(NamedTuple):
   """What a model must fit."""
 
-  inputs: int  # features, or how many symbols there are
-  outputs: int
-  symbols: bool  # inputs are symbols [b t], not numbers [b t d]
+  family: str  # "text", "tokens", "frames" or "pairs"
+  # how many symbols there are, or features of a frame; images are (y, x, d)
+  inputs: Any
+  outputs: int  # how many symbols or numbers are said
+  likelihood: str = "cross_entropy"  # one of LIKELIHOODS
+
+
+class Evaluation(NamedTuple):
+  """A split in windows of so many rows."""
+
+  window: Callable[[Any, Int[Array, ""]], tuple[Batch, Controls]]  # inside jit
+  data: Any  # what it reads
+  windows: int
 
 
 @dataclasses.dataclass(slots=True)
 class TaskConfig:
-  """What a config file says of a task. `load(batch_size, vocabulary)` makes the
-  task; a vocabulary is given where parameters come from another run."""
+  """What a config file says of a task.
 
-  text: ClassVar[bool] = False  # it has a vocabulary
+  `load(batch_size, assets)` makes the task; assets are given where they are
+  those of another run, or of the run that goes on.
+  """
+
+  # what `Spec.family` will be; empty where the data must be read to know
+  family: ClassVar[str] = ""
+  # each sequence is right or wrong, which stopping rules count
+  judges_sequences: ClassVar[bool] = False
 
   name: str = ""
 
@@ -53,38 +88,54 @@ class TaskConfig:
       ConfigError: names the field and what it may be.
     """
 
-  def sizes(self) -> Sizes | None:
-    """What a model must fit; None where the data must be read to know."""
+  def unread(self, with_assets: bool) -> dict[str, str]:
+    """Why nothing reads a field, for each that nothing reads.
+
+    with_assets: the assets are another run's.
+    """
+    return {}
+
+  def spec(self, assets: dict[str, Any] | None = None) -> Spec | None:
+    """What a model must fit; None where it takes assets, or the data itself, to
+    know."""
 
 
 @runtime_checkable
 class Task(Protocol):
   """Made by a task config's `load`, once a process."""
 
+  config: Any
   train: Any  # arrays that `batch` reads, passed through jit as an argument
-  sizes: Sizes
+  spec: Spec
   steps_per_epoch: int  # 0 where there are no epochs
-  headline: str  # the score to watch, "bits_per_char"; lower is better
+  headline: Score
   token: str  # what is counted, "character"
   tokens_per_step: int
-  vocabulary: Any  # None where the data is not text
-  evaluation_streams: int  # that `evaluation` takes unless told
+  rows: int  # that `evaluation` takes unless told
   record: dict[str, Any]  # what run.json says about the data
+
+  def assets(self) -> dict[str, Any]:
+    """What it takes besides parameters to use a model: vocabularies, means,
+    alphabets, as JSON. Kept with the run, so that nobody needs its data."""
 
   def batch(
     self, data: Any, step: Int[Array, ""], key: Key[Array, ""]
-  ) -> Batch:
+  ) -> tuple[Batch, Controls]:
     """The batch of a training step, a function of its arguments alone; runs
     inside jit."""
 
-  def evaluation(
-    self, split: str, streams: int
-  ) -> tuple[Callable[[Any, Int[Array, ""]], Batch], Any, int]:
-    """window(data, index) -> Batch of so many streams, its data, and the number
-    of windows; the function runs inside jit."""
+  def evaluation(self, split: str, rows: int) -> Evaluation:
+    """A split, so many rows at a time."""
 
-  def loss(self, output: Any, batch: Batch) -> Sums:
+  def loss(self, output: Any, targets: Any) -> Sums:
     """Summed loss of a model's output and its weight; runs inside jit."""
 
   def scores(self, sums: Sums) -> dict[str, float]:
     """The loss in each of the task's units."""
+
+  # A task whose answers are decoded also has
+  #   judge(prediction, batch) -> dict[str, np.ndarray]
+  #     counts on the host, which are added up and handed to `scores`;
+  # and one that `generate` can serve
+  #   request(lines) -> inputs, of what somebody asks;
+  #   show(prediction, inputs, folder) -> the files it wrote there.

@@ -16,10 +16,13 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Key
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.embedded_reber import SYMBOLS, embedded_grammar
-from lstm_jax.tasks.examples import class_targets
-from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
+from lstm_jax.tasks.sequence_task import (
+  Example,
+  SequenceTaskConfig,
+  class_targets,
+)
 
 
 @dataclasses.dataclass(slots=True)
@@ -45,8 +48,8 @@ class ContinualReberConfig(SequenceTaskConfig):
   # of a string, which take memory
   judge: str = "all"
 
-  def sizes(self) -> Sizes:
-    return Sizes(len(SYMBOLS), len(SYMBOLS), symbols=True)
+  def sizes(self) -> Spec:
+    return Spec("tokens", len(SYMBOLS), len(SYMBOLS))
 
   def sample(self, key: Key[Array, ""]) -> Example:
     grammar = embedded_grammar()

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Key
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
 
 
@@ -47,10 +47,8 @@ class CopyMemoryConfig(SequenceTaskConfig):
   # "bai", where the delimiter stands for the last k blanks too
   variant: str = "fixed"
 
-  def sizes(self) -> Sizes:
-    return Sizes(
-      inputs=self.symbols + 2, outputs=self.symbols + 1, symbols=True
-    )
+  def sizes(self) -> Spec:
+    return Spec("tokens", self.symbols + 2, self.symbols + 1)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     pause_key, symbols_key = jax.random.split(key)

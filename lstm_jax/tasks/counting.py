@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Key
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
 
 
@@ -53,8 +53,8 @@ class CountingConfig(SequenceTaskConfig):
         f" {self.smallest}"
       )
 
-  def sizes(self) -> Sizes:
-    return Sizes(self.letters + 1, self.letters + 1, symbols=True)
+  def sizes(self) -> Spec:
+    return Spec("tokens", self.letters + 1, self.letters + 1)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     n = jax.random.randint(key, (), self.smallest, self.largest + 1)

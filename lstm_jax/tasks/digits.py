@@ -10,14 +10,14 @@ accuracies say nothing about MNIST.
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.data.images import CLASSES, read_images
 from lstm_jax.errors import DataError
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig, StoredTask
 
 
@@ -44,10 +44,12 @@ class DigitsConfig(SequenceTaskConfig):
   # that order
   permutation_seed: int = 92916
 
-  def sizes(self) -> Sizes:
-    return Sizes(inputs=self.channels, outputs=CLASSES, symbols=False)
+  def sizes(self) -> Spec:
+    return Spec("frames", self.channels, CLASSES)
 
-  def load(self, batch_size: int, vocabulary: None = None) -> StoredTask:
+  def load(
+    self, batch_size: int, assets: dict[str, Any] | None = None
+  ) -> StoredTask:
     """Reads the images.
 
     Raises:

@@ -14,13 +14,13 @@ strings in a new order each time, where the paper picks them at random.
 
 import dataclasses
 import hashlib
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
 
 from lstm_jax.array_types import Bool, Int
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig, StoredTask
 
 SYMBOLS = "BTPSXVE"
@@ -50,10 +50,12 @@ class EmbeddedReberConfig(SequenceTaskConfig):
   # training strings, and as many test strings
   strings: int = 256
 
-  def sizes(self) -> Sizes:
-    return Sizes(len(SYMBOLS), len(SYMBOLS), symbols=True)
+  def sizes(self) -> Spec:
+    return Spec("tokens", len(SYMBOLS), len(SYMBOLS))
 
-  def load(self, batch_size: int, vocabulary: None = None) -> StoredTask:
+  def load(
+    self, batch_size: int, assets: dict[str, Any] | None = None
+  ) -> StoredTask:
     train, test = data_set(self.data_set, self.strings)
     everything = as_examples(train + test, self.loss)
     cut = len(train)

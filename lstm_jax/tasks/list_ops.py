@@ -2,13 +2,13 @@
 
 import dataclasses
 import hashlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lstm_jax.array_types import Int
 from lstm_jax.errors import ConfigError, DataError
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.sequence_task import (
   SPLITS,
   Example,
@@ -73,10 +73,12 @@ class ListOpsConfig(SequenceTaskConfig):
         f" {self.length}"
       )
 
-  def sizes(self) -> Sizes:
-    return Sizes(inputs=CLOSE + 1, outputs=10, symbols=True)
+  def sizes(self) -> Spec:
+    return Spec("tokens", CLOSE + 1, 10)
 
-  def load(self, batch_size: int, vocabulary: None = None) -> StoredTask:
+  def load(
+    self, batch_size: int, assets: dict[str, Any] | None = None
+  ) -> StoredTask:
     """Writes the expressions.
 
     Raises:

@@ -26,9 +26,13 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Key
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.base import Sizes
-from lstm_jax.tasks.examples import asked_at_the_end, class_targets
-from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
+from lstm_jax.tasks.base import Spec
+from lstm_jax.tasks.sequence_task import (
+  Example,
+  SequenceTaskConfig,
+  asked_at_the_end,
+  class_targets,
+)
 
 MOST_EXTRA = 131  # the least K with P(k > K) = 0.9^(K+1) below 1e-6
 
@@ -73,11 +77,11 @@ class LongLagConfig(SequenceTaskConfig):
         ' "squared_error"'
       )
 
-  def sizes(self) -> Sizes:
+  def sizes(self) -> Spec:
     p = self.symbols
     if self.variant == "geometric":
-      return Sizes(inputs=p + 4, outputs=2, symbols=True)
-    return Sizes(inputs=p + 1, outputs=p + 1, symbols=True)
+      return Spec("tokens", p + 4, 2)
+    return Spec("tokens", p + 1, p + 1)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     if self.variant == "geometric":

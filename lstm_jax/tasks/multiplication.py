@@ -10,9 +10,12 @@ from typing import ClassVar
 
 from lstm_jax.array_types import Array, Key
 from lstm_jax.tasks.adding import hochreiter_pairs
-from lstm_jax.tasks.base import Sizes
-from lstm_jax.tasks.examples import asked_at_the_end
-from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
+from lstm_jax.tasks.base import Spec
+from lstm_jax.tasks.sequence_task import (
+  Example,
+  SequenceTaskConfig,
+  asked_at_the_end,
+)
 
 
 @dataclasses.dataclass(slots=True)
@@ -27,8 +30,8 @@ class MultiplicationConfig(SequenceTaskConfig):
   # T: there are T to T + T/10 steps
   length: int = 100
 
-  def sizes(self) -> Sizes:
-    return Sizes(inputs=2, outputs=1, symbols=False)
+  def sizes(self) -> Spec:
+    return Spec("frames", 2, 1)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     inputs, (x1, x2), length = hochreiter_pairs(

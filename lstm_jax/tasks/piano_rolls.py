@@ -10,14 +10,14 @@ sequence's first.
 
 import dataclasses
 import hashlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.errors import DataError
 from lstm_jax.files import existing_path
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig, StoredTask
 
 KEYS = 88
@@ -44,10 +44,12 @@ class PianoRollsConfig(SequenceTaskConfig):
   # the initial state each; 0 leaves them whole, padded to the longest
   window: int = 0
 
-  def sizes(self) -> Sizes:
-    return Sizes(inputs=KEYS, outputs=KEYS, symbols=False)
+  def sizes(self) -> Spec:
+    return Spec("frames", KEYS, KEYS)
 
-  def load(self, batch_size: int, vocabulary: None = None) -> StoredTask:
+  def load(
+    self, batch_size: int, assets: dict[str, Any] | None = None
+  ) -> StoredTask:
     """Reads the rolls and pads them to the longest.
 
     Raises:

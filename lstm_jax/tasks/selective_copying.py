@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Key
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
 from lstm_jax.tasks.subsets import subset
 
@@ -50,8 +50,8 @@ class SelectiveCopyingConfig(SequenceTaskConfig):
         f" {self.length}; at most {self.length}"
       )
 
-  def sizes(self) -> Sizes:
-    return Sizes(inputs=self.symbols + 2, outputs=self.symbols, symbols=True)
+  def sizes(self) -> Spec:
+    return Spec("tokens", self.symbols + 2, self.symbols)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     place_key, symbols_key = jax.random.split(key)

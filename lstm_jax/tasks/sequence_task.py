@@ -13,21 +13,28 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
+from lstm_jax.data.inputs import tokens_or_frames
 from lstm_jax.errors import ConfigError
+from lstm_jax.likelihoods.registry import LIKELIHOODS
+from lstm_jax.likelihoods.squared_error import SquaredError
 from lstm_jax.metrics.sums import Sums
-from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
+from lstm_jax.tasks.base import (
+  Batch,
+  Controls,
+  Evaluation,
+  Score,
+  Spec,
+  TaskConfig,
+)
 
-LOSSES = ("cross_entropy", "squared_error", "binary")
 SPLITS = ("valid", "test")
 
 
-class Example(NamedTuple):
-  """One sequence, padded to the longest that its task makes."""
+class Answers(NamedTuple):
+  """What is asked of sequences, and by what it is judged."""
 
-  inputs: Int[Array, "*b t"] | Float[Array, "*b t d"]  # symbols, or numbers
-  targets: Int[Array, "*b t"] | Float[Array, "*b t k"]  # classes, or numbers
+  values: Int[Array, "*b t"] | Float[Array, "*b t k"]  # classes, or numbers
   weights: Float[Array, "*b t"]  # 0 where no output is asked for
-  mask: Bool[Array, "*b t"]  # True inside the sequence
   # outputs that are right, where the target is one of several
   accepted: Bool[Array, "*b t k"] | None = None
   # what outputs are judged by, where the targets are noisy
@@ -38,12 +45,26 @@ class Example(NamedTuple):
   asked: Bool[Array, "*b t k"] | None = None
 
 
+class Example(NamedTuple):
+  """One sequence, padded to the longest that its task makes."""
+
+  inputs: Int[Array, "*b t"] | Float[Array, "*b t d"]  # symbols, or numbers
+  targets: Int[Array, "*b t"] | Float[Array, "*b t k"]  # of Answers
+  weights: Float[Array, "*b t"]
+  mask: Bool[Array, "*b t"]  # True inside the sequence
+  accepted: Bool[Array, "*b t k"] | None = None
+  reference: Float[Array, "*b t k"] | None = None
+  judged: Bool[Array, "*b t"] | None = None
+  asked: Bool[Array, "*b t k"] | None = None
+
+
 @dataclasses.dataclass(slots=True)
 class SequenceTaskConfig(TaskConfig):
   """What all tasks on sequences have in common. A task says its `sizes()` and
   `sample(key)`, one Example of static shape, or overrides `load`."""
 
-  CHOICES: ClassVar = {"loss": LOSSES}
+  judges_sequences: ClassVar = True
+  CHOICES: ClassVar = {"loss": tuple(LIKELIHOODS)}
   RANGES: ClassVar = {
     "tolerance": (0, 10**6),
     "evaluation_sequences": (1, 10**7),
@@ -59,7 +80,25 @@ class SequenceTaskConfig(TaskConfig):
   # sequences of the validation split, and of the test split
   evaluation_sequences: int = 2560
 
-  def load(self, batch_size: int, vocabulary: None = None) -> "SequenceTask":
+  @property
+  def headline(self) -> Score:
+    return Score(LIKELIHOODS[self.loss].unit)
+
+  def unread(self, with_assets: bool) -> dict[str, str]:
+    unused = {*self.UNUSED, *["tolerance"] * (self.loss != "squared_error")}
+    why = f'the task "{self.name}" with the loss "{self.loss}" does not use it'
+    return dict.fromkeys(sorted(unused), why)
+
+  def sizes(self) -> Spec:
+    """The family of the inputs, their size and that of the outputs."""
+    raise NotImplementedError
+
+  def spec(self, assets: dict[str, Any] | None = None) -> Spec:
+    return self.sizes()._replace(likelihood=self.loss)
+
+  def load(
+    self, batch_size: int, assets: dict[str, Any] | None = None
+  ) -> "SequenceTask":
     return SequenceTask(self, batch_size)
 
 
@@ -73,47 +112,37 @@ class SequenceTask:
   train = ()
   steps_per_epoch = 0  # there are none
   token = "sequence"
-  vocabulary = None
 
-  def __init__(
-    self,
-    config: SequenceTaskConfig,
-    batch_size: int,
-    sizes: Sizes | None = None,
-  ):
-    self.config = config
-    self.sizes = config.sizes() if sizes is None else sizes
+  def __init__(self, config: SequenceTaskConfig, batch_size: int):
+    self.config, self.spec = config, config.spec()
+    self.headline = config.headline
     self.tokens_per_step = self._batch_size = batch_size
     self.record = {"corpus": f"generated: {config.name}"}
-    self.evaluation_streams = min(256, config.evaluation_sequences)
-    self.headline = {
-      "cross_entropy": "nats_per_step",
-      "squared_error": "squared_error",
-      "binary": "nats_per_frame",
-    }[config.loss]
+    self.rows = min(256, config.evaluation_sequences)
+
+  def assets(self) -> dict[str, Any]:
+    return {}
 
   def batch(self, data: Any, step: Int[Array, ""], key: Key[Array, ""]):
     keys = jax.random.split(jax.random.fold_in(key, step), self._batch_size)
     return as_batch(jax.vmap(self.config.sample)(keys))
 
-  def evaluation(self, split: str, streams: int):
+  def evaluation(self, split: str, rows: int) -> Evaluation:
     key = jax.random.fold_in(jax.random.key(0), 1 + SPLITS.index(split))
     total = self.config.evaluation_sequences
 
     def window(key, index):
-      numbers = index * streams + jnp.arange(streams)
+      numbers = index * rows + jnp.arange(rows)
       keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(numbers)
-      return only_first(
-        as_batch(jax.vmap(self.config.sample)(keys)), numbers, total
-      )
+      return only_first(jax.vmap(self.config.sample)(keys), numbers, total)
 
-    return window, key, -(-total // streams)
+    return Evaluation(window, key, -(-total // rows))
 
-  def loss(self, output: Any, batch: Batch) -> Sums:
-    return measure(self.config.loss, self.config.tolerance, output, batch)
+  def loss(self, output: Any, targets: Answers) -> Sums:
+    return measure(output.likelihood, targets, self.config.tolerance)
 
   def scores(self, sums: Sums) -> dict[str, float]:
-    return scores(self.config.loss, sums)
+    return mean_scores_of(sums, self.headline.name)
 
 
 class StoredTask(SequenceTask):
@@ -122,7 +151,6 @@ class StoredTask(SequenceTask):
   stored: for "train", "valid" and "test", arrays with a leading axis, a row
     for each sequence: Examples, or what `expand` makes one Example of, inside
     jit. Bytes take a quarter of the memory of numbers.
-  sizes: those of the config unless they depend on the data.
   """
 
   def __init__(
@@ -132,9 +160,8 @@ class StoredTask(SequenceTask):
     stored: dict[str, Any],
     record: dict[str, Any],
     expand: Callable[[Any], Example] = lambda row: row,
-    sizes: Sizes | None = None,
   ):
-    super().__init__(config, batch_size, sizes)
+    super().__init__(config, batch_size)
     self.train, self._stored = stored["train"], stored
     self.record = record
     self._expand = expand
@@ -152,41 +179,72 @@ class StoredTask(SequenceTask):
     rows = jax.lax.dynamic_slice_in_dim(
       order, place * self._batch_size, self._batch_size
     )
-    return self._take(data, rows)
+    return as_batch(self._take(data, rows))
 
-  def _take(self, data, rows):
+  def _take(self, data, rows) -> Example:
     chosen = jax.tree.map(lambda a: jnp.asarray(a)[rows], data)
-    return as_batch(jax.vmap(self._expand)(chosen))
+    return jax.vmap(self._expand)(chosen)
 
-  def evaluation(self, split: str, streams: int):
+  def evaluation(self, split: str, rows: int) -> Evaluation:
     stored = self._stored[split]
     total = _rows(stored)
 
     def window(data, index):
-      numbers = index * streams + jnp.arange(streams)
-      batch = self._take(data, jnp.minimum(numbers, total - 1))
-      return only_first(batch, numbers, total)
+      numbers = index * rows + jnp.arange(rows)
+      examples = self._take(data, jnp.minimum(numbers, total - 1))
+      return only_first(examples, numbers, total)
 
-    return window, stored, -(-total // streams)
+    return Evaluation(window, stored, -(-total // rows))
 
 
 def _rows(stored) -> int:
   return len(jax.tree.leaves(stored)[0])
 
 
-def as_batch(examples: Example) -> Batch:
+def class_targets(
+  loss: str, classes: Int[Array, "*t"], count: int
+) -> Int[Array, "*t"] | Float[Array, "*t k"]:
+  """Classes as the loss takes them: numbers, or one-hot for squared_error."""
+  if loss == "cross_entropy":
+    return classes
+  return jax.nn.one_hot(classes, count)
+
+
+def asked_at_the_end(
+  inputs: Int[Array, "t"] | Float[Array, "t d"],
+  target: Int[Array, ""] | Float[Array, "k"],
+  length: Int[Array, ""] | int,
+) -> Example:
+  """A sequence of the first `length` steps, whose one target is at the last."""
+  step = jnp.arange(len(inputs))
+  return Example(
+    inputs=inputs,
+    targets=jnp.broadcast_to(target, (len(inputs), *target.shape)),
+    weights=jnp.where(step == length - 1, 1.0, 0.0),
+    mask=step < length,
+  )
+
+
+def as_batch(examples: Example) -> tuple[Batch, Controls]:
   """A batch of examples [b ...]; each starts from the initial state."""
-  return Batch(**examples._asdict(), restart=jnp.ones((), bool))
+  inputs, values, weights, mask, *judging = examples
+  answers = Answers(values, weights, *judging)
+  return Batch(tokens_or_frames(inputs, mask), answers), Controls()
 
 
-def only_first(batch: Batch, numbers: Int[Array, "b"], total: int) -> Batch:
-  """Leaves out the rows whose number is not below `total`."""
-  keep = (numbers < total)[:, None]
-  return batch._replace(weights=batch.weights * keep)
+def only_first(
+  examples: Example, numbers: Int[Array, "b"], total: int
+) -> tuple[Batch, Controls]:
+  """A batch without the rows whose number is not below `total`."""
+  weights = examples.weights * (numbers < total)[:, None]
+  return as_batch(examples._replace(weights=weights))
 
 
-def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
+def measure(likelihood: Any, targets: Answers, tolerance: float) -> Sums:
   """The loss, and in `extra` sums over the steps that count and the sequences.
+
+  The loss is a mean over the steps that are asked for; of a squared error, over
+  sequences.
 
   extra: steps that are judged and how many of them are right; sequences, how
     many are wrong in at least one of those steps, and the share of these steps
@@ -194,34 +252,19 @@ def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
     mean over outputs summed over steps. The error of a probability is what the
     target's lacks to 1.
   """
-  asked = batch.weights > 0
-  judged = asked if batch.judged is None else asked & batch.judged
-  if loss == "squared_error":
-    values = output.values()
-    wanted = batch.targets if batch.reference is None else batch.reference
-    squared = 0.5 * jnp.square(values - batch.targets)
-    squared = squared.sum(-1, where=batch.asked)
-    nats, weight = (squared * batch.weights).sum(), asked.any(1).sum()
-    off = jnp.abs(values - wanted)
-    right = off.max(-1) <= tolerance
-    if batch.accepted is not None:
-      right = _all_accepted(values, batch.accepted)
-  elif loss == "binary":
-    logits = output.logits()
-    nll = jax.nn.softplus(logits) - batch.targets * logits
-    nats = (nll.sum(-1) * batch.weights).sum()
-    weight = batch.weights.sum()
-    off = -jnp.expm1(-nll)
-    right = ((logits > 0) == (batch.targets > 0.5)).all(-1)
+  values, weights = targets.values, targets.weights
+  asked = weights > 0
+  judged = asked if targets.judged is None else asked & targets.judged
+  if isinstance(likelihood, SquaredError):
+    nll, weight = likelihood.nll(values, targets.asked), asked.any(1).sum()
   else:
-    nll = output.nll(batch.targets)
-    nats, weight = (nll * batch.weights).sum(), batch.weights.sum()
-    logits = output.logits()
-    off = -jnp.expm1(-nll[..., None])
-    right = logits.argmax(-1) == batch.targets
-    if batch.accepted is not None:
-      right = _all_accepted(logits, batch.accepted)
-  wrong = (judged & ~right).any(1)
+    nll, weight = likelihood.nll(values), weights.sum()
+  wanted = values if targets.reference is None else targets.reference
+  off = likelihood.errors(wanted)
+  if targets.accepted is None:
+    right = likelihood.right(wanted, tolerance)
+  else:
+    right = _all_accepted(likelihood.logits(), targets.accepted)
   share = (judged & right).sum(1) / jnp.maximum(judged.sum(1), 1)
   extra = {
     "squared": (jnp.square(off).mean(-1) * judged).sum(),
@@ -229,11 +272,11 @@ def measure(loss: str, tolerance: float, output: Any, batch: Batch) -> Sums:
     "steps": judged.sum(),
     "right": (judged & right).sum(),
     "sequences": judged.any(1).sum(),
-    "wrong": wrong.sum(),
+    "wrong": (judged & ~right).any(1).sum(),
     "share": share.sum(),
   }
   extra = jax.tree.map(lambda a: a.astype(jnp.float32), extra)
-  return Sums(nats, weight.astype(jnp.float32), extra)
+  return Sums((nll * weights).sum(), weight.astype(jnp.float32), extra)
 
 
 def _all_accepted(values, accepted):
@@ -242,7 +285,7 @@ def _all_accepted(values, accepted):
   return least > jnp.where(accepted, -jnp.inf, values).max(-1)
 
 
-def scores(loss: str, sums: Sums) -> dict[str, float]:
+def mean_scores_of(sums: Sums, headline: str) -> dict[str, float]:
   """The sums of `measure` as means.
 
   accuracy: right steps of those judged; sequence_accuracy: the same in each
@@ -251,15 +294,15 @@ def scores(loss: str, sums: Sums) -> dict[str, float]:
   """
   extra = {name: float(value) for name, value in sums.extra.items()}
   steps, sequences = extra["steps"], extra["sequences"]
-  common = {
+  if headline == SquaredError.unit:
+    main = {
+      headline: extra["squared"] / steps,
+      "absolute_error": extra["absolute"] / steps,
+    }
+  else:
+    main = {headline: float(sums.nats) / float(sums.weight)}
+  return main | {
     "accuracy": extra["right"] / steps,
     "sequence_accuracy": extra["share"] / sequences,
     "wrong_sequences": extra["wrong"] / sequences,
   }
-  if loss == "squared_error":
-    return {
-      "squared_error": extra["squared"] / steps,
-      "absolute_error": extra["absolute"] / steps,
-    } | common
-  name = "nats_per_frame" if loss == "binary" else "nats_per_step"
-  return {name: float(sums.nats) / float(sums.weight)} | common

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Int, Key
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
 
 
@@ -55,9 +55,9 @@ class StringTaskConfig(SequenceTaskConfig):
     """Symbols a string is made of, and symbols an answer is made of."""
     return 2, 2
 
-  def sizes(self) -> Sizes:
+  def sizes(self) -> Spec:
     symbols, classes = self.alphabet()
-    return Sizes(inputs=symbols + 1, outputs=classes, symbols=True)
+    return Spec("tokens", symbols + 1, classes)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     length_key, key = jax.random.split(key)

@@ -16,9 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.array_types import Array, Key
-from lstm_jax.tasks.base import Sizes
-from lstm_jax.tasks.examples import asked_at_the_end, class_targets
-from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
+from lstm_jax.tasks.base import Spec
+from lstm_jax.tasks.sequence_task import (
+  Example,
+  SequenceTaskConfig,
+  asked_at_the_end,
+  class_targets,
+)
 
 SYMBOLS = "EBabcdXY"
 FIRST_STEPS = {2: (10, 50), 3: (10, 33, 66)}  # of windows of 11 steps
@@ -43,8 +47,8 @@ class TemporalOrderConfig(SequenceTaskConfig):
   # the relevant symbols may stand grows and shrinks with it
   length: int = 100
 
-  def sizes(self) -> Sizes:
-    return Sizes(len(SYMBOLS), 2**self.relevant, symbols=True)
+  def sizes(self) -> Spec:
+    return Spec("tokens", len(SYMBOLS), 2**self.relevant)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     t, r = self.length, self.relevant

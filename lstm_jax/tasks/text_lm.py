@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Int, Key
 from lstm_jax.data.corpus_tokens import load_corpus, map_corpus
+from lstm_jax.data.inputs import Tokens
 from lstm_jax.data.known_corpora import SPLITS
 from lstm_jax.data.prepared import PREFIX
 from lstm_jax.data.streams import (
@@ -38,14 +39,22 @@ from lstm_jax.metrics.sums import (
   nats_per_token,
   perplexity,
 )
-from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
+from lstm_jax.tasks.base import (
+  Batch,
+  Controls,
+  Evaluation,
+  Score,
+  Spec,
+  Targets,
+  TaskConfig,
+)
 
 
 @dataclasses.dataclass(slots=True)
 class TextLMConfig(TaskConfig):
   """What both units share."""
 
-  text: ClassVar = True
+  family: ClassVar = "text"
   as_bytes: ClassVar = False
   words: ClassVar = False
   RANGES: ClassVar = {
@@ -110,18 +119,29 @@ class TextLMConfig(TaskConfig):
       pieces, self.vocabulary_size, self.min_count
     )
 
+  def unread(self, with_assets: bool) -> dict[str, str]:
+    why = "the vocabulary is that of train.init_from"
+    names = ("vocabulary_size", "min_count") if with_assets else ()
+    return dict.fromkeys(names, why)
+
+  def spec(self, assets: dict[str, Any] | None = None) -> Spec | None:
+    if not assets:
+      return None
+    size = len(_vocabulary_of(assets))
+    return Spec("text", size, size)
+
   def load(
-    self, batch_size: int, vocabulary: Vocabulary | None = None
+    self, batch_size: int, assets: dict[str, Any] | None = None
   ) -> "TextLM":
-    """Reads the corpus. A vocabulary is given when the parameters come from
-    another run, else it is made of the training split."""
-    return TextLM(self, batch_size, vocabulary)
+    """Reads the corpus. Its vocabulary is made of the training split, unless
+    assets have one."""
+    return TextLM(self, batch_size, assets and _vocabulary_of(assets))
 
 
 @dataclasses.dataclass(slots=True)
 class CharLMConfig(TextLMConfig):
   token: ClassVar = "character"
-  headline: ClassVar = "bits_per_char"
+  headline: ClassVar = Score("bits_per_char")
   vocabulary: ClassVar = CharVocabulary
 
   name: str = "char_lm"
@@ -150,7 +170,7 @@ class WordLMConfig(TextLMConfig):
   """Words are what stands between white space, and each line end."""
 
   token: ClassVar = "token"
-  headline: ClassVar = "perplexity"
+  headline: ClassVar = Score("perplexity")
   words: ClassVar = True
 
   name: str = "word_lm"
@@ -182,7 +202,7 @@ class TextLM:
     DataError: the corpus cannot be read, or a split is too short.
   """
 
-  evaluation_streams = 1  # exact: the state runs through the whole split
+  rows = 1  # exact: the state runs through the whole split
 
   def __init__(
     self,
@@ -192,7 +212,7 @@ class TextLM:
   ):
     self.headline, self.token = config.headline, config.token
     self.scores = config.scores
-    self._config = config
+    self.config = config
     if config.stream:
       corpus = map_corpus(
         config.corpus, config.make_vocabulary, vocabulary, config.as_bytes
@@ -221,7 +241,7 @@ class TextLM:
     for split in SPLITS[1 : 2 + (config.percent[2] > 0)]:
       self._check_split(split)
     v = len(self.vocabulary)
-    self.sizes = Sizes(inputs=v, outputs=v, symbols=True)
+    self.spec = Spec("text", v, v)
     self.tokens_per_step = batch_size * config.window
     if config.window_spread:
       lengths = (self._disk or self.train).lengths
@@ -245,9 +265,12 @@ class TextLM:
       ).hexdigest(),
     }
 
+  def assets(self) -> dict[str, Any]:
+    return {"vocabulary": self.vocabulary.symbols}
+
   def _cut_training(self, batch_size):
     """Raises ValueError where there are too few tokens."""
-    config, tokens = self._config, self._tokens["train"]
+    config, tokens = self.config, self._tokens["train"]
     if config.stream:
       self._disk = DiskStreams(
         tokens, batch_size, config.window, config.window_spread
@@ -275,18 +298,17 @@ class TextLM:
     data: Streams | RandomWindows | DiskWindows,
     step: Int[Array, ""],
     key: Key[Array, ""],
-  ) -> Batch:
+  ) -> tuple[Batch, Controls]:
     if isinstance(data, RandomWindows):
       number = step % len(data.starts)
       return self._random_batch(data, number, data.starts[number])
     if isinstance(data, DiskWindows):
       number = step - data.first
-      if self._config.window_spread:
+      if self.config.window_spread:
         return self._random_batch(data, number, number * self.longest)
-      cut = window_batch(
-        Streams(data.inputs, data.targets, None), number, self.window
-      )
-      return Batch(*cut, restart=data.starts[number] == 0)
+      streams = Streams(data.inputs, data.targets, None)
+      batch, _ = _batch(streams, number, self.window)
+      return batch, Controls(restart=data.starts[number] == 0)
     index = step % (data.inputs.shape[1] // self.window)
     return _batch(data, index, self.window)
 
@@ -299,30 +321,36 @@ class TextLM:
       for a in (data.inputs, data.targets)
     )
     mask = jnp.broadcast_to(jnp.arange(self.longest) < length, inputs.shape)
-    return Batch(
-      inputs,
-      targets,
-      mask.astype(jnp.float32),
-      restart=start == 0,
-      mask=mask,
-      lr_scale=length / self.window,
-    )
+    weights = mask.astype(jnp.float32)
+    batch = Batch(Tokens(inputs, mask), Targets(targets, weights))
+    return batch, Controls(start == 0, rate=length / self.window)
 
-  def evaluation(self, split: str, streams: int, window: int = 0):
+  def evaluation(self, split: str, rows: int, window: int = 0) -> Evaluation:
     """window: tokens of one; 0 is the task's."""
     self._check_split(split)
     window = window or self.window
-    data = evaluation_streams(self._tokens[split], streams, window)
+    data = evaluation_streams(self._tokens[split], rows, window)
     cut = functools.partial(_batch, window=window)
-    return cut, data, data.inputs.shape[1] // window
+    return Evaluation(cut, data, data.inputs.shape[1] // window)
 
-  def loss(self, output, batch: Batch) -> Sums:
-    nll = output.nll(batch.targets)
-    return Sums((nll * batch.weights).sum(), batch.weights.sum())
+  def loss(self, output: Any, targets: Targets) -> Sums:
+    nll = output.nll(targets.tokens)
+    return Sums((nll * targets.weights).sum(), targets.weights.sum())
+
+
+def _vocabulary_of(assets: dict[str, Any]) -> Vocabulary:
+  """Raises DataError where it is not as a run wrote it."""
+  try:
+    return restore(assets["vocabulary"])
+  except (KeyError, ValueError, AttributeError, TypeError) as error:
+    raise DataError(
+      f"vocabulary.json: cannot be read: {error}; put back a copy of it"
+    ) from None
 
 
 def _batch(data, index, window):
-  return Batch(*window_batch(data, index, window), restart=index == 0)
+  inputs, *targets = window_batch(data, index, window)
+  return Batch(Tokens(inputs), Targets(*targets)), Controls(index == 0)
 
 
 def _digested(symbols: Any) -> bytes:

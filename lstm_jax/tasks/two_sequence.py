@@ -22,9 +22,12 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Key
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.base import Sizes
-from lstm_jax.tasks.examples import asked_at_the_end
-from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig
+from lstm_jax.tasks.base import Spec
+from lstm_jax.tasks.sequence_task import (
+  Example,
+  SequenceTaskConfig,
+  asked_at_the_end,
+)
 
 SIGNAL_VARIANCE, TARGET_VARIANCE = 0.2, 0.1
 
@@ -58,8 +61,8 @@ class TwoSequenceConfig(SequenceTaskConfig):
         f" {self.informative}"
       )
 
-  def sizes(self) -> Sizes:
-    return Sizes(inputs=1, outputs=1, symbols=False)
+  def sizes(self) -> Spec:
+    return Spec("frames", 1, 1)
 
   def sample(self, key: Key[Array, ""]) -> Example:
     longest = self.length + self.length // 10

@@ -21,12 +21,8 @@ from jax import lax
 
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.base import Task
-from lstm_jax.training.train_state import (
-  DATA,
-  StepMetrics,
-  TrainState,
-  hold_recurrent,
-)
+from lstm_jax.training.state import TrainState
+from lstm_jax.training.step import DATA, StepMetrics, hold_recurrent
 
 
 def make_online_step(
@@ -46,17 +42,18 @@ def make_online_step(
 
   def loss(params, carry, batch):
     """Of one step, and the state after it."""
-    output = nnx.merge(structure, params)(batch.inputs, carry)
-    sums = task.loss(output, batch)
+    output = nnx.merge(structure, params).read(batch.inputs, carry)
+    sums = task.loss(output, batch.targets)
     return sums.nats, (sums, output.state)
 
   def cells(layer, params, carry, batch):
     model = nnx.merge(structure, params | {"stack": layer})
-    return model(batch.inputs, carry).state[0].c[0]
+    return model.read(batch.inputs, carry).state[0].c[0]
 
   def learn(carry, step, number, rate):
     params, opt_state, state, traces = carry
-    batch = jax.tree.map(lambda a: a[None, None], step)
+    alone = step._replace(inputs=step.inputs._replace(mask=None))
+    batch = jax.tree.map(lambda a: a[None, None], alone)
     (before,) = state
 
     def of(params, c):
@@ -75,21 +72,21 @@ def make_online_step(
     new_params = optax.apply_updates(params, updates)
     now = jax.jacrev(cells)(params["stack"], params, state, batch)
     new_traces = jax.tree.map(jnp.add, traces, now)
-    learns = step.weights > 0
+    learns = step.targets.weights > 0
 
     def choose(flag, new, old):
       return jax.tree.map(lambda a, b: jnp.where(flag, a, b), new, old)
 
     carry = (
       *choose(learns, (new_params, new_opt_state), (params, opt_state)),
-      *choose(step.mask, (after, new_traces), (state, traces)),
+      *choose(step.inputs.mask, (after, new_traces), (state, traces)),
     )
     return carry, (sums, optax.tree.norm(gradient) * learns)
 
   def update(state: TrainState, data) -> tuple[TrainState, StepMetrics]:
     key = jax.random.fold_in(state.key, DATA)
-    batch = task.batch(data, state.step, key)
-    steps = jax.tree.map(lambda a: a[0], batch._replace(restart=None))
+    batch, _ = task.batch(data, state.step, key)
+    steps = jax.tree.map(lambda a: a[0], batch)
     model = nnx.merge(structure, state.params)
     initial = model.initial_state(1)
     count = initial[0].c.shape[-1]

@@ -24,8 +24,9 @@ from lstm_jax.parallel.rows import COPIES, ROWS, place, split_rows
 from lstm_jax.recurrence import lanes
 from lstm_jax.tasks.base import Task
 from lstm_jax.training import stopping
+from lstm_jax.training.state import TrainState
+from lstm_jax.training.step import StepMetrics
 from lstm_jax.training.stopping import StopConfig
-from lstm_jax.training.train_state import StepMetrics, TrainState
 
 
 def make_call(
@@ -94,8 +95,8 @@ def _make_judge(structure, task, stop):
 
   def judge(state):
     model = nnx.merge(structure, state.params)
-    batch = window(data, 0)
-    sums = task.loss(model(batch.inputs, mask=batch.mask), batch)
+    batch, _ = window(data, 0)
+    sums = task.loss(model.read(batch.inputs), batch.targets)
     return stopping.check(stop, state.stop, sums, state.step)
 
   return judge

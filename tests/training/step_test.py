@@ -6,13 +6,13 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from lstm_jax.training.train_state import init_state, observe_validation
 
 from lstm_jax.config import Config
 from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.run.build import build
 from lstm_jax.training.optimizers import Optimizer, Schedule
-from lstm_jax.training.train_state import init_state, observe_validation
 
 
 def deterministic(config: Config) -> Config:
