@@ -48,7 +48,6 @@ class Model(Protocol):
   def read(self, inputs: Any, state: Any, keys: Keys) -> Output:
     """Reads a batch's inputs, from a state on."""
 
-  # A model that can say whole answers has one of the two:
-  #   decode(inputs, search, key) -> prediction, or
-  #   start(inputs) -> state and step(state, symbols) -> (likelihood, state),
-  #   one symbol [b] after the other, which `search/` calls.
+  # A model that can say whole answers has one of the two: `start` and `step`,
+  # see `search/base.py`, or decode(inputs, search, key) -> prediction, such as
+  # the best path through labels, or frames to come.

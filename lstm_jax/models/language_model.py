@@ -239,12 +239,15 @@ class LanguageModel(nnx.Module):
     x, mask, reset = inputs
     return self(x, state, mask=mask, reset=reset, keys=keys.noise)
 
-  def start(self, inputs: Tokens) -> tuple[State, ...]:
-    """The state before the last symbol of each row, which are of one length."""
-    return self(inputs.x[:, :-1]).state
+  def start(
+    self, inputs: Tokens
+  ) -> tuple[tuple[()], tuple[State, ...], Int[Array, "b"]]:
+    """For a search: no context, the state before the last symbol of each row,
+    which are of one length, and this symbol."""
+    return (), self(inputs.x[:, :-1]).state, inputs.x[:, -1]
 
   def step(
-    self, state: tuple[State, ...], symbols: Int[Array, "b"]
+    self, context: tuple[()], state: tuple[State, ...], symbols: Int[Array, "b"]
   ) -> tuple[OfFeatures, tuple[State, ...]]:
     """What follows each of these symbols [b 1 v], and the state after them."""
     output = self(symbols[:, None], state)

@@ -1,7 +1,8 @@
-"""Text from a language model, one symbol after the other, and its score."""
+"""Symbols drawn one after the other, and the score of those that are there."""
 
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,53 @@ from flax import nnx
 from jax import lax
 
 from lstm_jax.array_types import Array, Float, Int, Key
+from lstm_jax.search.base import Prediction, SearchConfig
 
 _BLOCK = 32  # symbols sampled in one dispatch
 _WINDOW = 256  # symbols of a prompt read in one dispatch
+
+
+def sample_answers(
+  model: Any,
+  inputs: Any,
+  config: SearchConfig,
+  length: int,
+  end: int,
+  key: Key[Array, ""],
+) -> Prediction:
+  """An answer of each row, drawn, or with the likeliest symbol at every step;
+  runs inside jit.
+
+  Its score is its log-probability under the model, the end included where it is
+  reached.
+  """
+  key = jax.random.fold_in(key, config.seed)
+  temperature = 0.0 if config.name == "greedy" else config.temperature
+  context, state, first = model.start(inputs)
+
+  def step(carry, n):
+    state, symbols, ended, score = carry
+    likelihood, state = model.step(context, state, symbols)
+    logits = likelihood.logits()[:, 0].astype(jnp.float32)
+    drawn = choose(
+      logits,
+      jnp.float32(temperature),
+      config.top_k,
+      jax.random.fold_in(key, n),
+      config.top_p,
+    )
+    drawn = jnp.where(ended, end, drawn).astype(symbols.dtype)
+    log_p = jax.nn.log_softmax(logits)
+    log_p = jnp.take_along_axis(log_p, drawn[:, None], 1)[:, 0]
+    score += jnp.where(ended, 0.0, log_p)
+    return (state, drawn, ended | (drawn == end), score), (drawn, ended)
+
+  rows = first.shape[0]
+  carry = state, first, jnp.zeros(rows, bool), jnp.zeros(rows)
+  carry, (symbols, ended) = lax.scan(step, carry, jnp.arange(length))
+  symbols = symbols.T
+  lengths = (symbols != end).sum(1)
+  return Prediction(symbols[:, None], lengths[:, None], carry[-1][:, None])
 
 
 def generate(
@@ -22,6 +67,7 @@ def generate(
   *,
   temperature: float = 1.0,
   top_k: int = 0,
+  top_p: float = 1.0,
   seed: int = 0,
   forbidden: tuple[int, ...] = (0,),
 ) -> Iterator[np.ndarray]:
@@ -33,6 +79,8 @@ def generate(
     length: symbols to make.
     temperature: the logits are divided by it; 0 takes the likeliest symbol.
     top_k: sample among the k likeliest symbols only; 0 among all.
+    top_p: sample among the likeliest symbols that have this much of the
+      probability together.
     seed: symbol n is drawn from fold_in(key(seed), n): the same seed gives the
       same text whatever the length.
     forbidden: symbols that are never made, such as the unknown one.
@@ -41,7 +89,7 @@ def generate(
   banned = np.zeros(model.vocabulary_size, bool)
   banned[list(forbidden)] = True
   carry, _ = _read_windows(model, prompt)
-  symbol = jnp.int32(prompt[-1])
+  symbol = jnp.int32(prompt[-1:])
   key = jax.random.key(seed)
   for start in range(0, length, _BLOCK):
     carry, symbol, block = _sample_block(
@@ -54,6 +102,7 @@ def generate(
       jnp.float32(temperature),
       jnp.asarray(banned),
       top_k=min(top_k, model.vocabulary_size),
+      top_p=top_p,
     )
     yield np.asarray(block)[: length - start]
 
@@ -82,20 +131,31 @@ def _read(structure, params, carry, symbols):
   return output.state, output.nll(symbols[:, 1:])
 
 
-@functools.partial(jax.jit, static_argnums=0, static_argnames="top_k")
+@functools.partial(
+  jax.jit, static_argnums=0, static_argnames=("top_k", "top_p")
+)
 def _sample_block(
-  structure, params, carry, symbol, key, start, temperature, banned, *, top_k
+  structure,
+  params,
+  carry,
+  symbol,
+  key,
+  start,
+  temperature,
+  banned,
+  *,
+  top_k,
+  top_p,
 ):
   model = nnx.merge(structure, params)
 
-  def step(state, position):
-    carry, symbol = state
-    output = model(symbol[None, None], carry)
-    logits = jnp.where(banned, -jnp.inf, output.logits()[0, 0])
-    symbol = choose(
-      logits, temperature, top_k, jax.random.fold_in(key, position)
-    )
-    return (output.state, symbol), symbol
+  def step(carry_and_symbol, position):
+    carry, symbol = carry_and_symbol
+    likelihood, carry = model.step((), carry, symbol)
+    logits = jnp.where(banned, -jnp.inf, likelihood.logits()[:, 0])
+    here = jax.random.fold_in(key, position)
+    symbol = choose(logits, temperature, top_k, here, top_p)
+    return (carry, symbol), symbol[0]
 
   positions = start + jnp.arange(_BLOCK)
   (carry, symbol), block = lax.scan(step, (carry, symbol), positions)
@@ -103,15 +163,25 @@ def _sample_block(
 
 
 def choose(
-  logits: Float[Array, "v"],
+  logits: Float[Array, "*b v"],
   temperature: Float[Array, ""],
   top_k: int,
   key: Key[Array, ""],
-) -> Int[Array, ""]:
-  """Draws a symbol from softmax(logits / temperature) over the top k."""
+  top_p: float = 1.0,
+) -> Int[Array, "*b"]:
+  """Draws a symbol from softmax(logits / temperature) over the top k, and over
+  the fewest that have the probability top_p together (Holtzman et al. 2020,
+  "The curious case of neural text degeneration")."""
   if top_k:
-    least = lax.top_k(logits, top_k)[0][-1]
+    least = lax.top_k(logits, min(top_k, logits.shape[-1]))[0][..., -1:]
     logits = jnp.where(logits < least, -jnp.inf, logits)
   scaled = logits / jnp.maximum(temperature, 1e-6)
+  if top_p < 1:
+    falling = -jnp.sort(-scaled, axis=-1)
+    p = jax.nn.softmax(falling)
+    inside = jnp.cumsum(p, -1) - p < top_p  # the likeliest always is
+    least = jnp.where(inside, falling, jnp.inf).min(-1, keepdims=True)
+    scaled = jnp.where(scaled < least, -jnp.inf, scaled)
   drawn = jax.random.categorical(key, scaled)
-  return jnp.where(temperature > 0, drawn, jnp.argmax(logits)).astype(jnp.int32)
+  likeliest = jnp.argmax(logits, -1)
+  return jnp.where(temperature > 0, drawn, likeliest).astype(jnp.int32)
