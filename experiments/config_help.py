@@ -23,7 +23,7 @@ def describe_fields(config: Config) -> str:
       continue
     where, _, name = path.rpartition(".")
     part = operator.attrgetter(where)(config)
-    comment = _comments(type(part)).get(name)
+    comment = field_comments(type(part)).get(name)
     said = "; ".join(filter(None, [comment, _may_be(path, part, name)]))
     lines.append(f"  --config.{path}={show(value)}")
     lines += textwrap.wrap(
@@ -51,7 +51,7 @@ def _may_be(path: str, part: Any, name: str) -> str:
   return kind
 
 
-def _comments(kind: type) -> dict[str, str]:
+def field_comments(kind: type) -> dict[str, str]:
   """The comment above each field of a dataclass, in the source of its class.
 
   A field without one that follows another at once shares that one's.

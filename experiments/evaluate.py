@@ -3,9 +3,11 @@
   python -m experiments.evaluate --workdir=runs/char_lm --split=valid
   python -m experiments.evaluate --workdir=runs/6a --split=test --trial=all
   python -m experiments.evaluate --workdir=runs/parity --task=length=500
-  python -m experiments.evaluate --workdir=runs/words --mode=dynamic --search
+  python -m experiments.evaluate --workdir=runs/words --mode=dynamic --tune
   python -m experiments.evaluate --workdir=runs/words --mode=cache --split=test
   python -m experiments.evaluate --workdir=runs/char_lm --score=TEXT_FILE
+  python -m experiments.evaluate --workdir=runs/pairs --search.name=beam
+  python -m experiments.evaluate --workdir=runs/digits --predictions=FILE
   python -m experiments.evaluate runs/one runs/two --split=test
   python -m experiments.evaluate --workdir=runs/adding_rates --csv=scores.csv
 
@@ -14,10 +16,11 @@ By default the state runs through the whole split in one stream, which is exact;
 the first. --trial=all prints a line for each trial; --json prints JSON objects,
 one a line. --task changes fields of the task, such as the length of its
 sequences, to see whether the model generalises. --mode evaluates a language
-model that adapts to what it reads, or under dropout; --search finds its
-settings on the validation split, and keeps them for later calls. --score prints
-a line for each character or word, its nats and itself as JSON, as if the text
-followed a line end.
+model that adapts to what it reads, or under dropout; --tune finds its settings
+on the validation split, and keeps them for later calls. --score prints a line
+for each character or word, its nats and itself as JSON, as if the text followed
+a line end. Where answers are decoded, --search.X says how; --predictions writes
+what the model says of each sequence, a JSON object a line.
 
 Several directories, or one of a sweep or of many runs, give a table with a line
 for each run, or for each trial; --csv=FILE keeps it. A run that cannot be
@@ -27,32 +30,27 @@ scored is a line that says why, and the exit code is 2 then.
 import dataclasses
 import functools
 import json
-import os
-import sys
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Callable, Sequence
 
-import numpy as np
 from absl import flags
 from flax import nnx
 
-from experiments import evaluation_modes
 from experiments.command_line import (
   PLATFORMS,
   new_flags,
   parse_words,
   run_command,
 )
-from experiments.evaluate_runs import evaluate_runs, finite, holds_runs, shown
+from experiments.evaluate_runs import evaluate_runs, finite, holds_runs
 from lstm_jax.config import Config, type_name, validate
-from lstm_jax.data.text import read_text
-from lstm_jax.data.vocabulary import first_symbol
-from lstm_jax.errors import ConfigError, DataError, RunError, suggest
+from lstm_jax.errors import ConfigError, RunError, suggest
+from lstm_jax.evaluation.predictions import make_predictions
 from lstm_jax.evaluation.static import make_evaluation
-from lstm_jax.metrics.sums import Sums
 from lstm_jax.parallel import runtime
 from lstm_jax.run.directory import read_record
 from lstm_jax.run.load import Run, load_checkpoint, load_trials
-from lstm_jax.search.sample import score
+from lstm_jax.search.base import SearchConfig
 from lstm_jax.training.stopping import StopConfig
 
 SPLITS = ("valid", "test")
@@ -66,6 +64,8 @@ def evaluate_trials(
   trial: int | None = None,
   streams: Sequence[int] = (0,),
   changes: Sequence[str] = (),
+  search: Callable[[SearchConfig], SearchConfig] = lambda usual: usual,
+  predictions: pathlib.Path | None = None,
 ) -> list[dict[str, float | int]]:
   """Scores of a run's trials on a split; the model is compiled once.
 
@@ -77,6 +77,8 @@ def evaluate_trials(
       numbers each gives its records.
     changes: fields of the task with other values than at training, each as
       "length=500".
+    search: how answers are decoded, given what the task takes.
+    predictions: file for what the model says, of one trial.
 
   Returns a record a trial: trial, step, tokens or sequences scored, the scores;
   of several numbers of streams also these, and from the second on the
@@ -100,7 +102,12 @@ def evaluate_trials(
     rows = wanted or task.rows
     evaluate = make_evaluation(structure, task, split, rows)
     for number, run in enumerate(runs, trial or 0):
-      sums = evaluate(run.params, _show_percent)
+      watch = functools.partial(show_percent, split)
+      sums = evaluate(run.params, watch)
+      if hasattr(task, "judge") or predictions:
+        usual = getattr(task.config, "usual_search", SearchConfig)()
+        judge = make_predictions(structure, task, split, rows, search(usual))
+        sums += judge(run.params, watch, predictions)
       count = sums.extra.get("sequences", sums.weight)
       record = {"trial": number, "step": step, f"{task.token}s": int(count)}
       records.append(record | task.scores(sums))
@@ -116,7 +123,7 @@ def evaluate_trials(
 def evaluate_adapted(values, trial: int) -> list[dict[str, float | int]]:
   """The same record, of one trial, in another mode than static.
 
-  --search prints what it tries, and there are no records.
+  --tune prints what it tries, and there are no records.
 
   Raises:
     As `evaluate_trials`.
@@ -124,15 +131,13 @@ def evaluate_adapted(values, trial: int) -> list[dict[str, float | int]]:
   run, step = load_checkpoint(values.workdir, values.checkpoint, trial)
   change_task(run.config, values.task)
   task = _load_task(run, values.workdir)
-  chosen = evaluation_modes.settings(values)
-  if values.search:
-    evaluation_modes.search(values, chosen, run, task)
+  chosen = mode_config(values)
+  if values.tune:
+    tune_mode(values, chosen, run, task)
     return []
-  sums = evaluation_modes.evaluate(
-    values.mode, chosen, run, task, values.split, values.streams[0]
-  )
+  sums = evaluate_in_mode(values, chosen, run, task)
   record = {"trial": trial, "step": step, f"{task.token}s": int(sums.weight)}
-  return [record | task.scores(sums) | chosen]
+  return [record | task.scores(sums) | dataclasses.asdict(chosen)]
 
 
 def change_task(config: Config, changes: Sequence[str]):
@@ -183,19 +188,6 @@ def _load_task(run: Run, workdir: str):
   return task
 
 
-def _show_percent(done: int, all: int):
-  if sys.stderr.isatty():
-    end = "\r\x1b[K" if done == all else ""
-    print(f"\r{100 * done // all} %{end}", end="", file=sys.stderr)
-
-
-def score_text(run: Run, text: str | bytes) -> np.ndarray:
-  """Nats of every token [t], the text taken to follow `first_symbol`."""
-  symbols = run.vocabulary.encode(text)
-  start = first_symbol(run.vocabulary)
-  return score(run.model, np.concatenate([start, symbols]))
-
-
 def main(argv: list[str]) -> int | None:
   values = new_flags()
   flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
@@ -228,7 +220,11 @@ def main(argv: list[str]) -> int | None:
   flags.DEFINE_enum(
     "platform", None, PLATFORMS, "where to compute", flag_values=values
   )
-  evaluation_modes.define_flags(values)
+  define_mode_flags(values)
+  define_field_flags(values, SearchConfig, "search.", "what the task takes")
+  flags.DEFINE_string(
+    "predictions", None, "file for what the model says", flag_values=values
+  )
   flags.DEFINE_string(
     "csv", None, "file for the table of several runs", flag_values=values
   )
@@ -259,15 +255,17 @@ def main(argv: list[str]) -> int | None:
   if values.csv:
     raise ConfigError("--csv: is for the table of several runs")
   if values.score is not None:
-    for name in ("split", "streams", "json", "task", "mode", "search"):
+    for name in ("split", "streams", "json", "task", "mode", "tune"):
       if values[name].present:
         raise ConfigError(f"--score takes no --{name}")
   trial = _parse_trial(values.trial, values.score is None)
   values.streams = _parse_streams(values.streams)
-  evaluation_modes.check_flags(values, trial)
+  check_mode_flags(values, trial)
+  if values.predictions and (trial is None or values.mode != "static"):
+    raise ConfigError("--predictions: are those of one trial, as trained")
   runtime.setup(values.platform or "")
   if values.score is not None:
-    return _print_score(values, trial)
+    return print_score(values, trial)
   if values.mode != "static":
     records = evaluate_adapted(values, trial)
     if not records:
@@ -280,6 +278,8 @@ def main(argv: list[str]) -> int | None:
       trial=trial,
       streams=values.streams,
       changes=values.task,
+      search=lambda usual: read_fields(values, usual, "search."),
+      predictions=values.predictions and pathlib.Path(values.predictions),
     )
   if values.json:
     for record in records:
@@ -290,9 +290,9 @@ def main(argv: list[str]) -> int | None:
   for record in records:
     scores = dict(list(record.items())[2:])
     if trial is None:
-      print(f"trial {record['trial']}: " + ", ".join(_lines(scores, " ")))
+      print(f"trial {record['trial']}: " + ", ".join(score_lines(scores, " ")))
     else:
-      print("\n".join(_lines(scores)))
+      print("\n".join(score_lines(scores)))
 
 
 def _parse_trial(text: str, all_too: bool) -> int | None:
@@ -313,33 +313,6 @@ def _parse_streams(words: list[str]) -> list[int]:
         f"--streams={text}: must be numbers from 0 to 100000, as 1,32"
       )
   return list(map(int, words))
-
-
-def _print_score(values, trial: int):
-  run, _ = load_checkpoint(values.workdir, values.checkpoint, trial)
-  if run.vocabulary is None:
-    raise ConfigError("--score: the run was not trained on text; leave it out")
-  if not os.path.isfile(os.path.expanduser(values.score)):
-    raise DataError(f"--score={values.score}: no such file; give one text file")
-  text = read_text(values.score, run.config.task.as_bytes)
-  nats = score_text(run, text)
-  tokens, token = run.vocabulary.split(text), run.config.task.token
-  if not tokens:
-    raise DataError(f"{values.score}: no word in it")
-  for value, word in zip(nats, tokens, strict=True):
-    print(f"{value:.4f}\t{json.dumps(word, ensure_ascii=False)}")
-  sums = Sums(float(nats.sum()), len(nats))
-  scores = {f"{token}s": len(nats), **run.config.task.scores(sums)}
-  if unknown := set(run.vocabulary.unknown(text)):
-    scores[f"unknown_{token}s"] = sum(word in unknown for word in tokens)
-  print("\n".join(_lines(scores)))
-
-
-def _lines(scores, between: str = ": ") -> list[str]:
-  return [
-    name.replace("_", " ") + between + shown(value)
-    for name, value in scores.items()
-  ]
 
 
 if __name__ == "__main__":

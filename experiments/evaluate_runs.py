@@ -12,8 +12,8 @@ import sys
 
 import jax
 
-from experiments import evaluation_modes
 from experiments.command_line import EXIT_ERROR
+from experiments.evaluation_modes import check_mode_flags
 from experiments.pictures import significant
 from experiments.sweep_summary import INDEX, Result, find_results, text
 from lstm_jax.errors import ConfigError, RunError, UserError, out_of_memory
@@ -51,7 +51,7 @@ def evaluate_runs(values, directories: list[str], score) -> int:
     raise ConfigError("--streams: of several runs one number at a time")
   if values.csv and not pathlib.Path(values.csv).expanduser().parent.is_dir():
     raise ConfigError(f"--csv={values.csv}: there is no such folder")
-  evaluation_modes.check_flags(values, 0)
+  check_mode_flags(values, 0)
   runtime.setup(values.platform or "")
   rows = score_all(directories, score, values.csv or "")
   if values.json:

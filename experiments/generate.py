@@ -1,14 +1,25 @@
-"""Text from a trained model, printed as it is made.
+"""What a trained model says: text that goes on from a prompt, or an answer to
+each line of its input.
 
-  python -m experiments.generate --workdir=runs/char_lm --prompt='def ' --seed=1
+  python -m experiments.generate --workdir=runs/char_lm --prompt='def '
+  python -m experiments.generate --workdir=runs/char_lm --search.seed=1 \\
+      --search.temperature=0.5 --search.length=1000
+  python -m experiments.generate --workdir=runs/pairs --input=LINES_FILE \\
+      --output=ANSWERS_FILE --search.name=beam --search.best=3
 
-The same seed gives the same text. The prompt can be of any length: one state
-is carried through it and on.
+--input has a prompt or question a line, - is the standard input; answers come
+in the same order. Text is printed as it is made. The same --search.seed gives
+the same text; the prompt can be of any length, one state is carried through it
+and on. --output=FOLDER/ keeps the pictures that the task has for its answers.
 """
 
+import pathlib
 import sys
+from collections.abc import Iterator
 
+import jax
 from absl import flags
+from flax import nnx
 
 from experiments.command_line import (
   PLATFORMS,
@@ -16,33 +27,77 @@ from experiments.command_line import (
   parse_flags,
   run_command,
 )
-from lstm_jax.data.vocabulary import decode_blocks, first_symbol, visible
-from lstm_jax.data.words import WordVocabulary
-from lstm_jax.errors import DataError, RunError
+from experiments.field_flags import define_field_flags, read_fields
+from lstm_jax.data.text import read_text
+from lstm_jax.data.vocabulary import visible
+from lstm_jax.errors import ConfigError, DataError, RunError
+from lstm_jax.evaluation.predictions import predict
+from lstm_jax.files import write_atomically
 from lstm_jax.parallel import runtime
 from lstm_jax.run.load import Run, load_run
+from lstm_jax.search.base import SearchConfig
 from lstm_jax.search.sample import generate
 
 
-def encode_prompt(run: Run, prompt: str):
-  """The symbols of a prompt; of an empty one what a text begins with.
+def read_lines(values: flags.FlagValues) -> list[str]:
+  """What is asked: the prompt, or each line of the input.
 
   Raises:
-    DataError: the vocabulary lacks some of its characters or words, or there is
-      no word in it.
+    ConfigError: both are given.
+    DataError: the file cannot be read.
   """
-  if not prompt:
-    return first_symbol(run.vocabulary)
-  if unknown := run.vocabulary.unknown(prompt):
-    raise DataError(
-      "--prompt: the model's vocabulary lacks "
-      + ", ".join(repr(token) for token in unknown[:10])
-      + (" and others" if len(unknown) > 10 else "")
-    )
-  symbols = run.vocabulary.encode(prompt)
-  if not len(symbols):
-    raise DataError("--prompt: no word in it; leave it out to start anew")
-  return symbols
+  if values.input is None:
+    return [values.prompt]
+  if values.prompt:
+    raise ConfigError("--prompt: the prompts are in --input; leave it out")
+  if values.input == "-":
+    return sys.stdin.read().splitlines()
+  if not pathlib.Path(values.input).expanduser().is_file():
+    raise DataError(f"--input={values.input}: no such file; give a text file")
+  return str(read_text(values.input)).splitlines()
+
+
+def said(
+  run: Run, lines: list[str], search: SearchConfig, folder: pathlib.Path | None
+) -> Iterator[str]:
+  """The model's answers in pieces as they are made, a line each at least.
+
+  folder: for what the task shows of them.
+
+  Raises:
+    DataError: a line cannot be read.
+  """
+  task = run.config.task
+  if hasattr(task, "spoken"):
+    for line in lines:
+      yield line
+      blocks = generate(
+        run.model,
+        task.request([line], run.assets).x[0],
+        search.length,
+        temperature=search.temperature * (search.name == "sample"),
+        top_k=search.top_k,
+        top_p=search.top_p,
+        seed=search.seed,
+        forbidden=task.unspoken(run.assets),
+      )
+      yield from task.spoken(blocks, run.assets, line)
+      yield "\n"
+    return
+  inputs = task.request(lines, run.assets)
+  structure, params = nnx.split(run.model)
+
+  @jax.jit
+  def answer(params, inputs):
+    key, model = jax.random.key(search.seed), nnx.merge(structure, params)
+    return predict(model, task, inputs, search, key)
+
+  prediction = jax.device_get(answer(params, inputs))
+  for line in task.say(prediction, run.assets):
+    yield line + "\n"
+  if folder:
+    for path in task.show(prediction, inputs, run.assets, folder):
+      yield f"{path}\n"
 
 
 def main(argv: list[str]):
@@ -51,64 +106,53 @@ def main(argv: list[str]):
   flags.DEFINE_string(
     "checkpoint", "best", "best, latest, or a step", flag_values=values
   )
-  flags.DEFINE_string("prompt", "", "text to go on from", flag_values=values)
-  flags.DEFINE_integer(
-    "length",
-    400,
-    "characters or words to make",
-    lower_bound=0,
-    upper_bound=10**9,
-    flag_values=values,
+  flags.DEFINE_string("prompt", "", "what to go on from", flag_values=values)
+  flags.DEFINE_string(
+    "input", None, "file with a prompt a line; - is stdin", flag_values=values
   )
-  flags.DEFINE_float(
-    "temperature",
-    1.0,
-    "what logits are divided by; 0 takes the likeliest symbol",
-    lower_bound=0.0,
-    upper_bound=1000.0,
-    flag_values=values,
-  )
-  flags.DEFINE_integer(
-    "top_k",
-    0,
-    "draw among so many of the likeliest characters; 0 among all",
-    lower_bound=0,
-    flag_values=values,
-  )
-  flags.DEFINE_integer(
-    "seed",
-    0,
-    "seed of the draws",
-    lower_bound=0,
-    upper_bound=2**32 - 1,
+  flags.DEFINE_string(
+    "output",
+    None,
+    "file to write instead of printing, or FOLDER/ for pictures too",
     flag_values=values,
   )
   flags.DEFINE_enum(
     "platform", None, PLATFORMS, "where to compute", flag_values=values
   )
+  define_field_flags(values, SearchConfig, "search.", "what the task takes")
   parse_flags(values, argv, __doc__, required=("workdir",))
+  lines = read_lines(values)
   runtime.setup(values.platform or "")
   run = load_run(values.workdir, values.checkpoint)
-  if run.vocabulary is None:
-    raise RunError(f"{values.workdir}: the run was not trained on text")
-  prompt = encode_prompt(run, values.prompt)
-  # of words, what follows is another word
-  words = isinstance(run.vocabulary, WordVocabulary)
-  space = " " if words and values.prompt[-1:].strip() else ""
+  task = run.config.task
+  if not hasattr(task, "request"):
+    raise RunError(
+      f'{values.workdir}: the task "{task.name}" has nothing to generate;'
+      " evaluate --predictions=FILE writes what the model says of its data"
+    )
+  search = read_fields(values, task.usual_search(), "search.")
+  pieces = said(run, lines, search, _folder(values.output, task))
+  if values.output:
+    path = pathlib.Path(values.output).expanduser()
+    path = path / "answers.txt" if values.output.endswith("/") else path
+    write_atomically(path, "".join(pieces))
+    return
   show = visible if sys.stdout.isatty() else str
-  print(show(values.prompt), end="", flush=True)
-  blocks = generate(
-    run.model,
-    prompt,
-    values.length,
-    temperature=values.temperature,
-    top_k=values.top_k,
-    seed=values.seed,
-    forbidden=(run.vocabulary.unknown_symbol,),
-  )
-  for text in decode_blocks(run.vocabulary, blocks, space):
+  for text in pieces:
     print(show(text), end="", flush=True)
-  print()
+
+
+def _folder(output, task) -> pathlib.Path | None:
+  """Raises ConfigError where there is nothing to put in it."""
+  if not (output or "").endswith("/"):
+    return None
+  if not hasattr(task, "show"):
+    raise ConfigError(
+      f'--output={output}: the task "{task.name}" has no pictures; give a file'
+    )
+  path = pathlib.Path(output).expanduser()
+  path.mkdir(parents=True, exist_ok=True)
+  return path
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from experiments.plot import plot_run
 from experiments.progress import digits
 from experiments.scores import summarise
 from lstm_jax.config import Config
-from lstm_jax.data.vocabulary import first_symbol, visible
+from lstm_jax.data.vocabulary import visible
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.parallel import processes
 from lstm_jax.parallel.rows import COPIES, place
@@ -45,19 +45,19 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   except Exception as error:  # a picture is no reason for a run to fail
     reason = " ".join(str(error).split())[:200]
     report.note(f"no picture of the learning curve: {reason}")
-  vocabulary = getattr(task, "vocabulary", None)
-  if config.run.sample_length and vocabulary:
+  if config.run.sample_length and hasattr(config.task, "spoken"):
     of_trial = ""
     if config.train.trials > 1:
       params, of_trial = trial(params, 0), ", of trial 0"
+    assets = task.assets()
     blocks = generate(
       nnx.merge(experiment.structure, params),
-      first_symbol(vocabulary),
+      config.task.request([""], assets).x[0],
       config.run.sample_length,
-      forbidden=(vocabulary.unknown_symbol,),
+      forbidden=config.task.unspoken(assets),
     )
     blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
-    text = visible(vocabulary.decode(itertools.chain(*blocks)))
+    text = visible("".join(config.task.spoken(blocks, assets)))
     if length := sum(map(len, blocks)):
       report.note(f"a sample of {length} {task.token}s{of_trial}:\n{text}")
 

@@ -41,7 +41,7 @@ def search(place: str, path: pathlib.Path, words: str, again: bool):
   code, _ = run_module(
     "experiments.evaluate",
     f"--workdir={path}",
-    "--search",
+    "--tune",
     *shlex.split(words),
   )
   if code:

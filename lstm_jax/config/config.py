@@ -168,7 +168,7 @@ def validate(config: Config, typed: Collection[str] | None = None) -> Config:
   Raises:
     ConfigError: names the field, its value, and what it may be.
   """
-  _check(config, "")
+  check_leaves(config, "")
   if typed is not None:
     checks.leave_out(config, typed)
   checks.check_together(config)
@@ -183,8 +183,14 @@ def _hints(kind) -> dict[str, Any]:
   }
 
 
-def _check(config, path):
-  """Types, ranges and choices of a dataclass and those inside it."""
+def check_leaves(config: Any, path: str):
+  """Checks types, ranges and choices of a dataclass and those inside it.
+
+  path: what stands before the names of its fields, as "train.".
+
+  Raises:
+    ConfigError: names the field, its value, and what it may be.
+  """
   for name, wanted in _hints(type(config)).items():
     value, where = getattr(config, name), path + name
     if name in _BY_NAME and not path:
@@ -199,7 +205,7 @@ def _check(config, path):
     if dataclasses.is_dataclass(wanted):
       if type(value) is not wanted:
         raise ConfigError(f"{where}: must be a {wanted.__name__}")
-      _check(value, where + ".")
+      check_leaves(value, where + ".")
       continue
     _check_type(where, value, wanted)
     if type(value) is int and wanted is float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lstm_jax.data.words import WordVocabulary, most_frequent
+from lstm_jax.errors import DataError
 
 
 class CharVocabulary:
@@ -161,6 +162,27 @@ def first_symbol(vocabulary: Vocabulary) -> np.ndarray:
     return vocabulary.encode("\n")
   unknown = vocabulary.unknown_symbol
   return np.array([0 if unknown else 1], np.int32)
+
+
+def encode_prompt(vocabulary: Vocabulary, prompt: str) -> np.ndarray:
+  """The symbols of a prompt [t]; of an empty one what a text begins with.
+
+  Raises:
+    DataError: the vocabulary lacks some of its characters or words, or there is
+      no word in it.
+  """
+  if not prompt:
+    return first_symbol(vocabulary)
+  if unknown := vocabulary.unknown(prompt):
+    raise DataError(
+      "the prompt: the model's vocabulary lacks "
+      + ", ".join(repr(token) for token in unknown[:10])
+      + (" and others" if len(unknown) > 10 else "")
+    )
+  symbols = vocabulary.encode(prompt)
+  if not len(symbols):
+    raise DataError("the prompt: no word in it; leave it out to start anew")
+  return symbols
 
 
 # What moves a terminal's cursor or worse, but line ends and tabs, as the signs

@@ -11,8 +11,10 @@ the linear interpolation of section 3):
 An empty cache has no share.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +22,29 @@ import numpy as np
 from flax import nnx
 
 from lstm_jax.array_types import Array, Float, Int, Params
+from lstm_jax.evaluation.static import last_result
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.text_lm import TextLM
+
+# what a search tries, in all pairs
+THETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
+
+
+@dataclasses.dataclass(slots=True)
+class CacheConfig:
+  RANGES: ClassVar = {
+    "cache_size": (1, 10**6),
+    "theta": (0, 10**6),
+    "share": (0, 0.99),
+  }
+
+  # tokens that the cache holds
+  cache_size: int = 2000
+  # how much it prefers alike features
+  theta: float = 0.3
+  # its part of the probability (lambda)
+  share: float = 0.1
 
 
 class Memory(NamedTuple):
@@ -128,3 +151,39 @@ def make_cache(
       )
 
   return evaluate
+
+
+def evaluate_cache(
+  run: Any, task: TextLM, split: str, rows: int, config: CacheConfig, watch
+) -> Sums:
+  """The split's loss, read in so many rows."""
+  grid = (config.theta,), (config.share,)
+  return _read_grid(run, task, split, rows, config, grid, 0, watch)[0][0]
+
+
+def tune_cache(
+  run: Any,
+  task: TextLM,
+  rows: int,
+  config: CacheConfig,
+  tokens: int,
+  score: Callable[[Sums], float],
+  watch: Callable,
+) -> Iterator[tuple[dict[str, float], Sums]]:
+  """Every theta with every share, and the validation split's loss under them.
+
+  tokens: from the start of the split; 0 is all.
+  """
+  grid = THETAS, SHARES
+  found = _read_grid(run, task, "valid", rows, config, grid, tokens, watch)
+  for theta, row in zip(THETAS, found, strict=True):
+    for share, sums in zip(SHARES, row, strict=True):
+      yield {"theta": theta, "share": share}, sums
+
+
+def _read_grid(run, task, split, rows, config, grid, tokens, watch):
+  structure, _ = nnx.split(run.model)
+  steps = make_cache(
+    structure, task, split, rows, config.cache_size, *grid, tokens
+  )
+  return last_result(steps(run.params), functools.partial(watch, "cache"))

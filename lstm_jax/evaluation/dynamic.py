@@ -18,10 +18,11 @@ means instead, which weighs a bias as much as a matrix: the form "krause". The
 same decay is another pull in each of the two.
 """
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -29,10 +30,51 @@ from flax import nnx
 from jax import lax
 
 from lstm_jax.array_types import Params
+from lstm_jax.evaluation.static import last_result
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.text_lm import TextLM
 
 BLOCK = 50  # segments in one dispatch
+RATES = {  # that a search tries, first of all
+  "rms": (0.0005, 0.001, 0.002, 0.004),
+  "krause": (0.0005, 0.001, 0.002, 0.004),
+  "sgd": (0.02, 0.05, 0.1, 0.2, 0.4),
+}
+DECAYS = (0.0, 0.002, 0.01, 0.05)  # and these with the best rate
+
+
+@dataclasses.dataclass(slots=True)
+class DynamicConfig:
+  CHOICES: ClassVar = {"form": tuple(RATES)}
+  RANGES: ClassVar = {
+    "segment": (1, 10**6),
+    "rate": (0, 10**6),
+    "decay": (0, 1),
+    "epsilon": (1e-12, 10**6),
+    "rms_windows": (1, 10**9),
+  }
+
+  # "rms"; "krause", whose decay is relative to the mean of the parameters'
+  # means, as in the authors' code, not of all numbers; or "sgd"
+  form: str = "rms"
+  # tokens between updates
+  segment: int = 5
+  # learning rate; 0 is that of the form: 0.001, or 0.1 of sgd
+  rate: float = 0.0
+  # pull back to the trained parameters (lambda)
+  decay: float = 0.002
+  # not sgd: added to the root mean square
+  epsilon: float = 0.001
+  # not sgd: training windows that it is measured on
+  rms_windows: int = 500
+
+  def unread(self) -> tuple[str, ...]:
+    """Fields that the form does not use."""
+    return ("epsilon", "rms_windows") if self.form == "sgd" else ()
+
+  def settle(self):
+    """Sets what stands for the form's own."""
+    self.rate = self.rate or (0.1 if self.form == "sgd" else 0.001)
 
 
 def gradient_rms(
@@ -162,3 +204,69 @@ def _mean(tree, of_means):
     leaves = [leaf.mean() for leaf in leaves]
   total = sum(leaf.sum() for leaf in leaves)
   return total / max(sum(leaf.size for leaf in leaves), 1)
+
+
+def evaluate_dynamic(
+  run: Any, task: TextLM, split: str, rows: int, config: DynamicConfig, watch
+) -> Sums:
+  """The split's loss; it is one stream, whatever `rows` says."""
+  return _reader(run, task, split, config, 0, watch)(config.rate, config.decay)
+
+
+def tune_dynamic(
+  run: Any,
+  task: TextLM,
+  rows: int,
+  config: DynamicConfig,
+  tokens: int,
+  score: Callable[[Sums], float],
+  watch: Callable,
+) -> Iterator[tuple[dict[str, float], Sums]]:
+  """Settings and the validation split's loss under them: rates first, then
+  decays with the best.
+
+  tokens: from the start of the split; 0 is all.
+  """
+  read = _reader(run, task, "valid", config, tokens, watch)
+  costs: dict[tuple[float, float], float] = {}
+
+  def attempt(rate, decay):
+    sums = read(rate, decay)
+    costs[rate, decay] = score(sums)
+    return {"rate": rate, "decay": decay}, sums
+
+  for rate in RATES[config.form]:
+    yield attempt(rate, config.decay)
+  best, _ = min(costs, key=costs.__getitem__)
+  for decay in DECAYS:
+    if (best, decay) not in costs:
+      yield attempt(best, decay)
+
+
+def _reader(run, task, split, config, tokens, watch):
+  """(rate, decay) -> the split's loss."""
+  structure, _ = nnx.split(run.model)
+  rms = None
+  if config.form != "sgd":
+    rms = gradient_rms(
+      structure,
+      task,
+      run.params,
+      config.rms_windows,
+      functools.partial(watch, "gradients of the training split"),
+    )
+  steps = make_dynamic(
+    structure,
+    task,
+    split,
+    tokens,
+    segment=config.segment,
+    epsilon=config.epsilon,
+    mean_of_means=config.form == "krause",
+  )
+
+  def read(rate, decay) -> Sums:
+    each = steps(run.params, rate, decay, rms)
+    return last_result(each, functools.partial(watch, "dynamic"))
+
+  return read

@@ -5,8 +5,10 @@ recurrent neural networks", NeurIPS. Each sample is a network of its own with
 the noise of training, drawn anew for every window, and its own state.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +16,22 @@ from flax import nnx
 from jax import lax
 
 from lstm_jax.array_types import Params
-from lstm_jax.layers.dropout import noise_keys
+from lstm_jax.errors import ConfigError
+from lstm_jax.evaluation.static import last_result
+from lstm_jax.layers.dropout import Dropout, noise_keys
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.models.base import Keys
 from lstm_jax.tasks.text_lm import TextLM
+
+
+@dataclasses.dataclass(slots=True)
+class MCDropoutConfig:
+  RANGES: ClassVar = {"samples": (1, 10**6), "seed": (0, 2**32 - 1)}
+
+  # masks that are averaged over
+  samples: int = 20
+  # of the masks
+  seed: int = 0
 
 
 def make_mc_dropout(
@@ -59,3 +73,21 @@ def make_mc_dropout(
       yield index + 1, count, total
 
   return evaluate
+
+
+def evaluate_mc_dropout(
+  run: Any, task: TextLM, split: str, rows: int, config: MCDropoutConfig, watch
+) -> Sums:
+  """The split's loss, read in so many rows.
+
+  Raises:
+    ConfigError: the model has no dropout.
+  """
+  model = run.config.model
+  rates = [getattr(model.dropout, name) for name in Dropout.RANGES]
+  if not any([*rates, getattr(model, "latent_dropout", 0)]):
+    raise ConfigError("mc_dropout: the model has no dropout")
+  structure, _ = nnx.split(run.model)
+  read = make_mc_dropout(structure, task, split, rows, config.samples)
+  watching = functools.partial(watch, "mc_dropout")
+  return last_result(read(run.params, config.seed), watching)

@@ -1,7 +1,7 @@
 """The loss of a model on a split, with the state carried through it."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -52,6 +52,18 @@ def make_evaluation(
     return total + _on_host(late)
 
   return evaluate
+
+
+def last_result(steps: Iterable[tuple[int, int, Any]], watch: Callable) -> Any:
+  """The last of results that come as (done, all, result).
+
+  watch: called as (done, all) with each.
+  """
+  result = None
+  for step in steps:
+    done, every, result = step
+    watch(done, every)
+  return result
 
 
 def _on_host(sums: Sums | None) -> Sums:

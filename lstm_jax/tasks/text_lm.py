@@ -8,10 +8,11 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 
 from lstm_jax.array_types import Array, Int, Key
 from lstm_jax.data.corpus_tokens import load_corpus, map_corpus
@@ -39,6 +40,7 @@ from lstm_jax.metrics.sums import (
   nats_per_token,
   perplexity,
 )
+from lstm_jax.search.base import SearchConfig
 from lstm_jax.tasks.base import (
   Batch,
   Controls,
@@ -129,6 +131,35 @@ class TextLMConfig(TaskConfig):
       return None
     size = len(_vocabulary_of(assets))
     return Spec("text", size, size)
+
+  @staticmethod
+  def usual_search() -> SearchConfig:
+    return SearchConfig("sample", length=400)
+
+  @staticmethod
+  def request(lines: list[str], assets: dict[str, Any]) -> Tokens:
+    """A prompt, for `generate` to go on from.
+
+    Raises:
+      DataError: the vocabulary lacks some of it.
+    """
+    (prompt,) = lines
+    return Tokens(encode_prompt(_vocabulary_of(assets), prompt)[None])
+
+  @staticmethod
+  def unspoken(assets: dict[str, Any]) -> tuple[int, ...]:
+    """Symbols that are never made."""
+    return (_vocabulary_of(assets).unknown_symbol,)
+
+  @staticmethod
+  def spoken(
+    blocks: Iterable[np.ndarray], assets: dict[str, Any], prompt: str = ""
+  ) -> Iterator[str]:
+    """The text of symbols after a prompt, as they come."""
+    vocabulary = _vocabulary_of(assets)
+    words = isinstance(vocabulary, WordVocabulary)
+    before = " " if words and prompt[-1:].strip() else ""  # another word
+    return decode_blocks(vocabulary, blocks, before)
 
   def load(
     self, batch_size: int, assets: dict[str, Any] | None = None

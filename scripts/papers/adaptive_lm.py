@@ -30,7 +30,7 @@ SETTINGS = {
   "dynamic": ("form", "rate", "decay", "epsilon", "segment"),
   "cache": ("cache_size", "theta", "share"),
 }
-SEARCH = {"dynamic": " --search_tokens=10000", "cache": ""}
+SEARCH = {"dynamic": " --tune_tokens=10000", "cache": ""}
 
 
 def _row(mode, description):

@@ -41,7 +41,7 @@ class Run(NamedTuple):
   overrides: tuple[str, ...] = ()  # more words of the command
   # another run, as PAPER/RUN, which is trained if need be and scored once more
   of: str = ""
-  # words of experiments.evaluate --search, which is called before the tests
+  # words of experiments.evaluate --tune, which is called before the tests
   search: str = ""
   tests: dict[str, str] | None = None  # in place of the row's
 
