@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from lstm_jax.config.trials import list_trials
 from lstm_jax.files import write_atomically
 from lstm_jax.metrics.sums import Sums
-from lstm_jax.run.build import trial_seeds
 from lstm_jax.training.trials import trial
 
 TRIALS = "trials.json"
@@ -63,14 +63,13 @@ def summarise(config, state, path: pathlib.Path) -> str:
   rule, the update at which each of its bounds was met.
   """
   settings = config.train
-  rates = settings.trial_learning_rates or (config.optimizer.learning_rate,)
   steps, done = np.atleast_1d(state.step), np.atleast_1d(state.done)
   records: list[dict[str, Any]] = []
-  for number, seed in enumerate(trial_seeds(settings)):
+  for number, seed, rate in list_trials(config):
     record = {
       "trial": number,
       "seed": seed,
-      "learning_rate": rates[number % len(rates)],
+      "learning_rate": rate,
       "updates": int(steps[number]),
     }
     if state.stop is not None:

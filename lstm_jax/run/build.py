@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from lstm_jax.config import Config, TrainConfig
+from lstm_jax.config import Config
 from lstm_jax.config.checks import check_family, check_steps
+from lstm_jax.config.trials import list_trials
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.models.base import Keys
@@ -215,24 +216,17 @@ def _count_steps(config, task):
   check_steps(config)
 
 
-def trial_seeds(settings: TrainConfig) -> tuple[int, ...]:
-  """The seed of each trial."""
-  several = range(settings.seed, settings.seed + settings.trials)
-  return settings.trial_seeds or tuple(several)
-
-
 def _stack_trials(config, task, params, init) -> TrainState:
   """Each trial starts as a run with its seed would."""
-  settings, states = config.train, []
-  rates = settings.trial_learning_rates or (config.optimizer.learning_rate,)
-  for number, seed in enumerate(trial_seeds(settings)):
+  states = []
+  for trial in list_trials(config):
     own = params
-    if seed != settings.seed:
+    if trial.seed != config.train.seed:
       _, own = make_model(
-        lambda rngs: config.model.build(task.spec, rngs), seed
+        lambda rngs: config.model.build(task.spec, rngs), trial.seed
       )
-    rate = rates[number % len(rates)] / config.optimizer.learning_rate
-    states.append(init(own, seed, rate))
+    rate = trial.learning_rate / config.optimizer.learning_rate
+    states.append(init(own, trial.seed, rate))
   return trials.stack(states)
 
 

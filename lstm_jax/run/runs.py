@@ -9,6 +9,7 @@ from typing import Any
 
 from lstm_jax.config import Config, show
 from lstm_jax.config import config as config_lib
+from lstm_jax.config.trials import list_trials
 from lstm_jax.errors import RunError
 from lstm_jax.run.directory import read_config
 from lstm_jax.run.metric_writer import read_metrics
@@ -41,7 +42,8 @@ def read_runs(
     age             seconds since it last wrote a metric
     step            updates done
     train.steps ... each field of the config, as {"optimizer.name": "adam"}
-    metric          the score that is watched, "bits_per_char"; lower is better
+    metric          the score that is watched, "bits_per_char"
+    higher          whether more of it is better
     best, best_step    on validation; nan and 0 before the first
     last, last_step    of the last validation
     best_scores, last_scores  all scores there, {"perplexity": 3.5}
@@ -95,30 +97,31 @@ def is_run(path: str | pathlib.Path) -> bool:
 def read_run(path: pathlib.Path, trials: bool = False) -> list[dict[str, Any]]:
   """One run as `read_runs` has it, or each of its trials."""
   where = {"workdir": str(path), "trial": None}
-  nothing = {"reason": "", "step": 0, "metric": "", "train": [], "valid": []}
+  nothing = {"reason": "", "step": 0, "metric": "", "higher": False}
+  nothing |= {"train": [], "valid": []}
   try:
     config, rows = read_config(path), read_metrics(path)
     status = read_status(path)
     found = where | nothing | _plain(config)
     found |= {"state": status.state, "age": status.age, "step": status.step}
-    found["metric"] = find_metric(rows)
+    watched = find_metric(rows), config.task.headline.higher
+    found["metric"], found["higher"] = watched
     if not trials or config.train.trials == 1:
       shared = [row for row in rows if "trial" not in row]
-      return [found | _scores(shared, found["metric"])]
+      return [found | _scores(shared, *watched)]
     records = [{}] * config.train.trials
     if status.state == "finished":
       records = _read_trials(path, config.train.trials)
   except RunError as error:
     state = {"state": "unreadable", "age": math.nan}
-    return [where | nothing | state | _scores([], "") | {"reason": str(error)}]
+    return [where | nothing | state | _scores([]) | {"reason": str(error)}]
   return [
     found
-    | own
-    | _scores([r for r in rows if r.get("trial") == number], found["metric"])
+    | {"trial": trial.number}
+    | trial.overrides
+    | _scores([r for r in rows if r.get("trial") == trial.number], *watched)
     | _ended(record)
-    for number, (own, record) in enumerate(
-      zip(_each_trial(config), records, strict=True)
-    )
+    for trial, record in zip(list_trials(config), records, strict=True)
   ]
 
 
@@ -130,7 +133,7 @@ def _plain(config: Config) -> dict[str, Any]:
   }
 
 
-def _scores(rows, metric) -> dict[str, Any]:
+def _scores(rows, metric="", higher=False) -> dict[str, Any]:
   """The curves, and the scores of their best and last validation."""
   valid = [r for r in rows if any(n.startswith("valid/") for n in r)]
   scored = [r for r in valid if r.get(f"valid/{metric}") is not None]
@@ -138,7 +141,8 @@ def _scores(rows, metric) -> dict[str, Any]:
     "train": [r for r in rows if f"train/{metric}" in r],
     "valid": valid,
   }
-  best = min(scored, key=lambda r: r[f"valid/{metric}"], default=None)
+  choose = max if higher else min
+  best = choose(scored, key=lambda r: r[f"valid/{metric}"], default=None)
   last = scored[-1] if scored else None
   for name, row in (("best", best), ("last", last)):
     row = row or {"step": 0}
@@ -150,22 +154,6 @@ def _scores(rows, metric) -> dict[str, Any]:
       if n.startswith("valid/")
     }
   return found
-
-
-def _each_trial(config) -> list[dict[str, Any]]:
-  """What a trial has instead of the run's: its number, seed and rate."""
-  settings = config.train
-  rates = settings.trial_learning_rates or (config.optimizer.learning_rate,)
-  return [
-    {
-      "trial": number,
-      "train.seed": settings.trial_seeds[number]
-      if settings.trial_seeds
-      else settings.seed + number,
-      "optimizer.learning_rate": rates[number % len(rates)],
-    }
-    for number in range(settings.trials)
-  ]
 
 
 def _ended(record) -> dict[str, Any]:

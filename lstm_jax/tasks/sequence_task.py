@@ -6,11 +6,12 @@ tables need.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
 from lstm_jax.data.inputs import tokens_or_frames
@@ -140,6 +141,18 @@ class SequenceTask:
 
   def loss(self, output: Any, targets: Answers) -> Sums:
     return measure(output.likelihood, targets, self.config.tolerance)
+
+  def describe(
+    self, prediction: Any, batch: Batch
+  ) -> Iterator[dict[str, list]]:
+    """What was said and what was wanted, where it was asked for, a row each."""
+    wanted, weights = (np.asarray(a) for a in batch.targets[:2])
+    for said, right, weight in zip(prediction, wanted, weights, strict=True):
+      if (asked := weight > 0).any():
+        yield {
+          "predicted": np.asarray(said)[asked].tolist(),
+          "target": right[asked].tolist(),
+        }
 
   def scores(self, sums: Sums) -> dict[str, float]:
     return mean_scores_of(sums, self.headline.name)
