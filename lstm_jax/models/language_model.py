@@ -36,7 +36,7 @@ from lstm_jax.layers.penalties import activation_penalty
 from lstm_jax.layers.stack import Stack
 from lstm_jax.likelihoods.categorical import OfFeatures
 from lstm_jax.models.base import Keys, Output
-from lstm_jax.parallel.split_lstm import SplitLSTM, gather
+from lstm_jax.parallel.split_lstm import gather, split_stack
 from lstm_jax.recurrence.unroll import Options
 
 
@@ -178,14 +178,7 @@ class LanguageModel(nnx.Module):
     axis: of the mesh; its devices have the other parts.
     """
     self.axis = axis
-    self.stack.cells = tuple(
-      SplitLSTM(
-        cell.hidden_size // count,
-        cap_input_gate=cell.cap_input_gate,
-        axis=axis,
-      )
-      for cell in self.stack.cells
-    )
+    split_stack(self.stack, count, axis)
 
   def initial_state(self, batch: int) -> tuple[State, ...]:
     return self.stack.initial_state(batch)
