@@ -12,7 +12,9 @@ parameters are summed up step by step, so that large matrices belong into w_x
 and w_h where a cell has the choice.
 """
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+import dataclasses
+import math
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 
@@ -35,7 +37,7 @@ class Cell(Protocol):
 
   hidden_size: int
   output_size: int
-  sums: bool
+  adds_products: bool
   """True: `step` takes z = zx + zh, one array. False: z = (zx, zh), for cells
   that treat the two apart (layer normalisation, the reset-after GRU)."""
 
@@ -75,25 +77,64 @@ class StateNoise(NamedTuple):
   __repr__ = short
 
 
+class Option(NamedTuple):
+  """What a field of a cell may be, where a config can set it."""
+
+  low: int | float
+  high: int | float
+  choices: tuple[str, ...]  # of text
+  initial: bool  # it says what parameters start as, and nothing else
+
+
+def option(
+  default: Any,
+  low: int | float = -math.inf,
+  high: int | float = math.inf,
+  *,
+  choices: tuple[str, ...] = (),
+  initial: bool = False,
+) -> Any:
+  """A field of a cell that a config can set: `--config.model.options.NAME`.
+
+  Its type is int, float, bool, str, or a tuple of numbers; the comment above it
+  is what --help says. Cells that have a field of one name mean the same by it.
+  """
+  return dataclasses.field(
+    default=default,
+    metadata={"option": Option(low, high, choices, initial)},
+  )
+
+
+def options_of(cell: Any) -> dict[str, dataclasses.Field]:
+  """The fields of a cell, or of its class, that were made by `option`."""
+  fields = dataclasses.fields(cell)
+  return {field.name: field for field in fields if "option" in field.metadata}
+
+
 class BasicCell:
   """What most cells share: a state with a hidden state `h` that goes up and
   back, gate inputs that are one linear map, and one sum of them.
 
   Raises:
-    ValueError: a number is not of its field's type or range.
+    ValueError: a field is not of its type, range or choices.
   """
 
-  sums = True
-  least = {}  # values of fields, where it is not 1 for integers
+  state_type: ClassVar[type]  # a named tuple of arrays
+  adds_products = True
   takes_state_noise = False  # `noise` of `step` is a `StateNoise`
   has_cell_input = True  # as wide as the state, and noise may drop it
 
   def __post_init__(self):
-    check_fields(self, self.least)
+    check_fields(self)
 
   @property
   def output_size(self) -> int:
     return self.hidden_size
+
+  def initial_state(self, batch: int, dtype=jnp.float32) -> Any:
+    """Zeros, [b h] each: own buffers, which a program may write into."""
+    shape, count = (batch, self.hidden_size), len(self.state_type._fields)
+    return self.state_type(*(jnp.zeros(shape, dtype) for _ in range(count)))
 
   def project(
     self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]

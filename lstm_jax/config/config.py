@@ -16,6 +16,11 @@ from typing import Any, ClassVar
 
 from lstm_jax.config import checks
 from lstm_jax.errors import ConfigError, suggest
+from lstm_jax.models.cell_options import (
+  CellOptions,
+  check_cells,
+  options_class,
+)
 from lstm_jax.models.config import MODELS, RecurrentConfig
 from lstm_jax.tasks.base import TaskConfig
 from lstm_jax.tasks.registry import TASKS
@@ -177,8 +182,11 @@ def validate(config: Config, typed: Collection[str] | None = None) -> Config:
 
 def _hints(kind) -> dict[str, Any]:
   """The declared types of a dataclass's fields."""
+  hints = typing.get_type_hints(kind)
   return {
-    field.name: typing.get_type_hints(kind)[field.name]
+    field.name: options_class()
+    if hints[field.name] is CellOptions
+    else hints[field.name]
     for field in dataclasses.fields(kind)
   }
 
@@ -274,10 +282,12 @@ def show(value: Any) -> str:
 
 
 def to_json(config: Config) -> str:
-  """Indented JSON; enums are their values."""
-  return json.dumps(
-    dataclasses.asdict(config), indent=2, default=lambda member: member.value
-  )
+  """Indented JSON; enums are their values. Options of other cells than the
+  model's are left out."""
+  plain = dataclasses.asdict(config)
+  if isinstance(config.model, RecurrentConfig):
+    plain["model"]["options"] = config.model.options_to_keep()
+  return json.dumps(plain, indent=2, default=lambda member: member.value)
 
 
 def from_json(text: str) -> Config:
@@ -308,6 +318,8 @@ def _build(kind, value, path):
             raise ConfigError(f"{name}.name: missing field")
           _check_choice(f"{name}.name", chosen["name"], known)
           hints[name] = known[chosen["name"]]
+          if isinstance(cells := chosen.get("cell"), str):
+            check_cells(cells.split(","))
     if unknown := sorted(value.keys() - hints.keys()):
       raise ConfigError(f"{path}{unknown[0]}: unknown field")
     config = kind.__new__(kind)  # `validate` says what is wrong with a value

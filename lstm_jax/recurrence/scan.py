@@ -146,7 +146,7 @@ def _make_forward(plan, params, constant, save):
     if recurrent:
       r = _recurrent_input(plan, pointwise, before, aside)
       zh = recurrent_product(r, params["w_h"])
-      z = zx + zh if cell.sums else (zx, zh)
+      z = zx + zh if cell.adds_products else (zx, zh)
     new, y = _step(plan, pointwise, z, before, aside)
     return new, ((y, before, z) if save else y)
 
@@ -222,7 +222,9 @@ def _run_backward(plan, residuals, cotangents):
     )
     dp, dz, dbefore = vjp((dstate, dy))
     if recurrent:
-      dr = recurrent_product(dz if cell.sums else dz[1], w_h_transposed)
+      dr = recurrent_product(
+        dz if cell.adds_products else dz[1], w_h_transposed
+      )
       r, vjp = jax.vjp(
         lambda p, s: _recurrent_input(plan, p, s, aside), pointwise, before
       )

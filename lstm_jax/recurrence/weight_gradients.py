@@ -88,7 +88,7 @@ def unjoin(cell: Cell, params: Params, x: Array, gradients: Params) -> Params:
 def _is_one_product(cell, params, x):
   return (
     not is_symbols(x)
-    and cell.sums
+    and cell.adds_products
     and type(cell).project is BasicCell.project
     and "w_h" in params
     and params["w_h"].ndim == 2
