@@ -27,7 +27,8 @@ _TINY = 1024  # numbers of a matrix
 
 @runtime_checkable
 class Cell(Protocol):
-  """A frozen dataclass of hyper-parameters; parameters are passed in.
+  """A frozen dataclass of hyper-parameters, of which those made by `option` can
+  be set by a config; parameters are passed in.
 
   The parameters are a flat dictionary. `w_x` [d g], `w_h` [r g] and `b` [g] are
   never handed to `step` and `recurrent_input`; what else it holds (peepholes,
@@ -119,7 +120,8 @@ class BasicCell:
     ValueError: a field is not of its type, range or choices.
   """
 
-  state_type: ClassVar[type]  # a named tuple of arrays
+  hidden_size: int
+  state_type: ClassVar[Any]  # a named tuple of arrays
   adds_products = True
   takes_state_noise = False  # `noise` of `step` is a `StateNoise`
   has_cell_input = True  # as wide as the state, and noise may drop it

@@ -183,12 +183,10 @@ def validate(config: Config, typed: Collection[str] | None = None) -> Config:
 def _hints(kind) -> dict[str, Any]:
   """The declared types of a dataclass's fields."""
   hints = typing.get_type_hints(kind)
-  return {
-    field.name: options_class()
-    if hints[field.name] is CellOptions
-    else hints[field.name]
-    for field in dataclasses.fields(kind)
-  }
+  for name, hint in hints.items():
+    if hint is CellOptions:
+      hints[name] = options_class()
+  return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def _check(config, path):
