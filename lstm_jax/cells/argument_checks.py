@@ -77,8 +77,8 @@ def check_fields(settings: Any, least: Mapping[str, int | float] | None = None):
           f"{name} must be a tuple of {size}numbers, got {value!r}"
         )
       values = value
-    low, high = 1 if kind is int else -math.inf, math.inf
-    low = (least or {}).get(name, low)
+    usual = 1 if kind is int else -math.inf
+    low, high = (least or {}).get(name, usual), math.inf
     if option:
       low, high = option.low, option.high
     for each in values:

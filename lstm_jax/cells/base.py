@@ -95,15 +95,14 @@ def option(
   choices: tuple[str, ...] = (),
   initial: bool = False,
 ) -> Any:
-  """A field of a cell that a config can set: `--config.model.options.NAME`.
+  """A field of a cell that a config can set, under model.options.
 
-  Its type is int, float, bool, str, or a tuple of numbers; the comment above it
-  is what --help says. Cells that have a field of one name mean the same by it.
+  Its type is int, float, bool, str or a tuple of numbers. The comment above it
+  explains it to the config's user. Options of one name are the same in all
+  cells: type, default and range.
   """
-  return dataclasses.field(
-    default=default,
-    metadata={"option": Option(low, high, choices, initial)},
-  )
+  limits = Option(low, high, choices, initial)
+  return dataclasses.field(default=default, metadata={"option": limits})
 
 
 def options_of(cell: Any) -> dict[str, dataclasses.Field]:

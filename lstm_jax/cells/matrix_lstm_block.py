@@ -163,15 +163,12 @@ class MatrixLSTMBlock(BasicCell):
   def _inputs(self, params, u, a):
     """q, k, v [... n d] and z_i, log f [... n] of the memory."""
 
-    def mix(x, w):
+    def mix(x, name):
       blocks = x.reshape(*x.shape[:-1], -1, BLOCK)
-      return jnp.einsum("...ni,nij->...nj", blocks, w).reshape(x.shape)
+      mixed = jnp.einsum("...ni,nij->...nj", blocks, params[name])
+      return mixed.reshape(x.shape)
 
-    q, k, v = (
-      mix(a, params["w_q"]),
-      mix(a, params["w_k"]),
-      mix(u, params["w_v"]),
-    )
+    q, k, v = mix(a, "w_q"), mix(a, "w_k"), mix(u, "w_v")
     gates = jnp.concatenate([q, k, v], -1) @ params["w_gate"] + params["b_gate"]
     z_i, z_f = jnp.split(gates, 2, axis=-1)
     q, k, v = (x.reshape(*x.shape[:-1], self.heads, -1) for x in (q, k, v))

@@ -16,11 +16,7 @@ from typing import Any, ClassVar
 
 from lstm_jax.config import checks
 from lstm_jax.errors import ConfigError, suggest
-from lstm_jax.models.cell_options import (
-  CellOptions,
-  check_cells,
-  options_class,
-)
+from lstm_jax.models import cell_options
 from lstm_jax.models.config import MODELS, RecurrentConfig
 from lstm_jax.tasks.base import TaskConfig
 from lstm_jax.tasks.registry import TASKS
@@ -184,8 +180,8 @@ def _hints(kind) -> dict[str, Any]:
   """The declared types of a dataclass's fields."""
   hints = typing.get_type_hints(kind)
   for name, hint in hints.items():
-    if hint is CellOptions:
-      hints[name] = options_class()
+    if hint is cell_options.CellOptions:
+      hints[name] = cell_options.options_class()
   return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
@@ -317,7 +313,7 @@ def _build(kind, value, path):
           _check_choice(f"{name}.name", chosen["name"], known)
           hints[name] = known[chosen["name"]]
           if isinstance(cells := chosen.get("cell"), str):
-            check_cells(cells.split(","))
+            cell_options.check_cells(cells.split(","))
     if unknown := sorted(value.keys() - hints.keys()):
       raise ConfigError(f"{path}{unknown[0]}: unknown field")
     config = kind.__new__(kind)  # `validate` says what is wrong with a value

@@ -92,16 +92,11 @@ class RecurrentConfig:
     return found
 
   def options_to_keep(self) -> dict[str, Any]:
-    """Options that one of the cells takes, or that are not at their defaults:
-    a saved config does not need to know cells that it has no use for."""
-    kinds = [CELLS[name] for name in self.cell.split(",") if name in CELLS]
-    taken = set().union(*map(options_of, kinds))
-    values, usual = dataclasses.asdict(self.options), type(self.options)()
-    return {
-      name: value
-      for name, value in values.items()
-      if name in taken or value != getattr(usual, name)
-    }
+    """The options that a saved config has, those of its own cells, so that it
+    can be read where others are not known."""
+    taken = set().union(*map(options_of, self.cells()))
+    values = dataclasses.asdict(self.options)
+    return {name: values[name] for name in values if name in taken}
 
   def _names(self) -> list[str]:
     """The cell of each layer.

@@ -132,8 +132,6 @@ def test_a_saved_config_has_the_options_of_its_cells():
   config.model.cell = "rnn"
   saved = json.loads(to_json(config))["model"]["options"]
   assert saved == {"nonlinearity": "tanh", "identity": False}
-  config.model.options.rank = 2  # which `validate` refuses
-  assert json.loads(to_json(config))["model"]["options"]["rank"] == 2
 
 
 def test_another_cell_and_its_options_on_the_command_line():
