@@ -11,6 +11,7 @@ from typing import Any
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.config import Config, fields, show, type_name
 from lstm_jax.config.checks import unread
+from lstm_jax.models.cell_options import CellOptions
 
 _WIDTH, _INDENT = 80, " " * 6
 
@@ -23,7 +24,11 @@ def describe_fields(config: Config) -> str:
       continue
     where, _, name = path.rpartition(".")
     part = operator.attrgetter(where)(config)
-    comment = field_comments(type(part)).get(name)
+    kinds = [type(part)]
+    if isinstance(part, CellOptions):
+      kinds = map(type, config.model.cells())
+    found = (field_comments(kind).get(name) for kind in kinds)
+    comment = next(filter(None, found), None)
     said = "; ".join(filter(None, [comment, _may_be(path, part, name)]))
     lines.append(f"  --config.{path}={show(value)}")
     lines += textwrap.wrap(

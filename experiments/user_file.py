@@ -3,8 +3,9 @@
 import inspect
 import os
 import pathlib
-import runpy
+import sys
 import traceback
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +44,7 @@ def call(path: str, name: str, kind: str, variant: str) -> Any:
     ConfigError: names the file, and the line in it, where it fails.
   """
   try:
-    function = runpy.run_path(path).get(name)
+    function = _run(path).get(name)
   except (Exception, SystemExit) as error:
     raise _fault(path, error) from error
   if not isinstance(function, Callable):
@@ -58,6 +59,17 @@ def call(path: str, name: str, kind: str, variant: str) -> Any:
     return function(*arguments)
   except (Exception, SystemExit) as error:
     raise _fault(path, error) from error
+
+
+def _run(path: str) -> dict[str, Any]:
+  """What a file defines. It is a module like others, so that the source of its
+  classes can be found, which has the comments that --help prints."""
+  module = types.ModuleType(f"the file {path}")
+  module.__file__ = path
+  sys.modules[module.__name__] = module
+  code = pathlib.Path(path).read_bytes()
+  exec(compile(code, path, "exec"), vars(module))
+  return vars(module)
 
 
 def _fault(path: str, error: BaseException) -> ConfigError:

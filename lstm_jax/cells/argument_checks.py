@@ -21,12 +21,13 @@ from lstm_jax.array_types import Array, ArrayLike, Bool, Float, Int
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
-def check_integer(name: str, value: Any, least: int = 1):
-  """Raises ValueError unless it is an integer, at least so large."""
+def check_integer(
+  name: str, value: Any, least: int | float = 1, most: int | float = math.inf
+):
+  """Raises ValueError unless it is an integer of the range."""
   if isinstance(value, bool) or not isinstance(value, numbers.Integral):
     raise ValueError(f"{name} must be an integer, got {value!r}")
-  if value < least:
-    raise ValueError(f"{name} must be {least} or more, got {value}")
+  _check_range(name, value, least, most)
 
 
 def check_number(
@@ -42,6 +43,10 @@ def check_number(
     or not math.isfinite(value)
   ):
     raise ValueError(f"{name} must be a number, got {value!r}")
+  _check_range(name, value, least, most)
+
+
+def _check_range(name, value, least, most):
   if not least <= value <= most:
     limits = f"{least} or more"
     if most < math.inf:
@@ -49,17 +54,20 @@ def check_number(
     raise ValueError(f"{name} must be {limits}, got {value}")
 
 
-def check_fields(settings: Any, least: Mapping[str, int | float]):
-  """Every number, flag and tuple of a dataclass is what its field says.
+def check_fields(settings: Any, least: Mapping[str, int | float] | None = None):
+  """Every number, flag, choice and tuple of a dataclass is what its field says.
 
-  least: of fields, where it is not 1 for integers and nothing for others.
+  An `option` of a cell has its range and choices beside it. Other integers are
+  1 or more, and other numbers any.
+
+  least: of fields that are no options, where it is something else.
 
   Raises:
     ValueError: names the first field that is not.
   """
   for field in dataclasses.fields(settings):
     name, value, kind = field.name, getattr(settings, field.name), field.type
-    values = [value]
+    option, values = field.metadata.get("option"), [value]
     if typing.get_origin(kind) is tuple:
       kind, *rest = typing.get_args(kind)
       count = None if rest == [...] else 1 + len(rest)
@@ -69,13 +77,20 @@ def check_fields(settings: Any, least: Mapping[str, int | float]):
           f"{name} must be a tuple of {size}numbers, got {value!r}"
         )
       values = value
+    usual = 1 if kind is int else -math.inf
+    low, high = (least or {}).get(name, usual), math.inf
+    if option:
+      low, high = option.low, option.high
     for each in values:
       if kind is int:
-        check_integer(name, each, least.get(name, 1))
+        check_integer(name, each, low, high)
       elif kind is float:
-        check_number(name, each, least.get(name, -math.inf))
+        check_number(name, each, low, high)
       elif kind is bool and not isinstance(each, bool | np.bool_):
         raise ValueError(f"{name} must be True or False, got {each!r}")
+      elif option and option.choices and each not in option.choices:
+        known = ", ".join(option.choices)
+        raise ValueError(f"{name} must be one of {known}, got {each!r}")
 
 
 def widest(*kinds: Any) -> Any:

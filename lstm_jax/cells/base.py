@@ -12,7 +12,9 @@ parameters are summed up step by step, so that large matrices belong into w_x
 and w_h where a cell has the choice.
 """
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+import dataclasses
+import math
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 
@@ -25,7 +27,8 @@ _TINY = 1024  # numbers of a matrix
 
 @runtime_checkable
 class Cell(Protocol):
-  """A frozen dataclass of hyper-parameters; parameters are passed in.
+  """A frozen dataclass of hyper-parameters, of which those made by `option` can
+  be set by a config; parameters are passed in.
 
   The parameters are a flat dictionary. `w_x` [d g], `w_h` [r g] and `b` [g] are
   never handed to `step` and `recurrent_input`; what else it holds (peepholes,
@@ -35,7 +38,7 @@ class Cell(Protocol):
 
   hidden_size: int
   output_size: int
-  sums: bool
+  adds_products: bool
   """True: `step` takes z = zx + zh, one array. False: z = (zx, zh), for cells
   that treat the two apart (layer normalisation, the reset-after GRU)."""
 
@@ -78,26 +81,65 @@ class StateNoise(NamedTuple):
   __repr__ = short
 
 
+class Option(NamedTuple):
+  """What a field of a cell may be, where a config can set it."""
+
+  low: int | float
+  high: int | float
+  choices: tuple[str, ...]  # of text
+  initial: bool  # it says what parameters start as, and nothing else
+
+
+def option(
+  default: Any,
+  low: int | float = -math.inf,
+  high: int | float = math.inf,
+  *,
+  choices: tuple[str, ...] = (),
+  initial: bool = False,
+) -> Any:
+  """A field of a cell that a config can set, under model.options.
+
+  Its type is int, float, bool, str or a tuple of numbers. The comment above it
+  explains it to the config's user. Options of one name are the same in all
+  cells: type, default and range.
+  """
+  limits = Option(low, high, choices, initial)
+  return dataclasses.field(default=default, metadata={"option": limits})
+
+
+def options_of(cell: Any) -> dict[str, dataclasses.Field]:
+  """The fields of a cell, or of its class, that were made by `option`."""
+  fields = dataclasses.fields(cell)
+  return {field.name: field for field in fields if "option" in field.metadata}
+
+
 class BasicCell:
   """What most cells share: a state with a hidden state `h` that goes up and
   back, gate inputs that are one linear map, and one sum of them.
 
   Raises:
-    ValueError: a number is not of its field's type or range.
+    ValueError: a field is not of its type, range or choices.
   """
 
-  sums = True
-  least = {}  # values of fields, where it is not 1 for integers
+  hidden_size: int
+  state_type: ClassVar[Any]  # a named tuple of arrays
+  adds_products = True
   takes_state_noise = False  # `noise` of `step` is a `StateNoise`
   takes_context = False  # arrays [b ...] that every step reads alike
   has_cell_input = True  # as wide as the state, and noise may drop it
 
   def __post_init__(self):
-    check_fields(self, self.least)
+    check_fields(self)
 
   @property
   def output_size(self) -> int:
     return self.hidden_size
+
+  def initial_state(self, batch: int, dtype=jnp.float32) -> Any:
+    """Zeros, [b h] each: own buffers, which a program may write into."""
+    shape, count = (batch, self.hidden_size), len(self.state_type._fields)
+    return self.state_type(*(jnp.zeros(shape, dtype) for _ in range(count)))
 
   def project(
     self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]

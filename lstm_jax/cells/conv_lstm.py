@@ -23,30 +23,25 @@ from jax import lax
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.argument_checks import check_integer, widest
-from lstm_jax.cells.base import BasicCell
+from lstm_jax.cells.base import BasicCell, option
 from lstm_jax.cells.lstm import LSTM, LSTMState
 from lstm_jax.cells.peephole import PeepholeLSTM
 
 
 @dataclasses.dataclass(frozen=True)
 class ConvLSTM(BasicCell):
-  """hidden_size channels; inputs are [b t y x d], states [b y x h].
-
-  image_size: (y, x), the same for inputs and states.
-  kernel_size: width and height of both convolutions.
-  peepholes: the paper's p, one weight a pixel and channel, from 0 on.
-  forget_bias: initial b_f.
-
-  Raises:
-    ValueError: kernel_size or a side of the image below 1.
-  """
+  """hidden_size channels; inputs are [b t y x d], states [b y x h]."""
 
   hidden_size: int
   _: dataclasses.KW_ONLY
+  # (y, x), the same for inputs and states
   image_size: tuple[int, int]
-  kernel_size: int = 3
-  peepholes: bool = False
-  forget_bias: float = 1.0
+  # width and height of both convolutions
+  kernel_size: int = option(3, 1, 10**4)
+  # the paper's p, one weight a pixel and channel, from 0 on
+  peepholes: bool = option(False)
+  # initial bias of the forget gate, b_f
+  forget_bias: float = option(1.0, -100, 100, initial=True)
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     """input_size: channels of the inputs, d. Kernels are LeCun uniform."""

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
-from lstm_jax.cells.base import BasicCell
+from lstm_jax.cells.base import BasicCell, option
 from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.short_repr import short
 
@@ -37,23 +37,14 @@ class GreffState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class GreffLSTM(BasicCell):
-  """variant: one of `VARIANTS`. A gate that is missing has no parameters.
-
-  Raises:
-    ValueError: unknown variant.
-  """
+  """A gate that is missing has no parameters."""
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  variant: str = "V"
-  forget_bias: float = 1.0
-
-  def __post_init__(self):
-    super().__post_init__()
-    if self.variant not in VARIANTS:
-      raise ValueError(
-        f"variant must be one of {', '.join(VARIANTS)}, got {self.variant!r}"
-      )
+  # V, the peephole LSTM, or one of its eight variants
+  variant: str = option("V", choices=VARIANTS)
+  # initial bias of the forget gate, b_f
+  forget_bias: float = option(1.0, -100, 100, initial=True)
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     h = self.hidden_size

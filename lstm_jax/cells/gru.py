@@ -30,8 +30,11 @@ class GRUState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class GRU(BasicCell):
+  """The reset gate comes after the recurrent product. State: h [b h]."""
+
   hidden_size: int
-  sums = False
+  state_type = GRUState
+  adds_products = False
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     check_integer("input_size", input_size)
@@ -43,9 +46,6 @@ class GRU(BasicCell):
       "b": jnp.zeros(3 * h),
       "b_hn": jnp.zeros(h),
     }
-
-  def initial_state(self, batch: int, dtype=jnp.float32) -> GRUState:
-    return GRUState(jnp.zeros((batch, self.hidden_size), dtype))
 
   def step(
     self,

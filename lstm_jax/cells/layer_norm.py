@@ -18,20 +18,22 @@ from lstm_jax.array_types import Array, Float, Int, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
 from lstm_jax.cells.argument_checks import widest
-from lstm_jax.cells.base import BasicCell, matmul
-from lstm_jax.cells.lstm import LSTM, LSTMState
+from lstm_jax.cells.base import BasicCell, matmul, option
+from lstm_jax.cells.lstm import LSTMState
 
 EPSILON = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerNormLSTM(BasicCell):
-  """forget_bias: initial b_f. The gains start at 1."""
+  """The gains start at 1. State: h and c [b h]."""
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  forget_bias: float = 1.0
-  sums = False
+  # initial bias of the forget gate, b_f
+  forget_bias: float = option(1.0, -100, 100, initial=True)
+  state_type = LSTMState
+  adds_products = False
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     h = self.hidden_size
@@ -42,9 +44,6 @@ class LayerNormLSTM(BasicCell):
       "a_c": jnp.ones(h),
       "b_c": jnp.zeros(h),
     }
-
-  def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
-    return LSTM(self.hidden_size).initial_state(batch, dtype)
 
   def project(
     self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]

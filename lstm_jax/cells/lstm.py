@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import lstm_gates
-from lstm_jax.cells.base import BasicCell
+from lstm_jax.cells.base import BasicCell, option
 from lstm_jax.cells.short_repr import short
 
 
@@ -36,22 +36,21 @@ class LSTMState(NamedTuple):
 class LSTM(BasicCell):
   """An LSTM layer's hyper-parameters; see the module's equations.
 
-  forget_bias: initial b_f. 1 or more lets gradients pass from the start
-    (Gers et al. 2000; Jozefowicz et al. 2015); 0 is the plain initialisation.
-  chrono: in its place biases for dependencies of up to so many steps (Tallec &
-    Ollivier 2018); 0 is none.
-
-  cap_input_gate: i_t is at most 1 - f_t (Melis et al. 2018).
-
   Raises:
     ValueError: chrono is not above 2, or comes with a forget_bias.
   """
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  forget_bias: float = 1.0
-  chrono: float = 0.0
-  cap_input_gate: bool = False
+  # initial bias of the forget gate, b_f; 1 or more lets gradients pass from the
+  # start (Gers et al. 2000; Jozefowicz et al. 2015)
+  forget_bias: float = option(1.0, -100, 100, initial=True)
+  # biases of input and forget gate for dependencies of up to so many steps, in
+  # place of forget_bias (Tallec & Ollivier 2018); 0 is none
+  chrono: float = option(0.0, 0, 10**9, initial=True)
+  # the input gate is at most 1 - forget gate (Melis et al. 2018)
+  cap_input_gate: bool = option(False)
+  state_type = LSTMState
 
   def __post_init__(self):
     super().__post_init__()
@@ -62,11 +61,6 @@ class LSTM(BasicCell):
     return initializers.lstm_weights(
       key, input_size, self.hidden_size, self.forget_bias, self.chrono
     )
-
-  def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
-    shape = (batch, self.hidden_size)
-    # A buffer each, so that a program may be given both to write into.
-    return LSTMState(h=jnp.zeros(shape, dtype), c=jnp.zeros(shape, dtype))
 
   def step(
     self,

@@ -35,7 +35,7 @@ from lstm_jax.array_types import Array, Float, Int, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
 from lstm_jax.cells.argument_checks import check_integer
-from lstm_jax.cells.base import BasicCell, matmul
+from lstm_jax.cells.base import BasicCell, matmul, option
 from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.short_repr import short
 
@@ -53,46 +53,41 @@ class LSTM1997State(NamedTuple):
 class LSTM1997(BasicCell):
   """hidden_size cells in hidden_size / block_size blocks.
 
-  wide_output: g in [-1, 1] and the output squashing in [-2, 2].
-  logistic_input: g in [0, 1] and no output squashing.
-  output_gate: False leaves the output gates out, o = 1 (its experiment 2a).
-  recurrent: False leaves r_t out; nothing but the carousel remembers.
-  truncated: False is the full gradient, through r_t as well.
-  biases: the units that have one: "none", the "gates", or "all".
-  init_scale: weights and biases start as U(±init_scale).
-  input_gate_biases, output_gate_biases: initial biases of the first block, the
-    second, ..., from the start again when there are more blocks; () draws them.
-
   Raises:
-    ValueError: hidden_size is no multiple of block_size, biases is unknown,
-      there are initial biases for gates that have none, or both kinds of ranges
-      are asked for.
+    ValueError: hidden_size is no multiple of block_size, there are initial
+      biases for gates that have none, or both kinds of ranges are asked for.
   """
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  block_size: int = 1
-  wide_output: bool = False
-  logistic_input: bool = False
-  output_gate: bool = True
-  recurrent: bool = True
-  truncated: bool = True
-  biases: str = "all"
-  init_scale: float = 0.1
-  input_gate_biases: tuple[float, ...] = ()
-  output_gate_biases: tuple[float, ...] = ()
-  least = {"init_scale": 0}
+  # cells of a memory block, which share its gates
+  block_size: int = option(1, 1, 10**6)
+  # g in [-1, 1] and the output squashing in [-2, 2], not the other way round
+  wide_output: bool = option(False)
+  # g in [0, 1] and no output squashing (experiments 2a and 2b)
+  logistic_input: bool = option(False)
+  # false leaves the output gates out, o = 1 (experiment 2a)
+  output_gate: bool = option(True)
+  # false leaves r_t out, so that nothing but the carousel remembers
+  recurrent: bool = option(True)
+  # false is the full gradient, through r_t as well
+  truncated: bool = option(True)
+  # the units that have a bias
+  biases: str = option("all", choices=BIASES)
+  # weights and biases start as U(-init_scale, init_scale)
+  init_scale: float = option(0.1, 0, 100, initial=True)
+  # initial biases of the input gates of the first block, the second, ..., and
+  # from the first again where there are more blocks; none draws them
+  input_gate_biases: tuple[float, ...] = option((), -100, 100, initial=True)
+  # the same of the output gates
+  output_gate_biases: tuple[float, ...] = option((), -100, 100, initial=True)
 
   def __post_init__(self):
     super().__post_init__()
-    if self.block_size < 1 or self.hidden_size % self.block_size:
+    if self.hidden_size % self.block_size:
       raise ValueError(
         f"hidden_size {self.hidden_size} must be a multiple of block_size"
         f" {self.block_size}, the cells of a memory block"
-      )
-    if self.biases not in BIASES:
-      raise ValueError(
-        f"biases must be one of {', '.join(BIASES)}, got {self.biases!r}"
       )
     if self.wide_output and self.logistic_input:
       raise ValueError("wide_output and logistic_input exclude each other")

@@ -33,7 +33,7 @@ from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
 from lstm_jax.cells.argument_checks import check_integer
-from lstm_jax.cells.base import BasicCell
+from lstm_jax.cells.base import BasicCell, option
 from lstm_jax.cells.short_repr import short
 from lstm_jax.cells.slstm import NOTHING_YET, check_heads
 from lstm_jax.cells.time_chunks import scan_chunks
@@ -49,9 +49,7 @@ class MatrixLSTMState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class MatrixLSTM(BasicCell):
-  """heads: memories side by side. forget_bias: initial b_f.
-
-  No gradient flows through m: no output depends on it in exact arithmetic.
+  """No gradient flows through m: no output depends on it in exact arithmetic.
 
   Raises:
     ValueError: hidden_size is no multiple of heads.
@@ -59,8 +57,10 @@ class MatrixLSTM(BasicCell):
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  heads: int = 1
-  forget_bias: float = 1.0
+  # memories side by side, each of its own hidden units
+  heads: int = option(1, 1, 10**6)
+  # initial bias of the forget gate, b_f
+  forget_bias: float = option(1.0, -100, 100, initial=True)
 
   def __post_init__(self):
     super().__post_init__()

@@ -33,7 +33,7 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.argument_checks import check_integer
-from lstm_jax.cells.base import BasicCell, is_symbols, matmul
+from lstm_jax.cells.base import BasicCell, is_symbols, matmul, option
 from lstm_jax.cells.causal_convolution import convolve
 from lstm_jax.cells.layer_norm import layer_norm
 from lstm_jax.cells.matrix_lstm import last_output, memory_parallel, memory_step
@@ -57,7 +57,7 @@ class MatrixLSTMBlockState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class MatrixLSTMBlock(BasicCell):
-  """heads: memories side by side.
+  """Inputs and outputs are [b t h].
 
   Raises:
     ValueError: hidden_size is odd, or twice it no multiple of heads.
@@ -65,7 +65,8 @@ class MatrixLSTMBlock(BasicCell):
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  heads: int = 4
+  # memories side by side, each of its own inner units; the authors' code has 4
+  heads: int = option(1, 1, 10**6)
   has_cell_input = False
 
   def __post_init__(self):
@@ -73,7 +74,7 @@ class MatrixLSTMBlock(BasicCell):
     inner = WIDER * self.hidden_size
     if inner % BLOCK:
       raise ValueError(f"hidden_size {self.hidden_size} must be even")
-    if self.heads < 1 or inner % self.heads:
+    if inner % self.heads:
       raise ValueError(
         f"twice hidden_size, {inner}, must be a multiple of heads {self.heads}"
       )
@@ -162,15 +163,12 @@ class MatrixLSTMBlock(BasicCell):
   def _inputs(self, params, u, a):
     """q, k, v [... n d] and z_i, log f [... n] of the memory."""
 
-    def mix(x, w):
+    def mix(x, name):
       blocks = x.reshape(*x.shape[:-1], -1, BLOCK)
-      return jnp.einsum("...ni,nij->...nj", blocks, w).reshape(x.shape)
+      mixed = jnp.einsum("...ni,nij->...nj", blocks, params[name])
+      return mixed.reshape(x.shape)
 
-    q, k, v = (
-      mix(a, params["w_q"]),
-      mix(a, params["w_k"]),
-      mix(u, params["w_v"]),
-    )
+    q, k, v = mix(a, "w_q"), mix(a, "w_k"), mix(u, "w_v")
     gates = jnp.concatenate([q, k, v], -1) @ params["w_gate"] + params["b_gate"]
     z_i, z_f = jnp.split(gates, 2, axis=-1)
     q, k, v = (x.reshape(*x.shape[:-1], self.heads, -1) for x in (q, k, v))

@@ -30,7 +30,7 @@ from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
 from lstm_jax.cells.argument_checks import check_integer
-from lstm_jax.cells.base import BasicCell
+from lstm_jax.cells.base import BasicCell, option
 from lstm_jax.cells.short_repr import short
 from lstm_jax.cells.time_chunks import scan_chunks
 
@@ -42,12 +42,15 @@ class MinLSTMState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class MinLSTM(BasicCell):
-  """forget_bias: initial b_f. positive_input: the paper's log-space form."""
+  """It has no recurrent product. State: h [b h]."""
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  forget_bias: float = 1.0
-  positive_input: bool = False
+  # initial bias of the forget gate, b_f
+  forget_bias: float = option(1.0, -100, 100, initial=True)
+  # the paper's log-space form, whose cell inputs are above 0
+  positive_input: bool = option(False)
+  state_type = MinLSTMState
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     check_integer("input_size", input_size)
@@ -56,9 +59,6 @@ class MinLSTM(BasicCell):
       "w_x": initializers.lecun_uniform(key, (input_size, 3 * h)),
       "b": jnp.zeros(3 * h).at[h : 2 * h].set(self.forget_bias),
     }
-
-  def initial_state(self, batch: int, dtype=jnp.float32) -> MinLSTMState:
-    return MinLSTMState(jnp.zeros((batch, self.hidden_size), dtype))
 
   def step(
     self,

@@ -21,24 +21,28 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
-from lstm_jax.cells.base import BasicCell, StateNoise
+from lstm_jax.cells.base import BasicCell, StateNoise, option
 from lstm_jax.cells.lstm import LSTM, LSTMState
 
 
 @dataclasses.dataclass(frozen=True)
 class MogrifierLSTM(BasicCell):
-  """rank: of Q and R; 0 is full rank. forget_bias: initial b_f.
-  round_biases: of the gates of each round, from 0 on.
-  cap_input_gate: i_t is at most 1 - f_t."""
+  """State: h and c [b h]."""
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  rounds: int = 5
-  rank: int = 0
-  forget_bias: float = 1.0
-  cap_input_gate: bool = False
-  round_biases: bool = False
-  least = {"rounds": 0, "rank": 0}
+  # rounds of mutual gating; 0 is the LSTM
+  rounds: int = option(5, 0, 100)
+  # rank of their matrices Q and R; 0 is full rank
+  rank: int = option(0, 0, 10**6)
+  # initial bias of the forget gate, b_f
+  forget_bias: float = option(1.0, -100, 100, initial=True)
+  # the input gate is at most 1 - forget gate (Melis et al. 2018)
+  cap_input_gate: bool = option(False)
+  # the gates of the rounds have biases, from 0 on, which the authors' code has
+  # and the paper's equations have not
+  round_biases: bool = option(False)
+  state_type = LSTMState
   takes_state_noise = True
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
@@ -62,9 +66,6 @@ class MogrifierLSTM(BasicCell):
       if self.round_biases:
         params[f"b{r}"] = jnp.zeros(shape[1])
     return params
-
-  def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
-    return LSTM(self.hidden_size).initial_state(batch, dtype)
 
   def project(
     self, params: Params, x: Float[Array, "*n d"]

@@ -19,16 +19,13 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
-from lstm_jax.cells.base import BasicCell
-from lstm_jax.cells.lstm import LSTM, LSTMState
+from lstm_jax.cells.base import BasicCell, option
+from lstm_jax.cells.lstm import LSTMState
 
 
 @dataclasses.dataclass(frozen=True)
 class PeepholeLSTM(BasicCell):
-  """forget_bias: initial b_f. The peepholes start at 0.
-
-  chrono: in its place biases for dependencies of up to so many steps (Tallec &
-    Ollivier 2018); 0 is none.
+  """The peepholes start at 0. State: h and c [b h].
 
   Raises:
     ValueError: chrono is not above 2, or comes with a forget_bias.
@@ -36,8 +33,12 @@ class PeepholeLSTM(BasicCell):
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  forget_bias: float = 1.0
-  chrono: float = 0.0
+  # initial bias of the forget gate, b_f
+  forget_bias: float = option(1.0, -100, 100, initial=True)
+  # biases of input and forget gate for dependencies of up to so many steps, in
+  # place of forget_bias (Tallec & Ollivier 2018); 0 is none
+  chrono: float = option(0.0, 0, 10**9, initial=True)
+  state_type = LSTMState
 
   def __post_init__(self):
     super().__post_init__()
@@ -49,9 +50,6 @@ class PeepholeLSTM(BasicCell):
     )
     names = "p_i", "p_f", "p_o"
     return weights | {name: jnp.zeros(self.hidden_size) for name in names}
-
-  def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
-    return LSTM(self.hidden_size).initial_state(batch, dtype)
 
   def step(
     self,

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells import initializers
-from lstm_jax.cells.base import BasicCell
+from lstm_jax.cells.base import BasicCell, option
 from lstm_jax.cells.lstm import LSTM, LSTMState
 from lstm_jax.cells.short_repr import short
 
@@ -36,8 +36,10 @@ class ProjectionLSTM(BasicCell):
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  projection_size: int
-  forget_bias: float = 1.0
+  # width of what goes up and back, r
+  projection_size: int = option(128, 1, 10**6)
+  # initial bias of the forget gate, b_f
+  forget_bias: float = option(1.0, -100, 100, initial=True)
 
   @property
   def output_size(self) -> int:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.argument_checks import check_integer
-from lstm_jax.cells.base import BasicCell
+from lstm_jax.cells.base import BasicCell, option
 from lstm_jax.cells.short_repr import short
 
 NONLINEARITIES = {"tanh": jnp.tanh, "relu": jax.nn.relu}
@@ -31,23 +31,15 @@ class RNNState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RNN(BasicCell):
-  """nonlinearity: "tanh" or "relu". identity: start as the IRNN does.
-
-  Raises:
-    ValueError: unknown nonlinearity.
-  """
+  """State: h [b h]."""
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  nonlinearity: str = "tanh"
-  identity: bool = False
-
-  def __post_init__(self):
-    super().__post_init__()
-    if self.nonlinearity not in NONLINEARITIES:
-      raise ValueError(
-        f'nonlinearity must be "tanh" or "relu", got {self.nonlinearity!r}'
-      )
+  # f, tanh or max(0, .)
+  nonlinearity: str = option("tanh", choices=tuple(NONLINEARITIES))
+  # start as the IRNN: W_h is the identity and W_x small
+  identity: bool = option(False, initial=True)
+  state_type = RNNState
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     check_integer("input_size", input_size)
@@ -60,9 +52,6 @@ class RNN(BasicCell):
       w_x = initializers.lecun_uniform(key_x, (input_size, h))
       w_h = initializers.orthogonal_per_gate(key_h, h, 1)
     return {"w_x": w_x, "w_h": w_h, "b": jnp.zeros(h)}
-
-  def initial_state(self, batch: int, dtype=jnp.float32) -> RNNState:
-    return RNNState(jnp.zeros((batch, self.hidden_size), dtype))
 
   def step(
     self,

@@ -28,7 +28,7 @@ from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
 from lstm_jax.cells.argument_checks import check_integer
-from lstm_jax.cells.base import BasicCell
+from lstm_jax.cells.base import BasicCell, option
 from lstm_jax.cells.short_repr import short
 
 FORGET_GATES = ("sigmoid", "exp")
@@ -45,29 +45,24 @@ class SLSTMState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class SLSTM(BasicCell):
-  """heads: hidden units of different heads do not see each other.
-
-  forget: "sigmoid" or "exp". forget_bias: initial b_f.
-
-  No gradient flows through m: no output depends on it in exact arithmetic.
+  """No gradient flows through m: no output depends on it in exact arithmetic.
 
   Raises:
-    ValueError: hidden_size is no multiple of heads, or forget is unknown.
+    ValueError: hidden_size is no multiple of heads.
   """
 
   hidden_size: int
   _: dataclasses.KW_ONLY
-  heads: int = 1
-  forget: str = "sigmoid"
-  forget_bias: float = 1.0
+  # groups of hidden units that do not see each other
+  heads: int = option(1, 1, 10**6)
+  # the forget gate, sigmoid(z_f) or exp(z_f)
+  forget: str = option("sigmoid", choices=FORGET_GATES)
+  # initial bias of the forget gate, b_f
+  forget_bias: float = option(1.0, -100, 100, initial=True)
 
   def __post_init__(self):
     super().__post_init__()
     check_heads(self.hidden_size, self.heads)
-    if self.forget not in FORGET_GATES:
-      raise ValueError(
-        f'forget must be "sigmoid" or "exp", got {self.forget!r}'
-      )
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     check_integer("input_size", input_size)
@@ -114,7 +109,7 @@ class SLSTM(BasicCell):
 
 def check_heads(hidden_size: int, heads: int):
   """Raises ValueError unless the heads divide the hidden units."""
-  if heads < 1 or hidden_size % heads:
+  if hidden_size % heads:
     raise ValueError(
       f"hidden_size {hidden_size} must be a multiple of heads {heads}"
     )

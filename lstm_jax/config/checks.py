@@ -8,7 +8,7 @@ from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.errors import ConfigError
 from lstm_jax.layers.dropout import Dropout
-from lstm_jax.models.config import MODELS
+from lstm_jax.models.registry import MODELS
 from lstm_jax.training.optimizers import Schedule
 
 # Noise that is drawn for the units of a whole layer.

@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 
 from lstm_jax.config import checks
 from lstm_jax.errors import ConfigError, suggest
-from lstm_jax.models.config import MODELS, RecurrentConfig
+from lstm_jax.models import cell_options
+from lstm_jax.models.config import RecurrentConfig
+from lstm_jax.models.registry import MODELS
 from lstm_jax.tasks.base import TaskConfig
 from lstm_jax.tasks.registry import TASKS
 from lstm_jax.training.averaging import AveragingConfig
@@ -177,10 +179,11 @@ def validate(config: Config, typed: Collection[str] | None = None) -> Config:
 
 def _hints(kind) -> dict[str, Any]:
   """The declared types of a dataclass's fields."""
-  return {
-    field.name: typing.get_type_hints(kind)[field.name]
-    for field in dataclasses.fields(kind)
-  }
+  hints = typing.get_type_hints(kind)
+  for name, hint in hints.items():
+    if hint is cell_options.CellOptions:
+      hints[name] = cell_options.options_class()
+  return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def check_leaves(config: Any, path: str):
@@ -280,10 +283,12 @@ def show(value: Any) -> str:
 
 
 def to_json(config: Config) -> str:
-  """Indented JSON; enums are their values."""
-  return json.dumps(
-    dataclasses.asdict(config), indent=2, default=lambda member: member.value
-  )
+  """Indented JSON; enums are their values. Options of other cells than the
+  model's are left out."""
+  plain = dataclasses.asdict(config)
+  if isinstance(config.model, RecurrentConfig):
+    plain["model"]["options"] = config.model.options_to_keep()
+  return json.dumps(plain, indent=2, default=lambda member: member.value)
 
 
 def from_json(text: str) -> Config:
@@ -314,6 +319,8 @@ def _build(kind, value, path):
             raise ConfigError(f"{name}.name: missing field")
           _check_choice(f"{name}.name", chosen["name"], known)
           hints[name] = known[chosen["name"]]
+          if isinstance(cells := chosen.get("cell"), str):
+            cell_options.check_cells(cells.split(","))
     if unknown := sorted(value.keys() - hints.keys()):
       raise ConfigError(f"{path}{unknown[0]}: unknown field")
     config = kind.__new__(kind)  # `validate` says what is wrong with a value

@@ -46,7 +46,7 @@ def gradients_by_lag(
         zh = recurrent_product(
           cell.recurrent_input(params, state), params["w_h"]
         )
-        z = z + zh if cell.sums else (z, zh)
+        z = z + zh if cell.adds_products else (z, zh)
       state = cell.step(params, z, state)
       return jax.tree.map(jnp.add, state, epsilon_t), None
 

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from flax import nnx
 
-from lstm_jax.cells.base import Cell
+from lstm_jax.cells.base import Cell, options_of
 from lstm_jax.cells.registry import CELLS
-from lstm_jax.errors import ConfigError, suggest
+from lstm_jax.errors import ConfigError
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.layers.recurrent_dropout import misplaced, without_place
-from lstm_jax.models.cell_options import INITIAL, CellOptions, options_taken
+from lstm_jax.models.cell_options import CellOptions, check_cells
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
 from lstm_jax.recurrence.unroll import Options
@@ -83,14 +83,21 @@ class RecurrentConfig:
       ConfigError: the cells cannot be made.
     """
     found = {}
-    taken = set().union(*map(options_taken, self._names()))
-    for field in dataclasses.fields(CellOptions):
+    taken = set().union(*map(options_of, self.cells()))
+    for field in dataclasses.fields(self.options):
       if field.name not in taken:
         why = f'the cell "{self.cell}" does not take it'
         found[f"options.{field.name}"] = why
     for rate in set.intersection(*map(without_place, self.cells())):
       found[f"dropout.{rate}"] = _no_place(self.cell)
     return found
+
+  def options_to_keep(self) -> dict[str, Any]:
+    """The options that a saved config has, those of its own cells, so that it
+    can be read where others are not known."""
+    taken = set().union(*map(options_of, self.cells()))
+    values = dataclasses.asdict(self.options)
+    return {name: values[name] for name in values if name in taken}
 
   def _names(self) -> list[str]:
     """The cell of each layer.
@@ -101,11 +108,7 @@ class RecurrentConfig:
     if not self.hidden_sizes:
       raise ConfigError("model.hidden_sizes: give at least one layer, as 64,64")
     names = self.cell.split(",")
-    for name in names:
-      if name not in CELLS:
-        raise ConfigError(
-          f'model.cell: unknown name "{name}"' + suggest(name, CELLS)
-        )
+    check_cells(names)
     if len(names) not in (1, len(self.hidden_sizes)):
       raise ConfigError(
         f"model.cell: {len(names)} names for {len(self.hidden_sizes)}"
@@ -118,14 +121,13 @@ class RecurrentConfig:
     Raises:
       ConfigError: they cannot be made so.
     """
-    values = dataclasses.asdict(self.options)
+    made = []
     try:
-      return [
-        CELLS[name](
-          hidden_size=h, **{k: values[k] for k in options_taken(name)}
-        )
-        for name, h in zip(self._names(), self.hidden_sizes, strict=True)
-      ]
+      for name, size in zip(self._names(), self.hidden_sizes, strict=True):
+        kind = CELLS[name]
+        values = {k: getattr(self.options, k) for k in options_of(kind)}
+        made.append(kind(hidden_size=size, **values))
+      return made
     except ValueError as error:
       raise ConfigError(f"model.options: {error}") from None
 
@@ -214,7 +216,10 @@ class LanguageModelConfig(RecurrentConfig):
     found = RecurrentConfig.unread(self, task)
     if self.init_scale:
       why = "model.init_scale draws every parameter; set it to 0 to choose this"
-      found |= dict.fromkeys((f"options.{name}" for name in INITIAL), why)
+      for cell in self.cells():
+        for name, field in options_of(cell).items():
+          if field.metadata["option"].initial:
+            found[f"options.{name}"] = why
     if not self.experts:
       found["latent_dropout"] = "there are no model.experts; set it to 0"
     if not self.embedding_size:
@@ -295,9 +300,3 @@ class SequenceModelConfig(RecurrentConfig):
       **self._shared(),
       rngs=rngs,
     )
-
-
-MODELS = {
-  "language_model": LanguageModelConfig,
-  "sequence_model": SequenceModelConfig,
-}

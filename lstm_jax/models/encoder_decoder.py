@@ -42,8 +42,8 @@ ATTENTION = ("none", *SCORES)
 class EncoderDecoder(nnx.Module):
   """p(target | source), one symbol of the target after the other.
 
-  hidden_sizes: of the decoder's layers, and of both directions of the encoder's
-    together. The lowest layer of the decoder attends.
+  cells: of the decoder, and of both directions of the encoder together. The
+    lowest layer of the decoder attends.
   attention: "none", or the score of what is attended to.
   reverse: the encoder reads the source backwards, where it has one direction.
 
@@ -53,14 +53,16 @@ class EncoderDecoder(nnx.Module):
 
   def __init__(
     self,
+    cells: list[LSTM],
+    *,
     source_size: int,
     target_size: int,
-    hidden_sizes: tuple[int, ...],
-    *,
     embedding_size: int,
     attention: str = "additive",
     bidirectional: bool = True,
     reverse: bool = False,
+    residual: bool = False,
+    output_norm: bool = False,
     rates: Dropout = Dropout(),
     dtype: str = "float32",
     options: Options = Options(),
@@ -69,32 +71,40 @@ class EncoderDecoder(nnx.Module):
     check_integer("source_size", source_size)
     check_integer("target_size", target_size)
     directions = 1 + bidirectional
-    if any(size % directions for size in hidden_sizes):
-      raise ValueError(
-        f"hidden_sizes must be even with two directions, got {hidden_sizes}"
-      )
-    e, top = embedding_size, hidden_sizes[-1]
-    shared = {"rates": rates, "options": options, "rngs": rngs}
+    e, top = embedding_size, cells[-1].hidden_size
+    shared = {
+      "residual": residual,
+      "output_norm": output_norm,
+      "rates": rates,
+      "options": options,
+      "rngs": rngs,
+    }
     self.source_embedding, self.target_embedding = (
       nnx.Param(initializers.uniform(rngs.params(), (size, e), 0.1))
       for size in (source_size, target_size)
     )
     self.encoder = Stack(
-      [LSTM(size // directions) for size in hidden_sizes],
+      [
+        dataclasses.replace(cell, hidden_size=cell.hidden_size // directions)
+        for cell in cells
+      ],
       e,
       bidirectional=bidirectional,
       **shared,
     )
-    cells = [LSTM(size) for size in hidden_sizes]
+    lowest, *others = cells
     if attention != "none":
-      cells[0] = AttendingLSTM(
-        hidden_sizes[0], memory_size=top, key_size=top, score=attention
-      )
-      key_size = top if attention == "additive" else hidden_sizes[0]
+      h = lowest.hidden_size
       self.keys_w = nnx.Param(
-        initializers.lecun_uniform(rngs.params(), (top, key_size))
+        initializers.lecun_uniform(rngs.params(), (top, h))
       )
-    self.decoder = Stack(cells, e, **shared)
+      lowest = AttendingLSTM(
+        **dataclasses.asdict(lowest),
+        memory_size=top,
+        key_size=h,
+        score=attention,
+      )
+    self.decoder = Stack([lowest, *others], e, **shared)
     self.softmax_w = nnx.Param(
       initializers.lecun_uniform(
         rngs.params(), (self.decoder.output_size, target_size)
@@ -106,9 +116,7 @@ class EncoderDecoder(nnx.Module):
   def initial_state(self, rows: int) -> tuple[()]:
     return ()
 
-  def read(
-    self, inputs: Pair, state: Any = (), keys: Keys = Keys()
-  ) -> Output:
+  def read(self, inputs: Pair, state: Any = (), keys: Keys = Keys()) -> Output:
     """The likelihood of the symbol after each of `inputs.before`."""
     noise = keys.noise
     context, state = self._encode(inputs, noise and noise.fold_in(0))
@@ -139,9 +147,7 @@ class EncoderDecoder(nnx.Module):
     return self._likelihood(features), state
 
   def _encode(self, inputs, keys):
-    source = as_symbols(
-      "source", inputs.source, self.source_embedding.shape[0]
-    )
+    source = as_symbols("source", inputs.source, self.source_embedding.shape[0])
     x = lookup(self.source_embedding[...], source).astype(self.dtype)
     mask = inputs.source_mask
     if self.reverse:  # what is masked stays at the end of the sentence's steps
@@ -154,7 +160,9 @@ class EncoderDecoder(nnx.Module):
       return None, state
     values = jnp.flip(memory, 1) if self.reverse else memory
     mask = inputs.source_mask
-    return attention_memory(matmul(values, self.keys_w[...]), values, mask), state
+    return attention_memory(
+      matmul(values, self.keys_w[...]), values, mask
+    ), state
 
   def _decode(self, context, state, symbols, *, mask=None, keys=None):
     symbols = as_symbols("before", symbols, self.target_embedding.shape[0])
@@ -209,20 +217,16 @@ class EncoderDecoderConfig(RecurrentConfig):
 
   def unread(self, task: TaskConfig) -> dict[str, str]:
     found = RecurrentConfig.unread(self, task)
-    why = "an encoder_decoder does not take it"
-    found |= dict.fromkeys(
-      ["residual", "output_norm", "dropout.embedding"], why
-    )
-    found |= {f"options.{name}": why for name in INITIAL}
+    found["dropout.embedding"] = "an encoder_decoder drops no rows of them"
     if self.bidirectional:
       found["reverse"] = "the encoder reads in both directions"
     return found
 
   def build(self, spec: Spec, rngs: nnx.Rngs) -> EncoderDecoder:
     return EncoderDecoder(
-      spec.inputs,
-      spec.outputs,
-      self.hidden_sizes,
+      self.cells(),
+      source_size=spec.inputs,
+      target_size=spec.outputs,
       embedding_size=self.embedding_size,
       attention=self.attention,
       bidirectional=self.bidirectional,

@@ -57,7 +57,7 @@ def is_joint(cell: Cell, params: Params, x: Array) -> bool:
   """Whether one product forms the gradients of all parameters."""
   return (
     not is_symbols(x)
-    and cell.sums
+    and cell.adds_products
     and type(cell).project is BasicCell.project
     and "w_h" in params
     and params["w_h"].ndim == 2

@@ -183,7 +183,7 @@ def _make_forward(plan, params, context, constant, save):
     if recurrent:
       r = _recurrent_input(plan, pointwise, before, context, controls)
       zh = recurrent_product(r, params["w_h"])
-      z = zx + zh if cell.sums else (zx, zh)
+      z = zx + zh if cell.adds_products else (zx, zh)
     new, y = _step(plan, pointwise, z, before, context, controls)
     return new, ((y, before, z) if save else y)
 
@@ -246,7 +246,9 @@ def _make_backward_step(plan, recurrent, in_step):
     dp, dz, *dread = vjp((dstate, dy))
     r = None
     if recurrent:
-      dr = recurrent_product(dz if cell.sums else dz[1], w_h_transposed)
+      dr = recurrent_product(
+        dz if cell.adds_products else dz[1], w_h_transposed
+      )
       r, vjp = jax.vjp(
         lambda *a: _recurrent_input(plan, *a, controls),
         *(pointwise, before, context),

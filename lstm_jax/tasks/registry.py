@@ -34,6 +34,7 @@ from lstm_jax.tasks.list_ops import ListOpsConfig
 from lstm_jax.tasks.long_lag import LongLagConfig
 from lstm_jax.tasks.multiplication import MultiplicationConfig
 from lstm_jax.tasks.piano_rolls import PianoRollsConfig
+from lstm_jax.tasks.reversed_pairs import ReversedPairsConfig
 from lstm_jax.tasks.selective_copying import SelectiveCopyingConfig
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.tasks.text_lm import ByteLMConfig, CharLMConfig, WordLMConfig
@@ -73,6 +74,8 @@ TASKS = {
   "binary_multiplication": BinaryMultiplicationConfig,
   "compute_sqrt": ComputeSqrtConfig,
   "bucket_sort": BucketSortConfig,
+  # answers that are decoded
+  "reversed_pairs": ReversedPairsConfig,
   # data that is stored
   "digits": DigitsConfig,
   "piano_rolls": PianoRollsConfig,

@@ -33,10 +33,7 @@ from lstm_jax.cells.registry import CELLS
 from lstm_jax.layers.dropout import dropout
 from lstm_jax.run.load import Run
 
-MORE = {
-  "projection": {"projection_size": 2},
-  "conv_lstm": {"image_size": (3, 2)},
-}
+MORE = {"conv_lstm": {"image_size": (3, 2)}}
 EVERY = CELLS | {"conv_lstm": ConvLSTM}
 RNGS = nnx.Rngs(0)
 
@@ -69,21 +66,33 @@ def test_fields_are_given_by_name(name):
     (lambda: LSTM(8, forget_bias=np.nan), "forget_bias must be a number"),
     (lambda: LSTM(8, forget_bias=True), "forget_bias must be a number"),
     (lambda: LSTM(8, cap_input_gate=1), "cap_input_gate must be True or False"),
-    (lambda: LSTM(8, chrono=-9.0), "chrono must be 0 or above 2"),
-    (lambda: MogrifierLSTM(8, rounds=-1), "rounds must be 0 or more, got -1"),
+    (lambda: LSTM(8, chrono=-9.0), "chrono must be at least 0 and at most"),
+    (
+      lambda: MogrifierLSTM(8, rounds=-1),
+      "rounds must be at least 0 and at most 100, got -1",
+    ),
+    (lambda: MogrifierLSTM(8, rounds=101), "at most 100, got 101"),
     (lambda: MogrifierLSTM(8, rank=1.0), "rank must be an integer, got 1.0"),
     (lambda: SLSTM(8, heads=2.0), "heads must be an integer, got 2.0"),
-    (lambda: MatrixLSTM(8, heads=0), "heads must be 1 or more, got 0"),
-    (lambda: ProjectionLSTM(8, projection_size=0), "projection_size must be 1"),
+    (lambda: MatrixLSTM(8, heads=0), "heads must be at least 1 and .*got 0"),
+    (
+      lambda: ProjectionLSTM(8, projection_size=0),
+      "projection_size must be at",
+    ),
     (lambda: RNN(8, identity="yes"), "identity must be True or False"),
     (
       lambda: LSTM1997(8, init_scale=-1),
-      "init_scale must be 0 or more, got -1",
+      "init_scale must be at least 0 and at most 100, got -1",
     ),
-    (lambda: LSTM1997(8, block_size=0), "block_size must be 1 or more, got 0"),
+    (lambda: LSTM1997(8, block_size=0), "block_size must be at least 1"),
     (
       lambda: LSTM1997(8, input_gate_biases=[1.0]),
       r"input_gate_biases must be a tuple of numbers, got \[1.0\]",
+    ),
+    (lambda: LSTM1997(8, biases=3), "biases must be one of none, .*got 3"),
+    (
+      lambda: LSTM1997(8, output_gate_biases=(1.0, 101.0)),
+      "output_gate_biases must be at least -100 and at most 100, got 101",
     ),
     (
       lambda: LSTM1997(8, input_gate_biases=(1.0, "x")),

@@ -146,5 +146,5 @@ def test_wrong_options_of_xlstm_are_named():
     MatrixLSTMBlock(5)
   with pytest.raises(ValueError, match="12, must be a multiple of heads 5"):
     MatrixLSTMBlock(6, heads=5)
-  with pytest.raises(ValueError, match='forget must be "sigmoid" or "exp"'):
+  with pytest.raises(ValueError, match="forget must be one of sigmoid, exp"):
     SLSTM(4, forget="tanh")

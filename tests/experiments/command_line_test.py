@@ -230,7 +230,8 @@ def test_help_says_what_fields_mean(capsys):
   printed = capsys.readouterr().out
   for text in (
     "--config.train.steps=20 number of updates; with epochs it is set when",
-    '"relu"; start as the identity (IRNN); one of tanh, relu ',
+    "f, tanh or max(0, .); one of tanh, relu ",
+    "start as the IRNN: W_h is the identity and W_x small; true or false",
     "known are lstm, peephole",
     "one of constant, cosine, step, milestones, plateau",
   ):
@@ -243,7 +244,6 @@ def test_every_field_has_a_comment():
   config = load_config_file("configs/char_lm.py")
   for part in (
     config.model,
-    config.model.options,
     config.model.dropout,
     config.optimizer,
     config.train,
