@@ -6,12 +6,15 @@ import tempfile
 
 # "cuda" is for tests/recurrence/gpu_test.py and those of the cells.
 os.environ["JAX_PLATFORMS"] = os.environ.get("LSTM_JAX_TEST_PLATFORM", "cpu")
-# Programs are compiled more often than they are run here.
+# Programs are compiled more often than they are run here; `make test-all` has
+# them optimised, as users do.
 os.environ["XLA_FLAGS"] = (
-  "--xla_force_host_platform_device_count=8"
-  " --xla_backend_optimization_level=0"
+  "--xla_force_host_platform_device_count=8 --xla_gpu_deterministic_ops=true"
+) + (
+  ""
+  if os.environ.get("LSTM_JAX_TEST_XLA") == "default"
+  else " --xla_backend_optimization_level=0"
   " --xla_llvm_disable_expensive_passes=true"
-  " --xla_gpu_deterministic_ops=true"
 )
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lstm_jax_tests_")
 
