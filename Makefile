@@ -1,5 +1,7 @@
 # make train   builds the environment and trains CONFIG into WORKDIR
-# make test    builds the environment and runs the tests
+# make test    builds the environment and runs the quick tests
+# make test-all  runs every test, the slow ones too, on programs that XLA
+#              optimises as it does for users: hours, for a night
 # make env     builds the environment alone, in .venv
 # make lint    checks format and style
 #
@@ -13,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 
-.PHONY: train test env lint
+.PHONY: train test test-all env lint
 .DELETE_ON_ERROR:
 
 train: $(DONE)
@@ -21,6 +23,9 @@ train: $(DONE)
 
 test: $(DONE)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(DONE)
+	LSTM_JAX_TEST_XLA=default $(BIN)/python -m pytest -m "" --timeout 3600 $(ARGS)
 
 env: $(DONE)
 

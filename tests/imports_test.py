@@ -71,6 +71,13 @@ def test_only_experiments_and_scripts_parse_flags():
     assert tops - sys.stdlib_module_names <= {"lstm_jax", "configs"}, path
 
 
+def test_tests_share_modules_and_import_no_other_test():
+  for path in (ROOT / "tests").rglob("*.py"):
+    for name in imported(path):
+      module = name.split(".")[0]
+      assert module != "conftest" and not module.endswith("_test"), path
+
+
 def test_importing_everything_starts_no_backend():
   names = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)

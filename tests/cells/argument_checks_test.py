@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_small_config
 from flax import nnx
+from helpers import make_small_config
 
 import lstm_jax
 from lstm_jax import (

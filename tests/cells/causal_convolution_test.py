@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 import pytest
-from more_cells_test import FLAGS, MASK, RESET
-from scan_test import assert_close
+from cell_problems import FLAGS, MASK, RESET
+from helpers import assert_close
 
 from lstm_jax.cells.causal_convolution import convolve
 

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from cells_test import D, H
+from cell_problems import D, H
 
 from lstm_jax import LSTM
 from lstm_jax.cells.greff import GreffLSTM

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 import reference_cells
-from cells_test import B, D, T, problem
-from scan_test import assert_close
+from cell_problems import B, D, T, problem
+from helpers import assert_close
 
 from lstm_jax import Options, unroll
 from lstm_jax.cells.lstm_1997 import LSTM1997

@@ -7,28 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cells_test import B, D, T, problem
-from conftest import slow_but
-from scan_test import assert_close
+from cell_problems import BLOCK, FLAGS, MASK, RESET, XLSTM, B, D, problem
+from helpers import assert_close, slow_but
 
 from lstm_jax import Options, unroll
 from lstm_jax.cells.conv_lstm import ConvLSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
-from lstm_jax.cells.matrix_lstm import MatrixLSTM
-from lstm_jax.cells.matrix_lstm_block import MatrixLSTMBlock
 from lstm_jax.cells.min_lstm import MinLSTM
-from lstm_jax.cells.slstm import SLSTM
 
-MASK = np.random.default_rng(7).random((B, T)) < 0.6
-RESET = np.random.default_rng(8).random((B, T)) < 0.3
-FLAGS = {
-  "plain": {},
-  "mask": {"mask": MASK},
-  "reset": {"reset": RESET},
-  "both": {"mask": MASK, "reset": RESET},
-}
-XLSTM = [SLSTM(6, heads=2), SLSTM(6, forget="exp"), MatrixLSTM(6, heads=2)]
-BLOCK = MatrixLSTMBlock(4, heads=2)
 CONV = ConvLSTM(2, image_size=(3, 2), peepholes=True)
 NEW = [LSTM1997(6, block_size=2), MinLSTM(6), *XLSTM, BLOCK, CONV]
 each_new_cell = pytest.mark.parametrize("cell", NEW, ids=str)

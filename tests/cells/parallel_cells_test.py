@@ -4,10 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cells_test import B, T, problem, unscaled
-from conftest import slow_but
-from more_cells_test import BLOCK, FLAGS
-from scan_test import assert_close
+from cell_problems import BLOCK, FLAGS, B, T, problem, unscaled
+from helpers import assert_close, slow_but
 
 from lstm_jax import Options, unroll
 from lstm_jax.cells.matrix_lstm import MatrixLSTM

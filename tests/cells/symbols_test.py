@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import slow_but
 from flax import nnx
+from helpers import slow_but
 
 from lstm_jax import (
   LSTM,

@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference_cells
-from cells_test import B, D, T, problem, unscaled
-from more_cells_test import BLOCK, XLSTM
-from scan_test import assert_close
+from cell_problems import BLOCK, XLSTM, B, D, T, problem, unscaled
+from helpers import assert_close
 
 from lstm_jax import Options, unroll
 from lstm_jax.cells.matrix_lstm import MatrixLSTM

@@ -5,7 +5,7 @@ import json
 import operator
 
 import pytest
-from conftest import CONFIGS, variants
+from helpers import CONFIGS, variants
 
 from configs import adding, char_lm
 from experiments.command_line import load_config_file, parse_config

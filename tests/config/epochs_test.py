@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import sha
+from helpers import sha
 
 from configs import adding, digits
 from experiments.command_line import parse_config

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from conftest import CONFIGS, slow_but
+from helpers import CONFIGS, slow_but
 from scipy.io import savemat
 
 from configs.chomsky import NAMES

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import run_main, sha, slow_but
+from helpers import run_main, sha, slow_but
 
 from configs import char_lm, zaremba_2014
 from experiments.train import train

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
-from conftest import make_small_config, run_main
 from flax import nnx
+from helpers import make_small_config, run_main
 
 from experiments import evaluate, evaluation_modes
 from experiments.command_line import new_flags

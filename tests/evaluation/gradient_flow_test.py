@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import run_main
+from helpers import run_main
 
 from experiments import gradient_flow as command
 from lstm_jax.cells import initializers

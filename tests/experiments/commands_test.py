@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import run_main, run_process
+from helpers import run_main, run_process
 
 from experiments import evaluate, generate
 from lstm_jax.errors import UserError

@@ -5,8 +5,8 @@ import json
 import shutil
 
 import pytest
-from conftest import run_main
-from sweep_summary_test import fake_sweep
+from fake_runs import fake_sweep
+from helpers import run_main
 
 from experiments import evaluate
 from experiments.evaluate_runs import shown

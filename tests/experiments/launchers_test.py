@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import run_process
+from helpers import run_process
 
 from experiments.command_line import parse_config
 from experiments.launchers import child, local, vmap

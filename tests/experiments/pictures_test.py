@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from conftest import run_main
+from fake_runs import fake_run
+from helpers import run_main
 from PIL import Image
-from sweep_summary_test import fake_run
 
 from experiments import curves, pictures, plot
 

@@ -3,9 +3,9 @@
 import warnings
 
 import pytest
-from conftest import run_main
+from fake_runs import fake_run, fake_sweep
+from helpers import run_main
 from matplotlib.colors import to_hex
-from sweep_summary_test import fake_run, fake_sweep
 
 from experiments import pictures, plot, sweep_plots
 from experiments.curves import Choice

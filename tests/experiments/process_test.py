@@ -9,8 +9,8 @@ import sys
 import time
 
 import pytest
-from conftest import CONFIGS, REPOSITORY, Child, sha
-from piano_rolls_test import fake_rolls, save
+from fake_piano_rolls import fake_rolls, save_rolls
+from helpers import CONFIGS, REPOSITORY, Child, sha
 
 from experiments import train
 from experiments.command_line import load_config_file
@@ -227,6 +227,6 @@ def test_tiny_runs_from_start_to_end(file, tmp_path):
   config = load_config_file(f"{file}:tiny")
   if isinstance(config.task, PianoRollsConfig):  # whose files users fetch
     rolls = {split: 8 * own for split, own in fake_rolls().items()}
-    config.task.source = save(tmp_path / "rolls.mat", rolls)
+    config.task.source = save_rolls(tmp_path / "rolls.mat", rolls)
   assert train.train(config, str(tmp_path / "run")) == 0
   assert (tmp_path / "run/learning_curve.png").exists()

@@ -9,7 +9,7 @@ from unittest.mock import ANY
 
 import jax.numpy as jnp
 import pytest
-from conftest import run_process
+from helpers import run_process
 
 from experiments.profiling import parse_steps, profiled
 from lstm_jax.errors import ConfigError

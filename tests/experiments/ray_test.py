@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from conftest import run_process
+from helpers import run_process
 
 from experiments.launchers import ray
 from experiments.launchers.child import Job

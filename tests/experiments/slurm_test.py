@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import REPOSITORY, Child
+from helpers import REPOSITORY, Child
 
 from experiments.launchers import slurm
 from experiments.launchers.child import Job

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import REPOSITORY, Child, run_process
+from helpers import REPOSITORY, Child, run_process
 
 from experiments.sweep import main
 from lstm_jax.errors import RunError

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import slow_but
 from flax import nnx
+from helpers import slow_but
 
 from lstm_jax import LSTM, LSTMState, Noise, unroll
 from lstm_jax.cells.base import StateNoise

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from helpers import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scan_test import assert_close
 
 from lstm_jax import LSTM, bidirectional, length_mask, unroll
 from lstm_jax.cells.gru import GRU

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from conftest import CONFIGS
+from helpers import CONFIGS
 
 from configs import cells_ptb
 from experiments.command_line import load_config_file

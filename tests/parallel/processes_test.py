@@ -11,7 +11,7 @@ from unittest import mock
 import jax
 import numpy as np
 import pytest
-from conftest import REPOSITORY, Child, make_small_config, sha
+from helpers import REPOSITORY, Child, make_small_config, sha
 
 from experiments.train import train
 from lstm_jax import load_run

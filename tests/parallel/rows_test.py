@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from conftest import make_small_config, sha
+from helpers import make_small_config, sha
 
 from experiments.device_setup import start_process
 from experiments.train import train

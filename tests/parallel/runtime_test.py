@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY
+from helpers import REPOSITORY, set_up_runtime
 
 from experiments.launchers import child
 from lstm_jax.errors import ConfigError, out_of_memory
@@ -71,21 +71,10 @@ def test_the_users_cache_follows_the_environment(tmp_path):
   assert entries(tmp_path / "lstm_jax")
 
 
-def set_up(platform: str, **environment) -> subprocess.CompletedProcess:
-  program = f'from lstm_jax import runtime; runtime.setup("{platform}", 0, "")'
-  return subprocess.run(
-    [sys.executable, "-c", program],
-    cwd=REPOSITORY,
-    capture_output=True,
-    text=True,
-    env=os.environ | environment,
-  )
-
-
 @pytest.mark.skipif(os.environ["JAX_PLATFORMS"] != "cpu", reason="a GPU")
 @pytest.mark.parametrize("platform", ["tpu", "gpu"])
 def test_a_platform_that_is_not_there(platform):
-  done = set_up(platform, JAX_PLATFORMS="", CUDA_VISIBLE_DEVICES="")
+  done = set_up_runtime(platform, JAX_PLATFORMS="", CUDA_VISIBLE_DEVICES="")
   last = done.stderr.splitlines()[-1]
   assert ConfigError.__name__ in last
   assert f'platform: "{platform}" is not available here' in last
@@ -128,7 +117,7 @@ def test_flags_of_xla_may_stand_in_a_file(tmp_path, xla_flags):
 
 def cache_settings(directory: str, **environment) -> list[str]:
   program = (
-    "import jax\nfrom lstm_jax import runtime\n"
+    "import jax\nfrom lstm_jax.parallel import runtime\n"
     f"runtime.use_compilation_cache({directory!r})\n"
     "print(jax.config.jax_compilation_cache_dir)\n"
     "print(jax.config.jax_enable_compilation_cache)\n"

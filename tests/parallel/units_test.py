@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_small_config, sha
+from helpers import make_small_config, sha
 
 from configs import adding
 from experiments.train import train

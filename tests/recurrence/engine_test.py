@@ -7,26 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import slow_but
+from helpers import assert_close, slow_but
 from jax.experimental import rnn
-from scan_test import B, H, T, assert_close, problem
+from lstm_problems import CELL, CUDNN, B, H, T, loss, problem, single
 
 from lstm_jax import LSTM, Options, unroll
 from lstm_jax.cells.conv_lstm import ConvLSTM
 from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.slstm import SLSTM
-
-CELL = LSTM(H)
-CUDNN = Options(engine="cudnn")
-
-
-def loss(params, x, state, options=Options(), reverse=False):
-  y, final = unroll(CELL, params, x, state, options=options, reverse=reverse)
-  return (y**2).sum() + final.h.sum() + (final.c**3).sum(), (y, final)
-
-
-def single(tree):
-  return jax.tree.map(lambda a: np.asarray(a, np.float32), tree)
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from conftest import make_small_config, sha
-from engine_test import CUDNN, loss, single
-from runtime_test import set_up
-from scan_test import assert_close, problem
+from helpers import assert_close, make_small_config, set_up_runtime, sha
+from lstm_problems import CUDNN, loss, problem, single
 
 from experiments.train import train
 from lstm_jax import LSTM, Options, unroll
@@ -57,7 +55,7 @@ def test_tf32_is_the_default_of_both_engines():
 
 
 def test_it_is_found_by_its_name_whatever_the_environment_says():
-  done = set_up("gpu", JAX_PLATFORMS="cpu")
+  done = set_up_runtime("gpu", JAX_PLATFORMS="cpu")
   assert done.returncode == 0, done.stderr
 
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cells_test import CASES, pixels, problem
-from conftest import slow_but
+from cell_problems import CASES, pixels, problem
 from flax import nnx
+from helpers import slow_but
 
 from lstm_jax import (
   GRU,

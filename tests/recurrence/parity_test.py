@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
-from scan_test import assert_close
+from helpers import assert_close
 
 from lstm_jax import LSTM, LSTMState, bidirectional, unroll
 from lstm_jax.cells.gru import GRU, GRUState

@@ -8,29 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference_lstm
+from helpers import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lstm_problems import H, problem
 
 from lstm_jax import LSTM, LSTMState, Options, unroll
-
-B, T, D, H = 3, 7, 6, 5  # more than 4 features: projected before the scan
-
-
-def problem(seed=0, b=B, t=T, d=D, h=H):
-  """Parameters, inputs, state and cotangents in float64."""
-  rng = np.random.default_rng(seed)
-  normal = rng.standard_normal
-  params = {
-    "w_x": normal((d, 4 * h)) / 2,
-    "w_h": normal((h, 4 * h)) / 2,
-    "b": normal(4 * h) / 2,
-  }
-  return (
-    params,
-    normal((b, t, d)),
-    LSTMState(h=normal((b, h)), c=normal((b, h))),
-    (normal((b, t, h)), LSTMState(h=normal((b, h)), c=normal((b, h)))),
-  )
 
 
 def scan_value_and_vjp(options, params, x, state, cotangents):
@@ -54,16 +37,6 @@ def oracle_value_and_vjp(params, x, state, cotangents):
     params, tape, dy, dstate.h, dstate.c
   )
   return (y, LSTMState(h, c)), (grads, dx, LSTMState(dh, dc))
-
-
-def assert_close(a, b, tolerance):
-  """max|a - b| <= tolerance * max|b|, leaf by leaf."""
-  assert jax.tree.structure(a) == jax.tree.structure(b)
-  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-    x, y = np.asarray(x), np.asarray(y)
-    assert x.shape == y.shape
-    size = max(np.abs(y).max(initial=0.0), 1e-30)
-    assert np.abs(x - y).max(initial=0.0) <= tolerance * size
 
 
 def test_oracle_gradients_are_finite_differences():

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import slow_but
+from helpers import assert_close, slow_but
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scan_test import B, H, T, assert_close, problem
+from lstm_problems import B, H, T, problem
 
 from lstm_jax import (
   LSTM,

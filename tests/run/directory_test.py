@@ -9,7 +9,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from conftest import make_small_config
+from helpers import make_small_config
 
 from lstm_jax import load_run
 from lstm_jax.config import to_json

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from sweep_summary_test import fake_run
+from fake_runs import fake_run
 
 from lstm_jax import read_runs
 from lstm_jax.errors import RunError

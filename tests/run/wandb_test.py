@@ -6,7 +6,7 @@ import sys
 import types
 
 import pytest
-from conftest import make_small_config, run_process
+from helpers import make_small_config, run_process
 
 from experiments.train import train
 from lstm_jax.errors import ConfigError, RunError

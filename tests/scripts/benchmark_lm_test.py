@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from benchmark_test import made_up, row
+from benchmark_results import made_up, row
 
 from lstm_jax.errors import ConfigError
 from scripts import benchmark_lm

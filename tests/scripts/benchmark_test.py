@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 import pytest
-from conftest import run_main
+from benchmark_results import made_up, row
+from helpers import run_main
 from PIL import Image
 
 from configs import zaremba_2014
@@ -18,38 +19,6 @@ from scripts.benchmark_records import median
 from scripts.peers import ours, problem
 
 SHAPE = (4, 6, 3, 8, 2)
-
-
-def made_up(groups, seconds) -> dict:
-  """Results in which `seconds(record)` are the times; None is an error."""
-  records = [dict(record) for group in groups for record in group]
-  for record in records:
-    times = seconds(record)
-    if times is None:
-      record["error"] = "no such module"
-    else:
-      record |= {
-        "seconds": times,
-        "first_seconds": 1.5,
-        "peak_bytes": 3 * 10**6,
-      }
-  return {
-    "date": "2026-01-01",
-    "machine": {"cpu": "abacus", "cores": 2, "system": "wood"},
-    "versions": {"ours": {"jax": "1.2"}},
-    "records": records,
-  }
-
-
-def row(text: str, *start: str) -> list[str]:
-  """The cells of the only table row that starts so."""
-  rows = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in text.splitlines()
-    if line.startswith("|")
-  ]
-  (found,) = [cells for cells in rows if cells[: len(start)] == list(start)]
-  return found
 
 
 def test_report_holds_the_numbers(tmp_path):

@@ -8,7 +8,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import REPOSITORY
+from helpers import REPOSITORY
 
 from experiments import pictures
 from experiments.command_line import load_config_file

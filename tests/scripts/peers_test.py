@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
-from scan_test import assert_close
+from helpers import assert_close
 
 from scripts.peers import ours, problem
 

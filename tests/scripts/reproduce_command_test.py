@@ -10,7 +10,7 @@ import sys
 import types
 
 import pytest
-from conftest import REPOSITORY, Child
+from helpers import REPOSITORY, Child
 
 from lstm_jax.errors import ConfigError, RunError
 from scripts import (

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_small_config, run_process
+from helpers import make_small_config, run_process
 from jax import lax
 
 from experiments.command_line import new_flags

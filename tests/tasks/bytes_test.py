@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import run_main
+from helpers import run_main
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,36 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.io import savemat
+from fake_piano_rolls import LENGTHS, fake_rolls, save_rolls
 
 from lstm_jax.errors import DataError
 from lstm_jax.tasks.piano_rolls import KEYS, PianoRollsConfig
 
-LENGTHS = {"train": (5, 2, 9), "valid": (4,), "test": (7, 11)}
-
-
-def fake_rolls():
-  draw = np.random.default_rng(0)
-  return {
-    split: [draw.integers(0, 2, (n, KEYS), np.uint8) for n in lengths]
-    for split, lengths in LENGTHS.items()
-  }
-
-
-def save(path, rolls):
-  columns = {}
-  for split, sequences in rolls.items():
-    cell = np.empty((1, len(sequences)), object)
-    for number, roll in enumerate(sequences):
-      cell[0, number] = roll
-    columns[f"{split}data"] = cell
-  savemat(path, columns)
-  return str(path)
-
 
 def test_every_frame_follows_from_those_before(tmp_path):
   rolls = fake_rolls()
-  task = PianoRollsConfig(source=save(tmp_path / "a.mat", rolls)).load(3)
+  task = PianoRollsConfig(source=save_rolls(tmp_path / "a.mat", rolls)).load(3)
   assert task.sizes == (KEYS, KEYS, False) and task.steps_per_epoch == 1
   assert task.record["sequences"] == {"train": 3, "valid": 1, "test": 2}
   assert task.record["frames"] == {"train": 16, "valid": 4, "test": 18}
@@ -59,7 +38,7 @@ def test_every_frame_follows_from_those_before(tmp_path):
 
 
 def test_training_sequences_can_be_cut(tmp_path):
-  rolls, source = fake_rolls(), save(tmp_path / "a.mat", fake_rolls())
+  rolls, source = fake_rolls(), save_rolls(tmp_path / "a.mat", fake_rolls())
   task = PianoRollsConfig(source=source, window=3).load(6)
   # 4 + 1 + 8 frames to be said: pieces of 3 and 1, of 1, of 3, 3 and 2
   padded, lengths = task.train
@@ -74,7 +53,7 @@ def test_training_sequences_can_be_cut(tmp_path):
 
 def test_loss_is_the_mean_over_frames_of_the_sum_over_keys(tmp_path):
   rolls = fake_rolls()
-  task = PianoRollsConfig(source=save(tmp_path / "a.mat", rolls)).load(1)
+  task = PianoRollsConfig(source=save_rolls(tmp_path / "a.mat", rolls)).load(1)
   window, data, _ = task.evaluation("test", 2)
   batch = window(data, 0)
   logits = np.random.default_rng(1).normal(size=batch.targets.shape)
@@ -103,11 +82,11 @@ def test_wrong_files(tmp_path):
     path.write_bytes(content)
     check(path, "not a sound .mat file")
   check(tmp_path, "not a sound .mat file")
-  save(path, fake_rolls())
+  save_rolls(path, fake_rolls())
   path.write_bytes(path.read_bytes()[:400])
   check(path, "not a sound .mat file")
   rolls = fake_rolls()
-  save(path, {"train": rolls["train"]})
+  save_rolls(path, {"train": rolls["train"]})
   check(path, "there is no validdata in it")
   for bad in (
     np.zeros((3, 87)),
@@ -115,7 +94,7 @@ def test_wrong_files(tmp_path):
     np.full((3, KEYS), 2),
     np.zeros((2, 3, KEYS)),
   ):
-    save(path, rolls | {"test": [rolls["test"][0], bad]})
+    save_rolls(path, rolls | {"test": [rolls["test"][0], bad]})
     check(path, "sequence 1 of testdata must be zeros and ones")
-  save(path, rolls | {"valid": []})
+  save_rolls(path, rolls | {"valid": []})
   check(path, "validdata is empty")

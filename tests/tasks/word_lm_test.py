@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import run_main
+from helpers import run_main
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import sha
+from helpers import sha
 
 from experiments.train import train
 from lstm_jax import load_run
