@@ -1,5 +1,7 @@
 """Checkpoints: exact, checked, and the right ones kept."""
 
+import hashlib
+import json
 import math
 import shutil
 import time
@@ -153,6 +155,46 @@ def test_processes_agree_on_each_directory_by_itself(tmp_path, monkeypatch):
 def test_the_last_two_and_the_best_are_kept(tmp_path):
   save(tmp_path, 3.0, 1.0, 2.0, math.inf, math.nan)
   assert steps(tmp_path) == ([2, 4, 5], 2)
+
+
+def test_the_best_is_that_of_the_lowest_cost(tmp_path):
+  """Which may be that of the highest loss."""
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    for step, cost in enumerate((-1.0, -3.0, -2.0, 0.0), 1):
+      checkpointer.save(make_state(step), Validation(-cost, cost))
+  assert steps(tmp_path) == ([2, 3, 4], 2)
+
+
+def drop_costs(path):
+  """Checkpoints as older versions have written them."""
+  for folder in (path / "checkpoints").iterdir():
+    for name in ("metrics/metrics", "manifest.json"):
+      contents = json.loads((folder / name).read_text())
+      contents.pop("cost")
+      contents.pop("seal", None)
+      if name == "manifest.json":
+        files = ((folder / each, each) for each in contents["sha256"])
+        contents["sha256"] |= {
+          each: hashlib.sha256(file.read_bytes()).hexdigest()
+          for file, each in files
+        }
+        sealed = json.dumps(contents, sort_keys=True).encode()
+        contents["seal"] = hashlib.sha256(sealed).hexdigest()
+      (folder / name).write_text(json.dumps(contents))
+
+
+def test_checkpoints_of_an_older_version_are_judged_by_their_loss(tmp_path):
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    checkpointer.save(make_state(1), Validation(1.0, -1.0))
+    checkpointer.save(make_state(2), Validation(3.0, -3.0))
+  drop_costs(tmp_path)
+  assert steps(tmp_path) == ([1, 2], 1)
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    state, notes = checkpointer.restore_latest(make_state())
+    assert notes == [] and int(state.step) == 2
+    checkpointer.save(make_state(3), Validation(2.0, -9.0))
+    checkpointer.save(make_state(4), Validation(2.5, -8.0))
+  assert steps(tmp_path) == ([1, 3, 4], 1)
 
 
 def test_a_tie_goes_to_the_later_one(tmp_path):
