@@ -101,20 +101,21 @@ def read_run(path: pathlib.Path, trials: bool = False) -> list[dict[str, Any]]:
     status = read_status(path)
     found = where | nothing | _plain(config)
     found |= {"state": status.state, "age": status.age, "step": status.step}
-    found["metric"] = find_metric(rows)
+    metric = found["metric"] = find_metric(rows)
+    cost = config.task.headline.cost
     if not trials or config.train.trials == 1:
       shared = [row for row in rows if "trial" not in row]
-      return [found | _scores(shared, found["metric"])]
+      return [found | _scores(shared, metric, cost)]
     records = [{}] * config.train.trials
     if status.state == "finished":
       records = _read_trials(path, config.train.trials)
   except RunError as error:
     state = {"state": "unreadable", "age": math.nan}
-    return [where | nothing | state | _scores([], "") | {"reason": str(error)}]
+    return [where | nothing | state | _scores([]) | {"reason": str(error)}]
   return [
     found
     | own
-    | _scores([r for r in rows if r.get("trial") == number], found["metric"])
+    | _scores([r for r in rows if r.get("trial") == number], metric, cost)
     | _ended(record)
     for number, (own, record) in enumerate(
       zip(_each_trial(config), records, strict=True)
@@ -130,7 +131,7 @@ def _plain(config: Config) -> dict[str, Any]:
   }
 
 
-def _scores(rows, metric) -> dict[str, Any]:
+def _scores(rows, metric="", cost=float) -> dict[str, Any]:
   """The curves, and the scores of their best and last validation."""
   valid = [r for r in rows if any(n.startswith("valid/") for n in r)]
   scored = [r for r in valid if r.get(f"valid/{metric}") is not None]
@@ -138,7 +139,7 @@ def _scores(rows, metric) -> dict[str, Any]:
     "train": [r for r in rows if f"train/{metric}" in r],
     "valid": valid,
   }
-  best = min(scored, key=lambda r: r[f"valid/{metric}"], default=None)
+  best = min(scored, key=lambda r: cost(r[f"valid/{metric}"]), default=None)
   last = scored[-1] if scored else None
   for name, row in (("best", best), ("last", last)):
     row = row or {"step": 0}
