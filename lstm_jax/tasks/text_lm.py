@@ -30,7 +30,12 @@ from lstm_jax.data.streams import (
   window_batch,
 )
 from lstm_jax.data.token_files import DiskStreams, DiskWindows, count
-from lstm_jax.data.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary
+from lstm_jax.data.vocabulary import (
+  ByteVocabulary,
+  CharVocabulary,
+  Vocabulary,
+  restore,
+)
 from lstm_jax.data.words import WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.metrics.sums import (
