@@ -29,8 +29,8 @@ class _Task(TextLM):
   """The same window at every step; the state goes on."""
 
   # what a training loop reads, and a step does not
-  train = spec = steps_per_epoch = headline = token = tokens_per_step = None
-  vocabulary = record = None
+  config = train = spec = steps_per_epoch = headline = token = None
+  tokens_per_step = vocabulary = record = None
   scores = WordLMConfig.scores
 
   def __init__(self):
