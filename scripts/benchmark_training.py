@@ -102,7 +102,7 @@ def main(argv: list[str]):
   if take_config_flag(argv)[0] is None:
     argv = [*argv, "--config=configs/char_lm.py"]
   config = parse_config(argv, values, __doc__)
-  if not config.task.text:
+  if config.task.family != "text":
     raise ConfigError(f'task.name: "{config.task.name}" has no text to sample')
   if config.train.trials > 1:
     raise ConfigError("train.trials: one is measured; set it to 1")

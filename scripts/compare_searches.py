@@ -97,7 +97,9 @@ def score(point: Point) -> float:
 
 
 def _validate(experiment, evaluate, state) -> float:
-  sums = score_trials(evaluate, state.evaluated, several=True)
+  sums = score_trials(
+    evaluate, state.evaluated, several=True, watch=lambda *_: None
+  )
   return mean_scores(experiment.task, sums)[0]["squared_error"]
 
 

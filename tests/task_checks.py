@@ -1,25 +1,17 @@
 """What the tests of sampled tasks share."""
 
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 
+from lstm_jax.likelihoods.registry import LIKELIHOODS
 
-class Output(NamedTuple):
-  """A model's output that is given: values, which are also its logits."""
 
-  given: jax.Array
-
-  def values(self):
-    return self.given
-
-  def logits(self):
-    return self.given
-
-  def nll(self, targets):
-    log_p = jax.nn.log_softmax(self.given)
-    return -jax.numpy.take_along_axis(log_p, targets[..., None], -1)[..., 0]
+def loss_of(task, values, targets):
+  """The sums of a task's loss, of outputs that are given."""
+  likelihood = LIKELIHOODS[task.config.loss](values)
+  return task.loss(SimpleNamespace(likelihood=likelihood), targets)
 
 
 def samples(config, count: int, seed: int = 0):

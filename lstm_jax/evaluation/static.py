@@ -1,7 +1,7 @@
 """The loss of a model on a split, with the state carried through it."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from lstm_jax.tasks.base import Task
 from lstm_jax.training.step import make_eval_step
 
 
+@runtime_checkable
 class Evaluate(Protocol):
   def __call__(
     self, params: Params, watch: Callable[[int, int], None] = ...

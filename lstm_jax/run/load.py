@@ -15,7 +15,7 @@ from lstm_jax.array_types import Params
 from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import Vocabulary, restore
-from lstm_jax.errors import RunError
+from lstm_jax.errors import DataError, RunError
 from lstm_jax.recurrence import cudnn
 from lstm_jax.run.directory import read_assets, read_config
 from lstm_jax.training import trials as trials_lib
@@ -84,7 +84,10 @@ def load_trials(
   if config.model.engine == "cudnn" and not cudnn.on_nvidia():
     config.model.engine = "auto"  # which computes the same
   assets = read_assets(workdir)
-  spec = config.task.spec(assets)
+  try:
+    spec = config.task.spec(assets)
+  except DataError as error:
+    raise RunError(f"{workdir}/assets/{error}") from None
   structure, params = make_model(
     lambda rngs: config.model.build(spec, rngs), config.train.seed
   )

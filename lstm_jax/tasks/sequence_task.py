@@ -82,6 +82,10 @@ class SequenceTaskConfig(TaskConfig):
   evaluation_sequences: int = 2560
 
   @property
+  def family(self) -> str:
+    return self.sizes().family
+
+  @property
   def headline(self) -> Score:
     return Score(LIKELIHOODS[self.loss].unit)
 

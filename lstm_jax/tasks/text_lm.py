@@ -31,7 +31,12 @@ from lstm_jax.data.streams import (
   window_batch,
 )
 from lstm_jax.data.token_files import DiskStreams, DiskWindows, count
-from lstm_jax.data.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary
+from lstm_jax.data.vocabulary import (
+  ByteVocabulary,
+  CharVocabulary,
+  Vocabulary,
+  restore,
+)
 from lstm_jax.data.words import WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.metrics.sums import (
@@ -127,7 +132,7 @@ class TextLMConfig(TaskConfig):
     return dict.fromkeys(names, why)
 
   def spec(self, assets: dict[str, Any] | None = None) -> Spec | None:
-    if not assets:
+    if assets is None:
       return None
     size = len(_vocabulary_of(assets))
     return Spec("text", size, size)
@@ -372,8 +377,8 @@ class TextLM:
 def _vocabulary_of(assets: dict[str, Any]) -> Vocabulary:
   """Raises DataError where it is not as a run wrote it."""
   try:
-    return restore(assets["vocabulary"])
-  except (KeyError, ValueError, AttributeError, TypeError) as error:
+    return restore(assets.get("vocabulary"))
+  except (ValueError, AttributeError, TypeError) as error:
     raise DataError(
       f"vocabulary.json: cannot be read: {error}; put back a copy of it"
     ) from None

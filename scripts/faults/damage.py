@@ -8,7 +8,7 @@ from experiments.train import experiment_lib
 from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.errors import UserError
 from lstm_jax.run import directory
-from lstm_jax.training.train_state import run_step
+from lstm_jax.training.state import run_step
 from scripts.faults.base import (
   Fault,
   Finding,
@@ -46,8 +46,8 @@ def checkpoint_files(folder: pathlib.Path, times: int) -> list[Finding]:
   assert code == 0, printed
   run = folder / "run"
   config = directory.read_config(run)
-  vocabulary = directory.read_vocabulary(run)
-  _, state = experiment_lib.build(config, vocabulary)
+  assets = directory.read_assets(run)
+  _, state = experiment_lib.build(config, assets)
   with Checkpointer(run) as checkpointer:
     before, newest = checkpointer.steps()[-2:]
   place = f"checkpoints/{newest}"

@@ -59,7 +59,7 @@ def changed(folder: pathlib.Path, times: int) -> list[Finding]:
       folder, "another config", "whole", "--config.optimizer.learning_rate=0.5"
     )
   )
-  symbols = copy("vocabulary") / "vocabulary.json"
+  symbols = copy("vocabulary") / "assets/vocabulary.json"
   symbols.write_text(
     json.dumps(list(reversed(json.loads(symbols.read_text()))))
   )
@@ -86,12 +86,12 @@ def changed(folder: pathlib.Path, times: int) -> list[Finding]:
 def _other_models(run) -> list[Finding]:
   """A checkpoint of other shapes or types than the model's."""
   findings = []
-  vocabulary = directory.read_vocabulary(run)
+  assets = directory.read_assets(run)
   for what in ("shape", "dtype"):
     config = directory.read_config(run)
     if what == "shape":
       config.model.hidden_sizes = (9,)
-    _, state = experiment_lib.build(config, vocabulary)
+    _, state = experiment_lib.build(config, assets)
     if what == "dtype":
       params = {
         k: v.astype(jnp.bfloat16) if hasattr(v, "astype") else v

@@ -66,7 +66,7 @@ def measure(path) -> list[dict[str, float]]:
   task = runs[0].config.task
   task.length, task.evaluation_sequences = STEPS[-1], 8
   window, data, _ = task.load(1).evaluation("valid", 8)
-  symbols = jax.jit(window)(data, 0).inputs
+  symbols = jax.jit(window)(data, 0)[0].inputs.x
   structure, _ = nnx.split(runs[0].model)
 
   @jax.jit

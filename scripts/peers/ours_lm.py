@@ -9,21 +9,17 @@ import numpy as np
 from flax import nnx
 
 from lstm_jax import LSTM, Options
+from lstm_jax.data.inputs import Tokens
 from lstm_jax.layers import softmax
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.parallel import runtime
-from lstm_jax.parallel.rows import (
-  COPIES,
-  ROWS,
-  make_mesh,
-  place,
-  split_rows,
-  sum_over_devices,
-)
+from lstm_jax.parallel.rows import COPIES, ROWS, Layout, make_mesh, place
 from lstm_jax.search.sample import generate
-from lstm_jax.tasks.base import Batch
+from lstm_jax.tasks.base import Batch, Controls, Targets
 from lstm_jax.tasks.text_lm import TextLM, WordLMConfig
-from lstm_jax.training import optimizers, train_state
+from lstm_jax.training import optimizers
+from lstm_jax.training.state import init_state, make_model
+from lstm_jax.training.step import make_train_step
 from scripts.peers import problem
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax")
@@ -33,8 +29,8 @@ class _Task(TextLM):
   """The same window at every step; the state goes on."""
 
   # what a training loop reads, and a step does not
-  train = sizes = steps_per_epoch = headline = token = tokens_per_step = None
-  vocabulary = record = None
+  config = train = spec = steps_per_epoch = headline = token = None
+  tokens_per_step = vocabulary = record = None
   scores = WordLMConfig.scores
 
   def __init__(self):
@@ -42,14 +38,14 @@ class _Task(TextLM):
 
   def batch(self, data, step, key):
     inputs, targets = data
-    weights = jnp.ones(inputs.shape)
-    return Batch(inputs, targets, weights, restart=jnp.bool_(False))
+    targets = Targets(targets, jnp.ones(inputs.shape))
+    return Batch(Tokens(inputs), targets), Controls(restart=False)
 
 
-def _mesh():
+def _layout():
   """The devices that a CPU has been made; of GPUs one, as torch has."""
   on_cpu = jax.default_backend() == "cpu"
-  return make_mesh(jax.device_count() if on_cpu else 1)
+  return Layout(make_mesh(jax.device_count() if on_cpu else 1))
 
 
 def _build(case):
@@ -63,7 +59,7 @@ def _build(case):
       rngs=rngs,
     )
 
-  return train_state.make_model(build, 0)
+  return make_model(build, 0)
 
 
 def _window(case):
@@ -77,7 +73,7 @@ def _carry(structure, params, batch):
 def update(case: dict):
   """Loss, gradient, clipping and SGD: the train step itself."""
   structure, params = _build(case)
-  mesh = _mesh()
+  layout = _layout()
   config = optimizers.OptimizerConfig(
     name=optimizers.Optimizer.SGD,
     learning_rate=problem.LM_RATE,
@@ -86,13 +82,13 @@ def update(case: dict):
   schedule = optimizers.make_schedule(config, 1, 1)
   optimizer = optimizers.make_optimizer(config, schedule)
   step = jax.jit(
-    train_state.make_train_step(structure, _Task(), optimizer, schedule, mesh),
+    make_train_step(structure, _Task(), optimizer, schedule, layout),
     donate_argnums=0,
   )
   carry = _carry(structure, params, case["batch"])
-  state = train_state.init_state(params, carry, optimizer, None, 0)
-  state = train_state.place_state(state, mesh)
-  data = place(jax.device_put(_window(case)), mesh, COPIES)
+  state = init_state(params, carry, optimizer, None, 0)
+  state = layout.place_state(state)
+  data = place(jax.device_put(_window(case)), layout.mesh, COPIES)
 
   def run():
     nonlocal state
@@ -105,17 +101,17 @@ def update(case: dict):
 def forward(case: dict):
   """The loss of a window, and the state after it."""
   structure, params = _build(case)
-  mesh = _mesh()
+  layout = _layout()
 
   def score(params, carry, inputs, targets):
     output = nnx.merge(structure, params)(inputs, carry)
-    return output.state, sum_over_devices(output.nll(targets).sum(), mesh)
+    return output.state, layout.sum(output.nll(targets).sum())
 
   arguments = (COPIES, ROWS, ROWS, ROWS)
-  score = jax.jit(split_rows(score, mesh, arguments, (ROWS, COPIES)))
-  carry = place(_carry(structure, params, case["batch"]), mesh, ROWS)
-  window = place(jax.device_put(_window(case)), mesh, ROWS)
-  params = place(params, mesh, COPIES)
+  score = jax.jit(layout.split(score, arguments, (ROWS, COPIES)))
+  carry = place(_carry(structure, params, case["batch"]), layout.mesh, ROWS)
+  window = place(jax.device_put(_window(case)), layout.mesh, ROWS)
+  params = place(params, layout.mesh, COPIES)
 
   def run():
     nonlocal carry
@@ -127,7 +123,7 @@ def forward(case: dict):
 
 def top(case: dict):
   """The softmax and its loss alone, with the gradients of all it reads."""
-  mesh = _mesh()
+  layout = _layout()
   features, w, b = problem.top(case)
   _, targets = _window(case)
 
@@ -138,12 +134,12 @@ def top(case: dict):
 
   def gradients(features, w, b, targets):
     nats, (df, dw, db) = jax.value_and_grad(loss)((features, w, b), targets)
-    return df, sum_over_devices((nats, dw, db), mesh)
+    return df, layout.sum((nats, dw, db))
 
   split = (ROWS, COPIES, COPIES, ROWS)
-  gradients = jax.jit(split_rows(gradients, mesh, split, (ROWS, COPIES)))
+  gradients = jax.jit(layout.split(gradients, split, (ROWS, COPIES)))
   arguments = [
-    place(jax.device_put(a), mesh, spec)
+    place(jax.device_put(a), layout.mesh, spec)
     for a, spec in zip((features, w, b, targets), split, strict=True)
   ]
 

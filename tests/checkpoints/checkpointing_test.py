@@ -1,5 +1,7 @@
 """Checkpoints: exact, checked, and the right ones kept."""
 
+import hashlib
+import json
 import math
 import shutil
 import time
@@ -15,10 +17,10 @@ from lstm_jax import LSTMState, files
 from lstm_jax.checkpoints import checkpointing
 from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.checkpoints.cleanup import keep_aside
-from lstm_jax.checkpoints.manifest import find_damage
+from lstm_jax.checkpoints.manifest import Validation, find_damage
 from lstm_jax.errors import CheckpointError, RunError
 from lstm_jax.parallel import processes
-from lstm_jax.training.train_state import init_state
+from lstm_jax.training.state import init_state
 
 
 def make_state(step=0, scale=1.0):
@@ -37,11 +39,15 @@ def assert_equal(a, b):
     np.testing.assert_array_equal(x, y)
 
 
+def validation(loss):
+  return Validation(loss, loss)
+
+
 def save(path, *losses):
   """One checkpoint a loss, at steps 1, 2, ..."""
   with Checkpointer(path, writing=True) as checkpointer:
     for step, loss in enumerate(losses, 1):
-      checkpointer.save(make_state(step, scale=step), loss)
+      checkpointer.save(make_state(step, scale=step), validation(loss))
 
 
 def steps(path):
@@ -108,7 +114,7 @@ def test_a_kill_while_a_checkpoint_is_written_again(tmp_path, moment):
     state, notes = checkpointer.restore_latest(make_state())
     assert_equal(state, make_state(1, scale=1))
     assert notes == []
-    checkpointer.save(state, 0.5)
+    checkpointer.save(state, validation(0.5))
   assert steps(tmp_path) == ([1], 1)
   names = sorted(path.name for path in tmp_path.iterdir())
   assert names == ["checkpoints"]
@@ -120,7 +126,7 @@ def test_a_state_may_be_donated_while_it_is_saved(tmp_path):
     lambda s: s.replace(params={"w": s.params["w"] + 1}), donate_argnums=0
   )
   with Checkpointer(tmp_path, writing=True) as checkpointer:
-    checkpointer.save(state, 1.0)
+    checkpointer.save(state, validation(1.0))
     for _ in range(20):
       state = change(state)
     jax.block_until_ready(state)
@@ -151,6 +157,46 @@ def test_the_last_two_and_the_best_are_kept(tmp_path):
   assert steps(tmp_path) == ([2, 4, 5], 2)
 
 
+def test_the_best_is_that_of_the_lowest_cost(tmp_path):
+  """Which may be that of the highest loss."""
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    for step, cost in enumerate((-1.0, -3.0, -2.0, 0.0), 1):
+      checkpointer.save(make_state(step), Validation(-cost, cost))
+  assert steps(tmp_path) == ([2, 3, 4], 2)
+
+
+def drop_costs(path):
+  """Checkpoints as older versions have written them."""
+  for folder in (path / "checkpoints").iterdir():
+    for name in ("metrics/metrics", "manifest.json"):
+      contents = json.loads((folder / name).read_text())
+      contents.pop("cost")
+      contents.pop("seal", None)
+      if name == "manifest.json":
+        files = ((folder / each, each) for each in contents["sha256"])
+        contents["sha256"] |= {
+          each: hashlib.sha256(file.read_bytes()).hexdigest()
+          for file, each in files
+        }
+        sealed = json.dumps(contents, sort_keys=True).encode()
+        contents["seal"] = hashlib.sha256(sealed).hexdigest()
+      (folder / name).write_text(json.dumps(contents))
+
+
+def test_checkpoints_of_an_older_version_are_judged_by_their_loss(tmp_path):
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    checkpointer.save(make_state(1), Validation(1.0, -1.0))
+    checkpointer.save(make_state(2), Validation(3.0, -3.0))
+  drop_costs(tmp_path)
+  assert steps(tmp_path) == ([1, 2], 1)
+  with Checkpointer(tmp_path, writing=True) as checkpointer:
+    state, notes = checkpointer.restore_latest(make_state())
+    assert notes == [] and int(state.step) == 2
+    checkpointer.save(make_state(3), Validation(2.0, -9.0))
+    checkpointer.save(make_state(4), Validation(2.5, -8.0))
+  assert steps(tmp_path) == ([1, 3, 4], 1)
+
+
 def test_a_tie_goes_to_the_later_one(tmp_path):
   save(tmp_path, 1.0, 1.0, 2.0, 3.0)
   assert steps(tmp_path) == ([2, 3, 4], 2)
@@ -158,7 +204,7 @@ def test_a_tie_goes_to_the_later_one(tmp_path):
 
 def test_poll_completes_a_save(tmp_path):
   with Checkpointer(tmp_path, writing=True) as checkpointer:
-    checkpointer.save(make_state(1), 1.0)
+    checkpointer.save(make_state(1), validation(1.0))
     manifest = tmp_path / "checkpoints/1/manifest.json"
     for _ in range(2000):
       checkpointer.poll()
@@ -232,7 +278,7 @@ def test_the_newest_sound_checkpoint_is_used(three, tmp_path):
     state, notes = checkpointer.restore_latest(make_state())
     assert int(state.step) == 2
     assert len(notes) == 1 and "checkpoint 3 is damaged: params/" in notes[0]
-    checkpointer.save(make_state(3, scale=30), 1.0)
+    checkpointer.save(make_state(3, scale=30), validation(1.0))
   assert (path / "damaged/3/manifest.json").exists()
   assert steps(path) == ([2, 3], 3)
   with Checkpointer(path) as checkpointer:
@@ -257,7 +303,7 @@ def test_a_kill_in_the_first_save_starts_afresh(tmp_path):
   with Checkpointer(tmp_path, writing=True) as checkpointer:
     state, notes = checkpointer.restore_latest(make_state())
     assert state is None and "not finished" in notes[0]
-    checkpointer.save(make_state(1), 1.0)
+    checkpointer.save(make_state(1), validation(1.0))
   assert steps(tmp_path) == ([1], 1)
 
 
@@ -295,7 +341,7 @@ def test_damage_to_what_orbax_reads_first(tmp_path, damage):
   with Checkpointer(tmp_path, writing=True) as checkpointer:
     state, notes = checkpointer.restore_latest(make_state())
     assert int(state.step) == 3
-    checkpointer.save(make_state(4), 4.0)
+    checkpointer.save(make_state(4), validation(4.0))
   assert notes[0].startswith("checkpoint 1 is damaged: metrics/")
   assert steps(tmp_path) == ([3, 4], 3)
 
@@ -318,7 +364,7 @@ def test_a_save_that_fails_is_one_line(tmp_path):
       checkpointer.restore_latest(make_state())
       shutil.rmtree(tmp_path / "checkpoints")
       (tmp_path / "checkpoints").write_text("in the way")
-      checkpointer.save(make_state(1), 1.0)
+      checkpointer.save(make_state(1), validation(1.0))
 
 
 def test_checkpoints_in_the_way(tmp_path):

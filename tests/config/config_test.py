@@ -226,11 +226,29 @@ def test_a_language_model_learns_from_the_first_update_on():
     validate(config)
 
 
-def test_text_is_for_a_language_model():
-  config = char_lm.get_config("tiny")
-  config.model = adding.get_config("tiny").model
-  with pytest.raises(ConfigError, match='model.name: "char_lm" is text, for'):
+@pytest.mark.parametrize(
+  "task, model, message",
+  [
+    (
+      char_lm,
+      adding,
+      'model.name: "sequence_model" does not read the text of the task'
+      ' "char_lm"; take "language_model"',
+    ),
+    (
+      adding,
+      char_lm,
+      'model.name: "language_model" does not read the frames of the task'
+      ' "adding"; take "sequence_model"',
+    ),
+  ],
+)
+def test_a_model_that_does_not_read_the_task_is_named(task, model, message):
+  config = task.get_config("tiny")
+  config.model = model.get_config("tiny").model
+  with pytest.raises(ConfigError) as error:
     validate(config)
+  assert str(error.value) == message
 
 
 def test_differences_to_another_task():

@@ -119,7 +119,7 @@ def test_a_corpus_from_disk_is_that_of_memory(home, capsys, kind, spread):
       )
       jax.tree.map(np.testing.assert_array_equal, found, expected)
       if step < 5 or not spread:
-        assert bool(found.restart) == (step in (0, disk.steps_per_epoch))
+        assert bool(found[1].restart) == (step in (0, disk.steps_per_epoch))
   again = kind(**options, stream=True).load(3)
   assert again.record == memory.record
 

@@ -76,10 +76,10 @@ def test_a_task_with_a_small_vocabulary(tmp_path, kind):
   assert small.record["vocabulary_size"] == 4
   token = f"unknown_{small.token}s"
   assert not whole.record[token]["train"] and small.record[token]["train"]
-  again = kind(**options, vocabulary_size=4).load(2, small.vocabulary)
+  again = kind(**options, vocabulary_size=4).load(2, small.assets())
   assert again.record == small.record
   kept = kind(**options, vocabulary_size=3, min_count=9).load(
-    2, restore(json.loads(json.dumps(whole.vocabulary.symbols)))
+    2, json.loads(json.dumps(whole.assets()))
   )
   assert kept.record == whole.record  # as with train.init_from
   with pytest.raises(ConfigError, match="task.vocabulary_size: 1 is the"):

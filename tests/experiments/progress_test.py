@@ -14,7 +14,7 @@ from experiments.progress import ProgressReport
 from lstm_jax.errors import RunError
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.text_lm import CharLMConfig
-from lstm_jax.training.train_state import StepMetrics
+from lstm_jax.training.step import StepMetrics
 
 SETTINGS = {
   "steps": 200,

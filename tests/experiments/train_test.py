@@ -34,6 +34,7 @@ from lstm_jax.training.optimizers import Schedule
 def test_a_run_directory_has_everything(finished_run):
   names = {path.name for path in finished_run.iterdir()}
   assert names == {
+    "assets",
     "checkpoints",
     "config.json",
     "learning_curve.png",
@@ -42,7 +43,6 @@ def test_a_run_directory_has_everything(finished_run):
     "run.json",
     "tensorboard",
     "train.log",
-    "vocabulary.json",
   }
   rows = read_metrics(finished_run)
   assert [r["step"] for r in rows if "train/bits_per_char" in r] == [
@@ -408,7 +408,7 @@ def test_seconds_go_on_where_a_run_does(tmp_path):
       else [pytest.mark.slow],
     )
     for f in CONFIGS
-    if load_config_file(str(f)).task.text
+    if load_config_file(str(f)).task.family == "text"
     for v in variants(f)
   ],
 )

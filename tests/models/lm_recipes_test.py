@@ -10,9 +10,9 @@ from experiments.command_line import load_config_file
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.language_model import parameter_count
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.training.optimizers import make_schedule
-from lstm_jax.training.train_state import make_model
+from lstm_jax.training.state import make_model
 
 FOLDER = CONFIGS[0].parent
 PTB = 10_000
@@ -66,9 +66,9 @@ ROUGHLY = {
 
 def count(name, vocabulary):
   config = validate(load_config_file(f"{FOLDER}/{name}"))
-  sizes = Sizes(vocabulary, vocabulary, True)
+  spec = Spec("text", vocabulary, vocabulary)
   shapes = jax.eval_shape(
-    lambda: make_model(lambda rngs: config.model.build(sizes, rngs), 0)[1]
+    lambda: make_model(lambda rngs: config.model.build(spec, rngs), 0)[1]
   )
   return parameter_count(shapes)
 

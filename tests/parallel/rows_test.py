@@ -42,7 +42,7 @@ def three_steps(config, devices):
     nats.append(float(metrics.sums.nats))
   assert experiment.train_call._cache_size() == 1
   evaluate = make_evaluation(
-    experiment.structure, experiment.task, "valid", 4, experiment.mesh
+    experiment.structure, experiment.task, "valid", 4, experiment.layout
   )
   sums = evaluate(state.params)
   return nats, state.params, state.carry, sums

@@ -45,7 +45,7 @@ def three_steps(config):
     norms.append(float(metrics.gradient_norm))
   assert experiment.train_call._cache_size() == 1
   evaluate = make_evaluation(
-    experiment.structure, experiment.task, "valid", 4, experiment.mesh
+    experiment.structure, experiment.task, "valid", 4, experiment.layout
   )
   sums = evaluate(state.params)
   state = experiment.to_file(state)

@@ -151,8 +151,8 @@ def test_load_run(finished_run):
   assert digest(load_run(finished_run, 12).params) != digest(
     load_run(finished_run, 9).params
   )
-  model, params, config, vocabulary = run
-  assert config.train.steps == 12 and len(vocabulary) == len(run.vocabulary)
+  assert run.config.train.steps == 12
+  assert run.assets == {"vocabulary": run.vocabulary.symbols}
   with pytest.raises(CheckpointError, match='no checkpoint "5"'):
     load_run(finished_run, 5)
 

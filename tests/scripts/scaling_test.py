@@ -50,7 +50,7 @@ def compiled(experiment, state):
 def test_products_of_an_update(corpus):
   experiment, state = update_of(corpus, 1, 1)
   found = count_products(experiment.train_call, state, experiment.data)
-  v = experiment.task.sizes.outputs
+  v = experiment.task.spec.outputs
   matrices = (8 + 8) * 32 + (8 + 12) * 48 + 12 * v
   # Forwards, and backwards for the inputs and for the weights; the biases'
   # gradients are a row of the weights' product.

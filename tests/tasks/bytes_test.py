@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import char_lm
-from experiments import evaluate, generate, train
+from experiments import evaluate, generate, report, train
 from lstm_jax.data.text import read_corpus
 from lstm_jax.data.vocabulary import ByteVocabulary, restore
 from lstm_jax.errors import DataError
@@ -60,7 +60,7 @@ def test_a_tiny_run(tmp_path, capsys, monkeypatch):
     prompts.append(prompt.tolist())
     return iter(ByteVocabulary(b" a\xa9\xc3").encode("aé")[:, None])
 
-  for module in (finish, generate):
+  for module in (report, generate):
     monkeypatch.setattr(module, "generate", sample)
   path = str(tmp_path / "run")
   assert train.train(config, path) == 0

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from task_checks import assert_distribution
+from task_checks import assert_distribution, loss_of
 
 from configs import char_lm
 from lstm_jax.config import validate
@@ -22,29 +22,15 @@ def draw(config, count):
   return jax.tree.map(np.asarray, jax.jit(jax.vmap(config.sample))(keys))
 
 
-class Logits:
-  """An output that a loss can judge."""
-
-  def __init__(self, logits):
-    self._logits = logits
-
-  def logits(self):
-    return self._logits
-
-  def nll(self, targets):
-    logs = jax.nn.log_softmax(self._logits)
-    return -jnp.take_along_axis(logs, targets[..., None], -1)[..., 0]
-
-
-def loss_of(task, logits, batch):
-  return task.scores(task.loss(Logits(logits), batch))["nats_per_step"]
+def mean_loss(task, logits, batch):
+  return task.scores(loss_of(task, logits, batch.targets))["nats_per_step"]
 
 
 @pytest.mark.parametrize("variant", ["fixed", "variable", "bai"])
 def test_copy_memory(variant):
   t, k, s = 7, 3, 4
   config = CopyMemoryConfig(length=t, symbols=s, copied=k, variant=variant)
-  assert config.sizes() == (s + 2, s + 1, True)
+  assert config.spec() == ("tokens", s + 2, s + 1, "cross_entropy")
   inputs, targets, weights, mask, *_ = draw(config, 3000)
   assert inputs.shape == (3000, t + 2 * k)
   assert_distribution(np.bincount(inputs[:, :k].ravel())[1:])
@@ -71,12 +57,12 @@ def test_a_model_without_memory_has_the_memoryless_loss(variant):
   """Blank up to the delimiter, then any symbol."""
   config = CopyMemoryConfig(length=50, variant=variant)
   task = config.load(2000)
-  batch = jax.jit(task.batch)((), jnp.array(0), jax.random.key(1))
-  marked = jnp.cumsum(batch.inputs == 9, axis=1) > 0
+  batch, _ = jax.jit(task.batch)((), jnp.array(0), jax.random.key(1))
+  marked = jnp.cumsum(batch.inputs.x == 9, axis=1) > 0
   guess = jnp.concatenate([jnp.zeros_like(marked[:, :1]), marked[:, :-1]], 1)
   symbol = jnp.arange(9) > 0
   logits = jnp.where(guess[..., None] == symbol, 0.0, -1e9)
-  loss = loss_of(task, logits, batch)
+  loss = mean_loss(task, logits, batch)
   # Where the pause varies its mean does too: by 14.4 / sqrt(2000) of 45.5, in
   # one standard deviation; six are allowed.
   allowed = 0.043 if variant == "variable" else 1e-5
@@ -92,7 +78,7 @@ def test_memoryless_losses_of_the_papers():
 def test_selective_copying():
   t, k, s = 9, 4, 3
   config = SelectiveCopyingConfig(length=t, symbols=s, copied=k)
-  assert config.sizes() == (s + 2, s, True)
+  assert config.spec() == ("tokens", s + 2, s, "cross_entropy")
   inputs, targets, weights, mask, *_ = draw(config, 4000)
   assert inputs.shape == (4000, t + k) and mask.all()
   assert (inputs[:, t:] == s + 1).all() and (inputs[:, :t] <= s).all()
@@ -109,10 +95,10 @@ def test_selective_copying():
 def test_a_guess_has_the_memoryless_loss():
   config = SelectiveCopyingConfig(length=20, copied=5)
   task = config.load(4)
-  batch = task.batch((), jnp.array(0), jax.random.key(1))
-  logits = jnp.zeros((*batch.targets.shape, config.sizes().outputs))
+  batch, _ = task.batch((), jnp.array(0), jax.random.key(1))
+  logits = jnp.zeros((*batch.targets.values.shape, task.spec.outputs))
   assert config.memoryless_loss() == pytest.approx(math.log(14))
-  assert loss_of(task, logits, batch) == pytest.approx(math.log(14), rel=1e-6)
+  assert mean_loss(task, logits, batch) == pytest.approx(math.log(14), rel=1e-6)
 
 
 def test_distinct_numbers_come_in_any_order():

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from task_checks import Output, assert_uniform, samples
+from task_checks import assert_uniform, loss_of, samples
 
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.counting import CountingConfig
 from lstm_jax.tasks.sequence_task import as_batch
 
@@ -24,7 +24,7 @@ def legal_symbols(string: str, letters: str) -> str:
 def test_counting(letters, loss):
   k = len(letters)
   config = CountingConfig(loss=loss, letters=k, smallest=2, largest=5)
-  assert config.sizes() == Sizes(k + 1, k + 1, True)
+  assert config.sizes() == Spec("tokens", k + 1, k + 1)
   examples = samples(config, 2000)
   assert examples.mask.shape == (2000, 1 + 5 * k)
   np.testing.assert_array_equal(examples.weights, examples.mask)
@@ -60,11 +60,12 @@ def test_a_string_is_right_if_every_step_is(loss):
   if loss == "binary":
     values = values - 0.5
   task = config.load(3)
-  batch = as_batch(examples)
-  assert task.scores(task.loss(Output(values), batch))["wrong_sequences"] == 0
+  targets = as_batch(examples)[0].targets
+  scores = task.scores(loss_of(task, values, targets))
+  assert scores["wrong_sequences"] == 0
   # T at the second a of the second string
   values[1, 2, -1] = 0.8
-  scores = task.scores(task.loss(Output(values), batch))
+  scores = task.scores(loss_of(task, values, targets))
   assert scores["wrong_sequences"] == pytest.approx(1 / 3)
   assert scores["accuracy"] == pytest.approx(1 - 1 / (3 * 13))
 

@@ -56,7 +56,7 @@ def all_of(task: StoredTask, split: str):
   """The whole split as one batch."""
   window, data, count = task.evaluation(split, task.record["sequences"][split])
   assert count == 1
-  return jax.jit(window)(data, 0)
+  return jax.jit(window)(data, 0)[0]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -64,7 +64,7 @@ def test_pixels_labels_and_splits(tmp_path, channels):
   (pixels, labels), test = fake(channels)
   source = save_npz(tmp_path / "a.npz", (pixels, labels[:, None]), test)
   task = DigitsConfig(source=source, channels=channels).load(4)
-  assert task.sizes == (channels, 10, False)
+  assert task.spec == ("frames", channels, 10, "cross_entropy")
   assert task.record["sequences"] == {"train": 18, "valid": 2, "test": 6}
   assert task.record["steps"] == 16 and task.steps_per_epoch == 4
   for split, x, y in (
@@ -74,21 +74,22 @@ def test_pixels_labels_and_splits(tmp_path, channels):
   ):
     batch = all_of(task, split)
     np.testing.assert_allclose(
-      batch.inputs, x.reshape(-1, 16, channels) / 255, rtol=1e-6
+      batch.inputs.x, x.reshape(-1, 16, channels) / 255, rtol=1e-6
     )
-    np.testing.assert_array_equal(batch.targets[:, -1], y)
-    np.testing.assert_array_equal(batch.weights, [[0.0] * 15 + [1.0]] * len(x))
-    assert batch.mask.all() and batch.restart
+    np.testing.assert_array_equal(batch.targets.values[:, -1], y)
+    weights = [[0.0] * 15 + [1.0]] * len(x)
+    np.testing.assert_array_equal(batch.targets.weights, weights)
+    assert batch.inputs.mask.all()
 
 
 def test_an_epoch_shows_each_image_once(tmp_path):
   task = DigitsConfig(source=save_npz(tmp_path / "a.npz", *fake())).load(6)
-  known = np.asarray(all_of(task, "train").inputs)[..., 0]
+  known = np.asarray(all_of(task, "train").inputs.x)[..., 0]
   key, orders = jax.random.key(1), []
   for epoch in range(2):
     seen = np.concatenate(
       [
-        task.batch(task.train, jnp.asarray(3 * epoch + k), key).inputs
+        task.batch(task.train, jnp.asarray(3 * epoch + k), key)[0].inputs.x
         for k in range(3)
       ]
     )[..., 0]
@@ -109,10 +110,10 @@ def test_one_order_for_all_images(tmp_path):
     )
   )
   for split in ("train", "valid", "test"):
-    a, b = (np.asarray(all_of(t, split).inputs) for t in (plain, permuted))
+    a, b = (np.asarray(all_of(t, split).inputs.x) for t in (plain, permuted))
     order = np.random.RandomState(92916).permutation(16)
     np.testing.assert_array_equal(b, a[:, order])
-    assert (b != a).any() and (b != all_of(other, split).inputs).any()
+    assert (b != a).any() and (b != all_of(other, split).inputs.x).any()
 
 
 def test_the_stand_in():
@@ -120,9 +121,9 @@ def test_the_stand_in():
   assert "stand-in" in task.record["corpus"]
   assert task.record["sequences"] == {"train": 1350, "valid": 150, "test": 297}
   batch = all_of(task, "test")
-  assert batch.inputs.shape == (297, 64, 1)
-  assert float(batch.inputs.min()) == 0 and float(batch.inputs.max()) == 1
-  assert set(np.asarray(batch.targets[:, -1]).tolist()) == set(range(10))
+  assert batch.inputs.x.shape == (297, 64, 1)
+  assert float(batch.inputs.x.min()) == 0 and float(batch.inputs.x.max()) == 1
+  assert set(np.asarray(batch.targets.values[:, -1]).tolist()) == set(range(10))
 
 
 def test_files_of_mnist(tmp_path):
@@ -133,7 +134,7 @@ def test_files_of_mnist(tmp_path):
   b = DigitsConfig(source=save_idx(folder, train, test)).load(4)
   assert a.record["corpus_sha256"] == b.record["corpus_sha256"]
   np.testing.assert_array_equal(
-    all_of(a, "test").inputs, all_of(b, "test").inputs
+    all_of(a, "test").inputs.x, all_of(b, "test").inputs.x
   )
 
 

@@ -44,7 +44,8 @@ def small(**values):
 def test_values_lengths_and_depths():
   config = small(length=60, shortest=20, max_depth=4, max_args=5)
   task = config.load(10)
-  assert task.sizes == (15, 10, True) and task.steps_per_epoch == 30
+  assert task.spec == ("tokens", 15, 10, "cross_entropy")
+  assert task.steps_per_epoch == 30
   seen, depths, sizes, lengths = set(), set(), set(), set()
   for split, count in (("train", 300), ("valid", 100), ("test", 100)):
     data = task.train if split == "train" else task.evaluation(split, 100)[1]
@@ -94,10 +95,10 @@ def test_a_seed_is_one_data_set():
 
 def test_batches_are_of_the_training_split():
   task = small().load(8)
-  batch = jax.jit(task.batch)(task.train, jnp.array(2), jax.random.key(0))
+  batch, _ = jax.jit(task.batch)(task.train, jnp.array(2), jax.random.key(0))
   rows = {row.tobytes() for row in task.train.inputs}
-  assert all(np.asarray(row).tobytes() in rows for row in batch.inputs)
-  assert batch.weights.sum() == 8
+  assert all(np.asarray(row).tobytes() in rows for row in batch.inputs.x)
+  assert batch.targets.weights.sum() == 8
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from task_checks import (
 
 from lstm_jax.errors import ConfigError
 from lstm_jax.tasks.adding import AddingConfig
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.multiplication import MultiplicationConfig
 
 COUNT = 20_000
@@ -120,5 +120,5 @@ def test_smallest_lengths():
 
 
 def test_sizes():
-  assert AddingConfig().sizes() == Sizes(2, 1, False)
-  assert MultiplicationConfig().sizes() == Sizes(2, 1, False)
+  assert AddingConfig().sizes() == Spec("frames", 2, 1)
+  assert MultiplicationConfig().sizes() == Spec("frames", 2, 1)

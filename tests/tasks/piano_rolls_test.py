@@ -1,12 +1,11 @@
 """Piano rolls: the next frame, padding, and the loss of Bai et al."""
 
-import types
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from fake_piano_rolls import LENGTHS, fake_rolls, save_rolls
+from task_checks import loss_of
 
 from lstm_jax.errors import DataError
 from lstm_jax.tasks.piano_rolls import KEYS, PianoRollsConfig
@@ -15,7 +14,8 @@ from lstm_jax.tasks.piano_rolls import KEYS, PianoRollsConfig
 def test_every_frame_follows_from_those_before(tmp_path):
   rolls = fake_rolls()
   task = PianoRollsConfig(source=save_rolls(tmp_path / "a.mat", rolls)).load(3)
-  assert task.sizes == (KEYS, KEYS, False) and task.steps_per_epoch == 1
+  assert task.spec == ("frames", KEYS, KEYS, "binary")
+  assert task.steps_per_epoch == 1
   assert task.record["sequences"] == {"train": 3, "valid": 1, "test": 2}
   assert task.record["frames"] == {"train": 16, "valid": 4, "test": 18}
   assert task.record["longest"] == {"train": 9, "valid": 4, "test": 11}
@@ -23,18 +23,19 @@ def test_every_frame_follows_from_those_before(tmp_path):
     t = max(LENGTHS[split]) - 1
     # more streams than sequences: what is left over counts nothing
     window, data, count = task.evaluation(split, 4)
-    batch = jax.jit(window)(data, 0)
-    assert count == 1 and batch.inputs.shape == (4, t, KEYS)
+    batch, _ = jax.jit(window)(data, 0)
+    (frames, mask), targets = batch
+    assert count == 1 and frames.shape == (4, t, KEYS)
     for row, roll in enumerate(rolls[split]):
       steps = len(roll) - 1
-      np.testing.assert_array_equal(batch.inputs[row, :steps], roll[:-1])
-      np.testing.assert_array_equal(batch.targets[row, :steps], roll[1:])
+      np.testing.assert_array_equal(frames[row, :steps], roll[:-1])
+      np.testing.assert_array_equal(targets.values[row, :steps], roll[1:])
       inside = np.arange(t) < steps
-      np.testing.assert_array_equal(batch.mask[row], inside)
-      np.testing.assert_array_equal(batch.weights[row], inside)
-    assert not batch.weights[len(rolls[split]) :].any()
-  batch = task.batch(task.train, jnp.zeros((), int), jax.random.key(0))
-  assert batch.weights.sum() == 16 - 3
+      np.testing.assert_array_equal(mask[row], inside)
+      np.testing.assert_array_equal(targets.weights[row], inside)
+    assert not targets.weights[len(rolls[split]) :].any()
+  batch, _ = task.batch(task.train, jnp.zeros((), int), jax.random.key(0))
+  assert batch.targets.weights.sum() == 16 - 3
 
 
 def test_training_sequences_can_be_cut(tmp_path):
@@ -45,8 +46,8 @@ def test_training_sequences_can_be_cut(tmp_path):
   assert padded.shape == (6, 4, KEYS) and lengths.tolist() == [4, 2, 2, 4, 4, 3]
   np.testing.assert_array_equal(padded[4], rolls["train"][2][3:7])
   np.testing.assert_array_equal(padded[5, :3], rolls["train"][2][6:])
-  batch = task.batch(task.train, jnp.zeros((), int), jax.random.key(0))
-  assert batch.weights.sum() == 16 - 3
+  batch, _ = task.batch(task.train, jnp.zeros((), int), jax.random.key(0))
+  assert batch.targets.weights.sum() == 16 - 3
   for split in ("valid", "test"):
     assert task.record["longest"][split] == max(LENGTHS[split])
 
@@ -55,15 +56,14 @@ def test_loss_is_the_mean_over_frames_of_the_sum_over_keys(tmp_path):
   rolls = fake_rolls()
   task = PianoRollsConfig(source=save_rolls(tmp_path / "a.mat", rolls)).load(1)
   window, data, _ = task.evaluation("test", 2)
-  batch = window(data, 0)
-  logits = np.random.default_rng(1).normal(size=batch.targets.shape)
-  output = types.SimpleNamespace(logits=lambda: jnp.asarray(logits))
-  scores = task.scores(task.loss(output, batch))
+  batch, _ = window(data, 0)
+  logits = np.random.default_rng(1).normal(size=batch.targets.values.shape)
+  scores = task.scores(loss_of(task, jnp.asarray(logits), batch.targets))
   total = 0.0
   for row, roll in enumerate(rolls["test"]):
     p = 1 / (1 + np.exp(-logits[row, : len(roll) - 1]))
     total -= np.log(np.where(roll[1:], p, 1 - p)).sum()
-  assert task.headline == "nats_per_frame"
+  assert task.headline.name == "nats_per_frame"
   assert scores["nats_per_frame"] == pytest.approx(total / 16, rel=1e-5)
 
 

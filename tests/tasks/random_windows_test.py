@@ -44,19 +44,20 @@ def test_a_batch_is_padded_and_its_rate_scaled(corpus):
   symbols = task.vocabulary.encode(pathlib.Path(corpus).read_text())
   place = 0
   for step in range(task.steps_per_epoch + 3):
-    batch = task.batch(data, jnp.int32(step), jax.random.key(0))
-    assert batch.inputs.shape == batch.mask.shape == (2, 32)
-    length = int(batch.mask[0].sum())
-    if batch.restart:
+    batch, controls = task.batch(data, jnp.int32(step), jax.random.key(0))
+    tokens, mask, _ = batch.inputs
+    assert tokens.shape == mask.shape == (2, 32)
+    length = int(mask[0].sum())
+    if controls.restart:
       place = 0
     np.testing.assert_array_equal(
-      batch.inputs[0, :length], symbols[place : place + length]
+      tokens[0, :length], symbols[place : place + length]
     )
-    np.testing.assert_array_equal(batch.mask[0], np.arange(32) < length)
-    np.testing.assert_array_equal(batch.weights, batch.mask)
-    assert float(batch.lr_scale) == pytest.approx(length / 20)
+    np.testing.assert_array_equal(mask[0], np.arange(32) < length)
+    np.testing.assert_array_equal(batch.targets.weights, mask)
+    assert float(controls.rate) == pytest.approx(length / 20)
     place += length
-  assert task.batch(data, jnp.int32(0), jax.random.key(0)).restart
+  assert task.batch(data, jnp.int32(0), jax.random.key(0))[1].restart
 
 
 def test_an_update_is_that_of_the_window_alone(small_config):
@@ -72,16 +73,17 @@ def test_an_update_is_that_of_the_window_alone(small_config):
   experiment, state = build(validate(config))
   before = jax.tree.map(jnp.copy, state.params)
   task = experiment.task
-  batch = task.batch(experiment.data, jnp.int32(0), jax.random.key(0))
-  length = int(batch.mask[0].sum())
-  assert length < batch.inputs.shape[1]
+  batch, _ = task.batch(experiment.data, jnp.int32(0), jax.random.key(0))
+  (tokens, mask, _), targets = batch
+  length = int(mask[0].sum())
+  assert length < tokens.shape[1]
 
   def loss(params):
     model = nnx.merge(experiment.structure, params)
-    output = model(batch.inputs[:, :length])
+    output = model(tokens[:, :length])
     h = output.features
     return (
-      output.nll(batch.targets[:, :length]).mean()
+      output.nll(targets.tokens[:, :length]).mean()
       + 2 * (h**2).mean()
       + ((h[:, 1:] - h[:, :-1]) ** 2).mean()
     )

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from task_checks import Output, assert_distribution, samples
+from task_checks import assert_distribution, loss_of, samples
 
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.continual_reber import ContinualReberConfig
 from lstm_jax.tasks.embedded_reber import (
   EmbeddedReberConfig,
@@ -78,7 +78,7 @@ def test_data_sets():
 def test_embedded_reber(many_strings, loss):
   config = EmbeddedReberConfig(data_set=1, loss=loss)
   config.check()
-  assert config.sizes() == Sizes(7, 7, True)
+  assert config.sizes() == Spec("tokens", 7, 7)
   task = config.load(4)
   assert task.steps_per_epoch == 64
   train, test = data_set(1, 256)
@@ -86,23 +86,22 @@ def test_embedded_reber(many_strings, loss):
   for split, strings in (("valid", train + test), ("test", test)):
     window, data, windows = task.evaluation(split, 128)
     assert windows == len(strings) / 128
-    batches = [jax.jit(window)(data, i) for i in range(windows)]
-    batch = jax.tree.map(
-      lambda *a: np.concatenate(a),
-      *[b._replace(restart=b.restart[None]) for b in batches],
+    batches = [jax.jit(window)(data, i)[0] for i in range(windows)]
+    (symbols, mask, _), answers = jax.tree.map(
+      lambda *a: np.concatenate(a), *batches
     )
-    np.testing.assert_array_equal(batch.weights, batch.mask)
-    targets = batch.targets
+    np.testing.assert_array_equal(answers.weights, mask)
+    targets = answers.values
     if loss == "squared_error":
       assert (targets.sum(-1) == 1).all()
       targets = targets.argmax(-1)
     for row, string in enumerate(strings):
-      steps = batch.mask[row].sum()
-      assert batch.mask[row, :steps].all()
-      assert text(batch.inputs[row, :steps]) == string[:-1]
+      steps = mask[row].sum()
+      assert mask[row, :steps].all()
+      assert text(symbols[row, :steps]) == string[:-1]
       assert text(targets[row, :steps]) == string[1:]
       for step in range(steps):
-        accepted = set(text(np.nonzero(batch.accepted[row, step])[0]))
+        accepted = set(text(np.nonzero(answers.accepted[row, step])[0]))
         assert string[step + 1] in accepted
         wanted = possible.get(string[: step + 1])
         if wanted:
@@ -112,8 +111,8 @@ def test_embedded_reber(many_strings, loss):
   draw = jax.jit(task.batch)
   drawn = []
   for step in range(64):
-    batch = draw(task.train, jnp.asarray(step), jax.random.key(0))
-    rows = zip(np.asarray(batch.inputs), np.asarray(batch.mask))
+    batch, _ = draw(task.train, jnp.asarray(step), jax.random.key(0))
+    rows = zip(np.asarray(batch.inputs.x), np.asarray(batch.inputs.mask))
     drawn += [text(row[mask]) for row, mask in rows]
   assert sorted(drawn) == sorted(s[:-1] for s in train)
 
@@ -121,7 +120,7 @@ def test_embedded_reber(many_strings, loss):
 def test_continual_reber():
   length = 300
   config = ContinualReberConfig(length=length)
-  assert config.sizes() == Sizes(7, 7, True)
+  assert config.sizes() == Spec("tokens", 7, 7)
   every = samples(config, 300)
   outer = samples(dataclasses.replace(config, judge="outer"), 300)
   np.testing.assert_array_equal(every.inputs, outer.inputs)
@@ -161,25 +160,26 @@ def test_continual_reber():
 def test_only_judged_steps_are_counted():
   config = ContinualReberConfig(length=60, judge="outer")
   task = config.load(8)
-  batch = jax.jit(task.batch)((), jnp.asarray(0), jax.random.key(1))
-  legal = batch.accepted.astype(jnp.float32)
-  count = batch.judged.sum()
+  batch, _ = jax.jit(task.batch)((), jnp.asarray(0), jax.random.key(1))
+  targets = batch.targets
+  legal = targets.accepted.astype(jnp.float32)
+  count = targets.judged.sum()
   assert 8 < count < 8 * 60 / 8
 
-  def scores(values, batch=batch):
-    sums = task.loss(Output(values), batch)
-    assert sums.extra["steps"] == batch.judged.sum()
+  def scores(values):
+    sums = loss_of(task, values, targets)
+    assert sums.extra["steps"] == count
     return sums.nats, task.scores(sums)
 
   nats, right = scores(legal)
   assert right["accuracy"] == 1 and right["wrong_sequences"] == 0
   # Wrong where it is not judged: as good, at a higher loss.
-  elsewhere = jnp.where(batch.judged[..., None], legal, 1 - legal)
+  elsewhere = jnp.where(targets.judged[..., None], legal, 1 - legal)
   more, same = scores(elsewhere)
   assert more > nats
   assert same == right
   # Wrong at one judged step of the first sequence.
-  first = jnp.argmax(batch.judged[0])
+  first = jnp.argmax(targets.judged[0])
   _, once = scores(legal.at[0, first].set(1 - legal[0, first]))
   assert once["accuracy"] == pytest.approx(1 - 1 / float(count))
   assert once["wrong_sequences"] == pytest.approx(1 / 8)

@@ -1,10 +1,10 @@
-"""Every sampled task of the registry makes batches that fit its sizes."""
+"""Every sampled task of the registry makes batches that fit its spec."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from task_checks import Output
+from task_checks import loss_of
 
 from lstm_jax.tasks.registry import TASKS
 from lstm_jax.tasks.sequence_task import SequenceTaskConfig
@@ -35,28 +35,32 @@ def test_batches_fit_the_sizes(name, loss):
   config = TASKS[name](loss=loss, evaluation_sequences=5)
   config.check()
   assert config.name == name
-  inputs, outputs, symbols = config.sizes()
   task = config.load(3)
+  family, inputs, outputs, likelihood = task.spec
+  assert likelihood == loss
   train = jax.eval_shape(task.batch, (), jnp.asarray(7), jax.random.key(0))
   window, data, windows = task.evaluation("valid", 3)
   assert windows == 2
-  last = jax.jit(window)(data, 1)
-  assert last.weights.any(1).tolist() == [True, True, False]
-  for a, b in zip(*map(jax.tree.leaves, (train, last)), strict=True):
+  last, _ = jax.jit(window)(data, 1)
+  values, weights, *_ = last.targets
+  x, mask = last.inputs[:2]
+  assert weights.any(1).tolist() == [True, True, False]
+  for a, b in zip(*map(jax.tree.leaves, (train[0], last)), strict=True):
     assert a.shape == b.shape and a.dtype == b.dtype
-  b, t = last.mask.shape
-  assert b == 3 and last.weights.shape == (b, t)
-  assert not np.any(last.weights * ~last.mask)
-  if symbols:
-    assert last.inputs.shape == (b, t)
-    assert 0 <= last.inputs.min() and last.inputs.max() < inputs
+  b, t = mask.shape
+  assert b == 3 and weights.shape == (b, t)
+  assert not np.any(weights * ~mask)
+  if family == "tokens":
+    assert x.shape == (b, t)
+    assert 0 <= x.min() and x.max() < inputs
   else:
-    assert last.inputs.shape == (b, t, inputs)
+    assert family == "frames" and x.shape == (b, t, inputs)
   if loss == "cross_entropy":
-    assert last.targets.shape == (b, t)
-    assert 0 <= last.targets.min() and last.targets.max() < outputs
+    assert values.shape == (b, t)
+    assert 0 <= values.min() and values.max() < outputs
   else:
-    assert last.targets.shape == (b, t, outputs)
-  scores = task.scores(task.loss(Output(jnp.zeros((b, t, outputs))), last))
-  assert task.headline in scores
+    assert values.shape == (b, t, outputs)
+  sums = loss_of(task, jnp.zeros((b, t, outputs)), last.targets)
+  scores = task.scores(sums)
+  assert task.headline.name in scores
   assert np.isfinite(list(scores.values())).all()

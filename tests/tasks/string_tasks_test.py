@@ -275,12 +275,12 @@ def test_the_unknown_is_the_next_digit_from_any_place():
 def test_other_alphabets(name):
   if name == "bucket_sort":
     config = TASKS[name](length=9, buckets=3)
-    assert config.sizes() == (4, 3, True)
+    assert config.spec() == ("tokens", 4, 3, "cross_entropy")
     check_answers(name, config, 50)
   else:
     config = TASKS[name](length=9, cycle=3)
     strings, examples = draw(config, 50)
-    assert config.sizes() == (4, 3, True)
+    assert config.spec() == ("tokens", 4, 3, "cross_entropy")
     for s, row in zip(strings, examples.targets):
       assert row[len(s)] == (s.count(2) - s.count(0)) % 3
 

@@ -1,7 +1,5 @@
 """Temporal order, long lag and two sequences: what is drawn, and targets."""
 
-import types
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +13,8 @@ from task_checks import (
 )
 
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.likelihoods.squared_error import SquaredError
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.long_lag import LongLagConfig
 from lstm_jax.tasks.sequence_task import as_batch, measure
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
@@ -35,7 +34,7 @@ COUNT = 10_000
 )
 def test_temporal_order(relevant, length, windows):
   config = TemporalOrderConfig(relevant=relevant, length=length)
-  assert config.sizes() == Sizes(8, 2**relevant, True)
+  assert config.sizes() == Spec("tokens", 8, 2**relevant)
   examples = samples(config, COUNT)
   lengths = assert_asked_at_the_end(examples, length, length + length // 10)
   text = np.array(list("EBabcdXY"))[examples.inputs]
@@ -75,7 +74,7 @@ def test_temporal_order_with_numbers_for_classes():
 def test_long_lag_of_fixed_length(variant, loss):
   p = 6
   config = LongLagConfig(variant=variant, symbols=p, loss=loss)
-  assert config.sizes() == Sizes(p + 1, p + 1, True)
+  assert config.sizes() == Spec("tokens", p + 1, p + 1)
   examples = samples(config, COUNT)
   assert examples.inputs.shape == (COUNT, p)
   assert (examples.weights == 1).all() and examples.mask.all()
@@ -102,12 +101,10 @@ def test_ends_have_an_error_at_the_end_alone():
   asked = np.ones((p, p + 1), bool)
   asked[:-1, -2:] = False  # outputs for x and y, before the last step
   assert (examples.asked == asked).all()
-  batch = as_batch(jax.tree.map(jnp.asarray, examples))
-  wrong = jnp.where(batch.asked, batch.targets, 7.0)
-  output = types.SimpleNamespace(values=lambda: wrong)
-  assert measure("squared_error", 0.1, output, batch).nats == 0
-  output = types.SimpleNamespace(values=lambda: batch.targets + 1)
-  found = measure("squared_error", 0.1, output, batch).nats
+  targets = as_batch(jax.tree.map(jnp.asarray, examples))[0].targets
+  wrong = jnp.where(targets.asked, targets.values, 7.0)
+  assert measure(SquaredError(wrong), targets, 0.1).nats == 0
+  found = measure(SquaredError(targets.values + 1), targets, 0.1).nats
   assert found == 3 * asked.sum() / 2
   config.variant = "noise_free"
   with pytest.raises(ConfigError, match="task.ends_at_end: is for"):
@@ -117,7 +114,7 @@ def test_ends_have_an_error_at_the_end_alone():
 def test_long_lag_of_random_length():
   p, q = 5, 7
   config = LongLagConfig(variant="geometric", symbols=p, lag=q)
-  assert config.sizes() == Sizes(p + 4, 2, True)
+  assert config.sizes() == Spec("tokens", p + 4, 2)
   examples = samples(config, COUNT)
   lengths = examples.mask.sum(1)
   step = np.arange(q + 131 + 3)
@@ -147,7 +144,7 @@ def test_long_lag_of_random_length():
 @pytest.mark.parametrize("informative", [1, 3])
 def test_two_sequence(noise, informative):
   config = TwoSequenceConfig(noise=noise, informative=informative)
-  assert config.sizes() == Sizes(1, 1, False)
+  assert config.sizes() == Spec("frames", 1, 1)
   examples = samples(config, COUNT)
   lengths = assert_asked_at_the_end(examples, 100, 110)
   start = examples.inputs[:, :informative, 0]

@@ -21,10 +21,10 @@ from lstm_jax.data.words import GLUE, WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.run.load import load_run
-from lstm_jax.tasks.base import Sizes
+from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.text_lm import WordLMConfig
 from lstm_jax.training.optimizers import make_schedule
-from lstm_jax.training.train_state import make_model
+from lstm_jax.training.state import make_model
 
 TEXTS = {
   "train": " the cat saw the <unk> \n the dog sat \n\n" * 30,
@@ -119,9 +119,9 @@ def test_the_stream_is_the_text(tmp_path):
   data = jax.device_put(task.train)
   rows = [[], []]
   for step in range(task.steps_per_epoch):
-    batch = task.batch(data, jnp.int32(step), jax.random.key(0))
-    assert bool(batch.restart) == (step == 0)
-    for row, inputs in zip(rows, batch.inputs, strict=True):
+    batch, controls = task.batch(data, jnp.int32(step), jax.random.key(0))
+    assert bool(controls.restart) == (step == 0)
+    for row, inputs in zip(rows, batch.inputs.x, strict=True):
       row.extend(np.asarray(inputs).tolist())
   length = (len(symbols) - 1) // 2
   assert rows[0] == symbols[: len(rows[0])].tolist()
@@ -142,7 +142,7 @@ def test_zaremba(variant, parameters, rates):
   config = validate(zaremba_2014.get_config(variant))
   shapes = jax.eval_shape(
     lambda: make_model(
-      lambda rngs: config.model.build(Sizes(10_000, 10_000, True), rngs), 0
+      lambda rngs: config.model.build(Spec("text", 10_000, 10_000), rngs), 0
     )[1]
   )
   assert parameter_count(shapes) == parameters
@@ -158,7 +158,7 @@ def test_zaremba(variant, parameters, rates):
 def test_parameters_are_drawn_from_one_range():
   config = zaremba_2014.get_config("tiny")
   _, params = make_model(
-    lambda rngs: config.model.build(Sizes(500, 500, True), rngs), 0
+    lambda rngs: config.model.build(Spec("text", 500, 500), rngs), 0
   )
   for leaf in jax.tree.leaves(params):
     assert 0.08 < abs(np.asarray(leaf)).max() <= 0.1

@@ -9,13 +9,14 @@ from helpers import sha
 from experiments.train import train
 from lstm_jax import load_run
 from lstm_jax.checkpoints.checkpointing import Checkpointer
+from lstm_jax.checkpoints.manifest import Validation
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.build import build
 from lstm_jax.training import averaging
 from lstm_jax.training.averaging import AveragingConfig
 from lstm_jax.training.optimizers import Optimizer, Schedule
-from lstm_jax.training.train_state import observe_validation
+from lstm_jax.training.state import observe_validation
 
 
 def test_the_mean_of_the_parameters_since_the_start():
@@ -59,7 +60,7 @@ def test_a_checkpoint_holds_both(small_config, tmp_path):
     seen.append(jax.tree.map(np.asarray, state.params))
   mean = jax.tree.map(lambda *leaves: np.mean(leaves, 0), *seen)
   with Checkpointer(tmp_path, writing=True) as checkpointer:
-    checkpointer.save(state, 1.0)
+    checkpointer.save(state, Validation(1.0, 1.0))
   with Checkpointer(tmp_path, writing=True) as checkpointer:
     params, _ = checkpointer.load_params("best", state.params)
     _, other = build(small_config)

@@ -83,21 +83,23 @@ def test_the_second_step_sees_the_first_update():
   before = jax.tree.map(jnp.copy, state)
   found, _ = experiment.train_call(state, short)
   task, key = experiment.task, jax.random.fold_in(before.key, 2**31)
-  batch = task.batch(short, before.step, key)
+  batch, _ = task.batch(short, before.step, key)
+  tokens = batch.inputs.x
+
+  def loss_of(out, steps):
+    return task.loss(
+      out, jax.tree.map(lambda a: a[:, steps], batch.targets)
+    ).nats
 
   def run(params, first, second):
     """Loss of step `second`, the cells of step `first` made by its weights."""
-    one = nnx.merge(experiment.structure, first)(batch.inputs[:, :1])
-    out = nnx.merge(experiment.structure, params)(
-      batch.inputs[:, 1:2], one.state
-    )
-    half = jax.tree.map(lambda a: a[:, 1:2], batch._replace(restart=None))
-    return task.loss(out, half._replace(mask=None)).nats
+    one = nnx.merge(experiment.structure, first)(tokens[:, :1])
+    out = nnx.merge(experiment.structure, params)(tokens[:, 1:2], one.state)
+    return loss_of(out, slice(1, 2))
 
   def first_loss(params):
-    out = nnx.merge(experiment.structure, params)(batch.inputs[:, :1])
-    half = jax.tree.map(lambda a: a[:, :1], batch._replace(restart=None))
-    return task.loss(out, half._replace(mask=None)).nats
+    out = nnx.merge(experiment.structure, params)(tokens[:, :1])
+    return loss_of(out, slice(1))
 
   start = before.params
   middle = jax.tree.map(

@@ -6,13 +6,13 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from lstm_jax.training.train_state import init_state, observe_validation
 
 from lstm_jax.config import Config
 from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.run.build import build
 from lstm_jax.training.optimizers import Optimizer, Schedule
+from lstm_jax.training.state import init_state, observe_validation
 
 
 def deterministic(config: Config) -> Config:
@@ -59,13 +59,13 @@ def test_a_step_is_sgd_on_the_mean_loss(small_config):
   config.optimizer.clip_norm = 0.0
   experiment, state = constant_state(config)
   before = jax.tree.map(jnp.copy, state.params)
-  batch = experiment.task.batch(
+  batch, _ = experiment.task.batch(
     experiment.task.train, jnp.int32(0), jax.random.key(0)
   )
 
   def loss(params):
     model = nnx.merge(experiment.structure, params)
-    return model(batch.inputs).nll(batch.targets).mean()
+    return model(batch.inputs.x).nll(batch.targets.tokens).mean()
 
   expected = jax.tree.map(
     lambda p, g: p - 0.1 * g, before, jax.grad(loss)(before)
