@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import assert_close
 from reference_cells import sigmoid
-from scan_test import assert_close
 
 from lstm_jax import Options, length_mask, unroll
 from lstm_jax.cells.attending import (

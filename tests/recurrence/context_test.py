@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import slow_but
 from flax import nnx
-from scan_test import assert_close
+from helpers import assert_close, slow_but
 
 from lstm_jax import (
   GRU,
