@@ -7,10 +7,9 @@ import numpy as np
 
 from lstm_jax.array_types import Array, Shaped
 from lstm_jax.data.cuts import whole_cut
-from lstm_jax.data.known_corpora import SPLITS
-from lstm_jax.data.prepared import open_prepared
+from lstm_jax.data.prepared import SPLITS, open_prepared
 from lstm_jax.data.text import read_corpus
-from lstm_jax.data.token_files import map_tokens, texts
+from lstm_jax.data.token_files import map_tokens
 from lstm_jax.data.vocabulary import Vocabulary
 
 # A vocabulary out of the pieces of a text.
@@ -71,7 +70,7 @@ def map_corpus(
   """
   prepared = open_prepared(corpus)
   if vocabulary is None:
-    vocabulary = make_vocabulary(texts(prepared, "train", as_bytes))
+    vocabulary = make_vocabulary(prepared.texts("train", as_bytes))
   tokens = {
     split: map_tokens(prepared, split, vocabulary, as_bytes) for split in SPLITS
   }

@@ -16,26 +16,9 @@ import numpy as np
 
 from lstm_jax.array_types import Array, Int, Shaped
 from lstm_jax.data.prepared import Prepared
-from lstm_jax.data.source_files import plain_text
 from lstm_jax.data.streams import draw_windows, longest_window
 from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import DataError
-
-
-def texts(prepared: Prepared, split: str, as_bytes: bool):
-  """The pieces of a split as the vocabulary takes them.
-
-  Raises:
-    DataError: they are not UTF-8.
-  """
-  for piece in prepared.pieces(split):
-    try:
-      yield piece if as_bytes else plain_text(piece)
-    except UnicodeDecodeError as error:
-      raise DataError(
-        f"{prepared.path}: not UTF-8: {error.reason}; read it as bytes, with"
-        " the task byte_lm"
-      ) from None
 
 
 def map_tokens(
@@ -67,7 +50,7 @@ def _write(path: pathlib.Path, prepared, split, vocabulary, as_bytes, dtype):
   draft = path.with_name(f".{path.name}.{writer}")
   try:
     with draft.open("wb") as file:
-      for text in texts(prepared, split, as_bytes):
+      for text in prepared.texts(split, as_bytes):
         file.write(vocabulary.encode(text).astype(dtype).tobytes())
       file.flush()
       os.fsync(file.fileno())

@@ -15,8 +15,7 @@ import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Int, Key
 from lstm_jax.data.corpus_tokens import load_corpus, map_corpus
-from lstm_jax.data.known_corpora import SPLITS
-from lstm_jax.data.prepared import PREFIX
+from lstm_jax.data.prepared import PREFIX, SPLITS
 from lstm_jax.data.streams import (
   ROUNDS,
   RandomWindows,
