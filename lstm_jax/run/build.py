@@ -1,5 +1,6 @@
 """From a config to everything that a training loop needs."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from jax.sharding import Mesh
 
 from lstm_jax.config import Config, TrainConfig
 from lstm_jax.config.checks import check_steps
+from lstm_jax.data.source import Placed, Source
 from lstm_jax.data.vocabulary import Vocabulary
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
@@ -30,18 +32,18 @@ class Experiment(NamedTuple):
   train_call: (
     Callable  # (state, data) -> (state, metrics): steps_per_call steps
   )
-  data: Any  # what train_call reads
+  source: Source  # of what train_call reads, on its devices
   mesh: Mesh | None  # devices that share the rows of a batch, or the trials
   steps_per_call: int = 1
 
+  @property
+  def data(self) -> Any:
+    """What the first call reads."""
+    return self.data_at(0)
+
   def data_at(self, step: int) -> Any:
-    """What the call of updates from this step on reads: `data`, but for tasks
-    that read from disk."""
-    read = getattr(self.task, "data_at", None)
-    data = read(step, self.steps_per_call) if read else None
-    if data is None:
-      return self.data
-    return place(data, self.mesh, COPIES)
+    """What the call of updates from this step on reads."""
+    return self.source.at(step, self.steps_per_call)
 
   def to_file(self, state: TrainState) -> TrainState:
     """A state of these devices as checkpoints have it."""
@@ -145,8 +147,8 @@ def build(
     settings.steps_per_call,
     survive=several,
   )
-  data = jax.device_put(task.train)
   if several:
+    put = jax.device_put
     # On their devices from the start, as a restored state is.
     state = place(_stack_trials(config, task, params, init), mesh, ROWS)
     if in_turn:
@@ -157,12 +159,22 @@ def build(
   else:
     state = train_state.place_state(init(params, settings.seed), mesh)
     state = train_state.reorder(state, mesh, units.to_memory)
-    data = place(data, mesh, COPIES)
+    put = functools.partial(_put_copies, mesh)
     call = jax.jit(call, donate_argnums=0)
   experiment = Experiment(
-    task, structure, plateau, call, data, mesh, settings.steps_per_call
+    task,
+    structure,
+    plateau,
+    call,
+    Placed(task.source, put),
+    mesh,
+    settings.steps_per_call,
   )
   return experiment, state
+
+
+def _put_copies(mesh, tree):
+  return place(jax.device_put(tree), mesh, COPIES)
 
 
 def _count_steps(config, task):

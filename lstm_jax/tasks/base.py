@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
+from lstm_jax.data.source import Source
 from lstm_jax.metrics.sums import Sums
 
 
@@ -61,7 +62,8 @@ class TaskConfig:
 class Task(Protocol):
   """Made by a task config's `load`, once a process."""
 
-  train: Any  # arrays that `batch` reads, passed through jit as an argument
+  source: Source  # of the arrays that `batch` reads, passed through jit
+  train: Any  # those of the first step
   sizes: Sizes
   steps_per_epoch: int  # 0 where there are no epochs
   headline: str  # the score to watch, "bits_per_char"; lower is better

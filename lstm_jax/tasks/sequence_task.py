@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
+from lstm_jax.data.source import Memory
 from lstm_jax.errors import ConfigError
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.base import Batch, Sizes, TaskConfig
@@ -91,6 +92,10 @@ class SequenceTask:
       "squared_error": "squared_error",
       "binary": "nats_per_frame",
     }[config.loss]
+
+  @property
+  def source(self) -> Memory:
+    return Memory(self.train)
 
   def batch(self, data: Any, step: Int[Array, ""], key: Key[Array, ""]):
     keys = jax.random.split(jax.random.fold_in(key, step), self._batch_size)

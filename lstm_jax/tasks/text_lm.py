@@ -14,20 +14,16 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Int, Key
-from lstm_jax.data.corpus_tokens import load_corpus, map_corpus
+from lstm_jax.data.corpus_tokens import count_symbol, load_corpus, map_corpus
 from lstm_jax.data.prepared import PREFIX, SPLITS
 from lstm_jax.data.streams import (
-  ROUNDS,
-  RandomWindows,
   Streams,
+  TrainingWindows,
+  Windows,
   cut_at,
+  cut_tokens,
   evaluation_streams,
-  longest_window,
-  random_windows,
-  training_streams,
-  window_batch,
 )
-from lstm_jax.data.token_files import DiskStreams, DiskWindows, count
 from lstm_jax.data.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary
 from lstm_jax.data.words import WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
@@ -209,9 +205,14 @@ class TextLM:
     self._tokens, self._source = corpus.tokens, corpus.source
     self.vocabulary = vocabulary = corpus.vocabulary
     self.window = config.window
-    self._disk = None
     try:
-      self.train = self._cut_training(batch_size)
+      self.source = TrainingWindows(
+        corpus.tokens["train"],
+        batch_size,
+        config.window,
+        config.window_spread,
+        on_disk=config.stream,
+      )
     except ValueError as error:
       raise DataError(
         f"{self._source}: the training split is too short: {error}; lower"
@@ -221,46 +222,22 @@ class TextLM:
       self._check_split(split)
     v = len(self.vocabulary)
     self.sizes = Sizes(inputs=v, outputs=v, symbols=True)
-    self.tokens_per_step = batch_size * config.window
-    if config.window_spread:
-      lengths = (self._disk or self.train).lengths
-      self.longest = longest_window(config.window, config.window_spread)
-      self.steps_per_epoch = max(len(lengths) // ROUNDS, 1)
-      self.tokens_per_step = round(batch_size * float(lengths.mean()))
-    elif self._disk:
-      self.steps_per_epoch = len(self._disk.lengths)
-    else:
-      self.steps_per_epoch = self.train.inputs.shape[1] // config.window
+    self.train = self.source.at(0, 1)
+    self.steps_per_epoch = self.source.per_epoch
+    self.tokens_per_step = round(batch_size * self.source.mean_length)
     self.record = {
       "corpus": self._source,
       "corpus_sha256": corpus.digest,
       f"{self.token}s": {k: len(t) for k, t in self._tokens.items()},
       f"unknown_{self.token}s": {
-        k: count(t, vocabulary.unknown_symbol) for k, t in self._tokens.items()
+        k: count_symbol(t, vocabulary.unknown_symbol)
+        for k, t in self._tokens.items()
       },
       "vocabulary_size": len(self.vocabulary),
       "vocabulary_sha256": hashlib.sha256(
         _digested(vocabulary.symbols)
       ).hexdigest(),
     }
-
-  def _cut_training(self, batch_size):
-    """Raises ValueError where there are too few tokens."""
-    config, tokens = self._config, self._tokens["train"]
-    if config.stream:
-      self._disk = DiskStreams(
-        tokens, batch_size, config.window, config.window_spread
-      )
-      return self._disk.read(0, 1)
-    if config.window_spread:
-      return random_windows(
-        tokens, batch_size, config.window, config.window_spread
-      )
-    return training_streams(tokens, batch_size, config.window)
-
-  def data_at(self, step: int, steps: int):
-    """What `batch` reads for so many steps from one on; None is `train`."""
-    return self._disk and self._disk.read(step, steps)
 
   def _check_split(self, split):
     if len(self._tokens[split]) < 2:
@@ -271,39 +248,25 @@ class TextLM:
 
   def batch(
     self,
-    data: Streams | RandomWindows | DiskWindows,
+    data: Windows,
     step: Int[Array, ""],
     key: Key[Array, ""],
   ) -> Batch:
-    if isinstance(data, RandomWindows):
-      number = step % len(data.starts)
-      return self._random_batch(data, number, data.starts[number])
-    if isinstance(data, DiskWindows):
-      number = step - data.first
-      if self._config.window_spread:
-        return self._random_batch(data, number, number * self.longest)
-      cut = window_batch(
-        Streams(data.inputs, data.targets, None), number, self.window
-      )
-      return Batch(*cut, restart=data.starts[number] == 0)
-    index = step % (data.inputs.shape[1] // self.window)
-    return _batch(data, index, self.window)
-
-  def _random_batch(self, data, number, place):
-    """Window `number`, which lies at `place`, padded to the longest, so that
-    nothing recompiles."""
-    start, length = data.starts[number], data.lengths[number]
-    inputs, targets = (
-      cut_at(a, place, self.longest).astype(jnp.int32)
-      for a in (data.inputs, data.targets)
-    )
-    mask = jnp.broadcast_to(jnp.arange(self.longest) < length, inputs.shape)
+    number = (step - data.first) % len(data.starts)
+    longest = self.source.longest
+    inputs, targets = cut_tokens(data, data.places[number], longest)
+    restart = data.starts[number] == 0
+    if data.lengths is None:
+      return Batch(inputs, targets, jnp.ones(inputs.shape), restart)
+    # Padded to the longest, so that nothing recompiles.
+    length = data.lengths[number]
+    mask = jnp.broadcast_to(jnp.arange(longest) < length, inputs.shape)
     return Batch(
       inputs,
       targets,
       mask.astype(jnp.float32),
-      restart=start == 0,
-      mask=mask,
+      restart,
+      mask,
       lr_scale=length / self.window,
     )
 
@@ -320,8 +283,10 @@ class TextLM:
     return Sums((nll * batch.weights).sum(), batch.weights.sum())
 
 
-def _batch(data, index, window):
-  return Batch(*window_batch(data, index, window), restart=index == 0)
+def _batch(data: Streams, index, window):
+  start = index * window
+  weights = cut_at(data.weights, start, window)
+  return Batch(*cut_tokens(data, start, window), weights, restart=index == 0)
 
 
 def _digested(symbols: Any) -> bytes:

@@ -113,7 +113,7 @@ def test_a_corpus_from_disk_is_that_of_memory(home, capsys, kind, spread):
   assert disk.tokens_per_step == memory.tokens_per_step
   assert disk.vocabulary.symbols == memory.vocabulary.symbols
   for first in (0, 3, disk.steps_per_epoch):
-    data = disk.data_at(first, 2)
+    data = disk.source.at(first, 2)
     for step in (first, first + 1):
       found, expected = (
         task.batch(source, jnp.int32(step), jax.random.key(0))

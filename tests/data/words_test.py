@@ -113,7 +113,7 @@ def test_a_small_vocabulary_of_a_text_on_disk(tmp_path, monkeypatch, kind):
   assert disk.record == memory.record
   assert disk.vocabulary.symbols == memory.vocabulary.symbols
   assert memory.record["vocabulary_size"] == 5
-  data = disk.data_at(0, 3)
+  data = disk.source.at(0, 3)
   assert memory.record[f"unknown_{memory.token}s"]["train"]
   np.testing.assert_array_equal(data.inputs, memory.train.inputs[:, :12])
 
