@@ -1,4 +1,4 @@
-"""Sets that TensorFlow Datasets downloads, as corpora of `prepared.py`.
+"""Sets that TensorFlow Datasets downloads, as prepared corpora.
 
 TFDS needs TensorFlow to make its files, once and on any machine; they are of
 the array_record format, and reading them takes none.
@@ -15,10 +15,9 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from lstm_jax.data.known_corpora import SPLITS, TFDS_SETS, TfdsSet
-from lstm_jax.data.prepared import load_tfds, prepare
-from lstm_jax.data.source_files import PIECE
+from lstm_jax.data.prepared import SPLITS, prepare
 from lstm_jax.errors import DataError
+from scripts.known_corpora import TFDS_SETS, TfdsSet
 
 _TIMEOUT = 20  # seconds
 
@@ -44,6 +43,21 @@ def prepare_set(name: str, folder: pathlib.Path) -> pathlib.Path:
     for split, (source, numbers) in _sources(builder).items()
   }
   return prepare(name, folder, splits)
+
+
+def load_tfds():
+  """
+  Raises:
+    DataError: it is not installed.
+  """
+  try:
+    importlib.import_module("array_record")  # TFDS imports it late
+    return importlib.import_module("tensorflow_datasets")
+  except ImportError as error:
+    raise DataError(
+      f"{error.name} is not installed, which TFDS's own sets need: pip install"
+      " tensorflow-datasets array_record importlib_resources (the extra `data`)"
+    ) from None
 
 
 def _download(name: str, chosen: TfdsSet, builder: Any):
@@ -90,13 +104,6 @@ def _sources(builder: Any) -> dict[str, tuple[Any, range]]:
 def _pieces(
   name: str, chosen: TfdsSet, split: str, source: Any, numbers: range
 ) -> Iterator[bytes]:
-  parts, size = [], 0
   for number in numbers:
-    parts.append(source[number][chosen.field] + chosen.end)
-    size += len(parts[-1])
-    if size >= PIECE:
-      yield b"".join(parts)
-      parts, size = [], 0
-  if parts:
-    yield b"".join(parts)
+    yield source[number][chosen.field] + chosen.end
   print(f"{name}: {split} read", file=sys.stderr, flush=True)

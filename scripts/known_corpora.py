@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
-SPLITS = ("train", "valid", "test")
-
 
 @dataclasses.dataclass(frozen=True)
 class Known:

@@ -4,56 +4,60 @@ import io
 import tarfile
 import zipfile
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lstm_jax.data.corpus_tokens import count_symbol
+from lstm_jax.data.source import Memory, Placed
 from lstm_jax.data.source_files import choose, open_source, pieces, plain_text
-from lstm_jax.data.streams import (
-  longest_window,
-  random_windows,
-  training_streams,
-  window_batch,
-)
-from lstm_jax.data.token_files import DiskStreams, count
+from lstm_jax.data.streams import TrainingWindows, cut_tokens, longest_window
 from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.data.words import WordSplit
 from lstm_jax.errors import DataError
 
 
-def test_the_windows_are_those_of_memory(tmp_path):
+def test_the_windows_are_those_of_the_text(tmp_path):
   tokens = np.random.default_rng(0).integers(0, 99, 1003).astype(np.uint8)
   tokens.tofile(tmp_path / "tokens")
   mapped = np.memmap(tmp_path / "tokens", np.uint8, mode="r")
-  disk = DiskStreams(mapped, 4, 8)
-  memory = training_streams(tokens, 4, 8)
-  epoch = memory.inputs.shape[1] // 8
-  assert len(disk.lengths) == epoch
+  disk = TrainingWindows(mapped, 4, 8, on_disk=True)
+  memory = TrainingWindows(tokens, 4, 8)
+  epoch = 250 // 8  # 250 tokens a stream
+  assert disk.per_epoch == memory.per_epoch == epoch
+  assert memory.at(0, 3) is memory.at(5, 3)
   for step in (0, 1, epoch - 1, 3 * epoch + 2):  # the second last wraps
-    data = disk.read(step, 3)
-    assert data.first == step and data.inputs.shape == (4, 24)
-    for number in range(3):
-      inputs, targets, _ = window_batch(memory, (step + number) % epoch, 8)
-      part = slice(8 * number, 8 * number + 8)
-      np.testing.assert_array_equal(data.inputs[:, part], inputs)
-      np.testing.assert_array_equal(data.targets[:, part], targets)
-  assert count(mapped, 7) == (tokens == 7).sum()
-  with pytest.raises(ValueError, match="fewer than one batch"):
-    DiskStreams(mapped, 500, 8)
+    for data in (disk.at(step, 3), memory.at(step, 3)):
+      assert data.lengths is None
+      for number in range(3):
+        place = (step + number - data.first) % len(data.starts)
+        start = 8 * ((step + number) % epoch)
+        assert data.starts[place] == start
+        inputs, targets = cut_tokens(data, data.places[place], 8)
+        for row in range(4):
+          at = 250 * row + start
+          np.testing.assert_array_equal(inputs[row], tokens[at : at + 8])
+          np.testing.assert_array_equal(targets[row], tokens[at + 1 : at + 9])
+  assert disk.at(4, 3).inputs.shape == (4, 24)
+  assert count_symbol(mapped, 7) == (tokens == 7).sum()
+  for on_disk in (False, True):
+    with pytest.raises(ValueError, match="fewer than one batch"):
+      TrainingWindows(mapped, 500, 8, on_disk=on_disk)
 
 
-def test_random_windows_are_those_of_memory():
+def test_random_windows_on_disk_are_those_of_memory():
   """To the padding at the end of the streams."""
   tokens = np.random.default_rng(0).integers(1, 99, 203).astype(np.uint8)
-  disk = DiskStreams(tokens, 4, 8, 2.0)
-  memory = random_windows(tokens, 4, 8, 2.0)
+  disk = TrainingWindows(tokens, 4, 8, 2.0, on_disk=True)
+  source = TrainingWindows(tokens, 4, 8, 2.0)
+  memory = source.at(0, 1)
   count, longest = len(memory.starts), longest_window(8, 2.0)
+  assert disk.per_epoch == source.per_epoch
+  assert disk.mean_length == memory.lengths.mean()
   ends = 0
   for step in range(0, count + 3, 3):  # the last wraps
-    data = disk.read(step, 3)
+    data = disk.at(step, 3)
     for place in range(3):
       number = (step + place) % count
       start, length = memory.starts[number], memory.lengths[number]
@@ -66,7 +70,25 @@ def test_random_windows_are_those_of_memory():
         )
   assert ends > 16
   with pytest.raises(ValueError, match="too few for 500 streams"):
-    DiskStreams(tokens, 500, 8, 2.0)
+    TrainingWindows(tokens, 500, 8, 2.0)
+
+
+def test_what_stays_the_same_is_placed_once():
+  put = []
+
+  def place(tree):
+    put.append(tree)
+    return len(put)
+
+  tokens = np.arange(200, dtype=np.uint8)
+  memory = Placed(TrainingWindows(tokens, 2, 5), place)
+  assert [memory.at(step, 2) for step in (0, 2, 4)] == [1, 1, 1]
+  disk = Placed(TrainingWindows(tokens, 2, 5, on_disk=True), place)
+  assert [disk.at(step, 2) for step in (0, 2, 4)] == [2, 3, 4]
+  assert [int(windows.first) for windows in put] == [0, 0, 2, 4]
+  # Nothing is given where sequences are drawn, and that once too.
+  drawn = Placed(Memory(()), place)
+  assert drawn.at(0, 1) == drawn.at(1, 1) == 5
 
 
 def cut(data: bytes, size: int) -> list[str]:
@@ -133,11 +155,3 @@ def test_sources_of_every_kind(tmp_path):
   with pytest.raises(DataError, match="cannot be read"):
     with open_source(str(tmp_path / "x.tgz")) as files:
       list(map(read, files))
-
-
-def test_a_batch_inside_jit_finds_its_window():
-  tokens = np.arange(200, dtype=np.uint8)
-  disk = DiskStreams(tokens, 2, 5)
-  data = jax.device_put(disk.read(7, 4))
-  first = jax.jit(lambda data, step: data.inputs[0, (step - data.first) * 5])
-  assert [int(first(data, jnp.int32(s))) for s in (7, 8, 10)] == [35, 40, 50]
