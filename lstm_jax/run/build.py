@@ -172,6 +172,10 @@ def build(
   return experiment, state
 
 
+def _put_copies(mesh, tree):
+  return place(jax.device_put(tree), mesh, COPIES)
+
+
 def _load_parent(workdir) -> Run:
   try:
     return load_run(workdir)
