@@ -23,12 +23,12 @@ import signal
 
 from absl import flags
 
-from experiments import command_line, sweep_plots, user_file
+from experiments import command_line, sweep_plots
 from experiments import sweep_summary as summary
 from experiments.launchers import local, optuna, ray, slurm, vmap
 from experiments.launchers.child import Job
 from experiments.sweep_summary import Entry
-from lstm_jax.config import Config, checks, sweeps
+from lstm_jax.config import Config, checks, sweeps, user_file
 from lstm_jax.config import config as config_lib
 from lstm_jax.config.sweeps import Point, SearchSpace
 from lstm_jax.errors import ConfigError, RunError
@@ -44,8 +44,8 @@ def load_sweep(file: str) -> list[Point] | SearchSpace:
   Raises:
     ConfigError: no such file, or it fails, or returns something else.
   """
-  path, variant = user_file.find(file, "configs/sweeps", "sweep")
-  sweep = user_file.call(path, "get_sweep", "sweep", variant)
+  path, variant = user_file.find_file(file, "configs/sweeps", "sweep")
+  sweep = user_file.call_in_file(path, "get_sweep", "sweep", variant)
   if isinstance(sweep, SearchSpace):
     return sweep
   if not isinstance(sweep, list) or not all(isinstance(p, dict) for p in sweep):
@@ -203,7 +203,7 @@ def main(argv: list[str]) -> int:
   for flag, launcher in (("slurm", "slurm"), ("ray_address", "ray")):
     if values[flag].value and values.launcher != launcher:
       raise ConfigError(f"--{flag}: it is for --launcher={launcher}")
-  base = base_words(command_line.take_config_flag(argv)[0], config)
+  base = base_words(values.config, config)
   workdir = pathlib.Path(values.workdir).expanduser()
   if (workdir / "config.json").exists():
     raise RunError(f"{workdir}: is a run; take another --workdir for the sweep")

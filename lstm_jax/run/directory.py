@@ -2,6 +2,7 @@
 
 config.json      the config, whole
 run.json         what the data, the model and each start of the run were
+config_file.txt  where the config file is that brought the cell or the task
 vocabulary.json  the symbols of a text, in order
 metrics.jsonl    one line a measurement
 train.log        what was printed
@@ -29,6 +30,7 @@ from lstm_jax.config import (
   differences,
   from_json,
   to_json,
+  user_file,
   validate,
 )
 from lstm_jax.data.vocabulary import Vocabulary, restore
@@ -38,6 +40,7 @@ from lstm_jax.parallel import processes
 from lstm_jax.run import surroundings
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+_BROUGHT = "config_file.txt"
 _MOST_CHANGED = 6  # fields that a line names
 _COMPARED = (
   *("python", "versions", "platform", "device", "devices"),
@@ -103,11 +106,23 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
 def read_config(workdir: str | pathlib.Path) -> Config:
   """The config of a run directory.
 
+  A config file that brought its cell or task is run again, as --config does.
+
   Raises:
     RunError: there is no run, or its config cannot be read.
   """
   try:
-    return from_json(_read(workdir, "config.json"))
+    text, brought = _read(workdir, "config.json"), _read_brought(workdir)
+    if os.path.isfile(brought):
+      user_file.run_file(brought)
+    elif brought:
+      with contextlib.suppress(ConfigError):  # all names are known already
+        return from_json(text)
+      raise RunError(
+        f"{workdir}: its cell or task is that of {brought}, which is not there;"
+        " put it back"
+      )
+    return from_json(text)
   except (FileNotFoundError, NotADirectoryError):
     raise RunError(
       f"{workdir}: no run here: config.json is missing; train one first, with"
@@ -115,6 +130,13 @@ def read_config(workdir: str | pathlib.Path) -> Config:
     ) from None
   except (OSError, ValueError, RuntimeError, ConfigError) as error:
     raise _unreadable(workdir, "config.json", error) from None
+
+
+def _read_brought(workdir) -> str:
+  try:
+    return _read(workdir, _BROUGHT).strip()
+  except FileNotFoundError:
+    return ""
 
 
 def read_vocabulary(workdir: str | pathlib.Path) -> Vocabulary:
@@ -185,6 +207,8 @@ def write_config(
     RunError: they cannot be written.
   """
   with _writing(path):
+    if brought := user_file.config_file_of(config):
+      write_atomically(path / _BROUGHT, brought + "\n")
     write_atomically(path / "config.json", to_json(config) + "\n")
     if vocabulary is not None:
       write_atomically(

@@ -1,17 +1,29 @@
-"""Config and sweep files: Python that a user wrote, whose faults are his."""
+"""Config and sweep files: Python that a user wrote, whose faults are his.
 
+A config file may bring a cell or a task of its own, which then has a name as
+those of the library have: CELLS["mine"] = MyCell, TASKS["mine"] = MyTaskConfig.
+"""
+
+import copy
 import inspect
 import os
 import pathlib
-import runpy
+import sys
 import traceback
+import types
 from collections.abc import Callable
 from typing import Any
 
+from lstm_jax.cells.registry import CELLS
 from lstm_jax.errors import ConfigError, nearest
+from lstm_jax.tasks.registry import TASKS
+
+# By path and text: each file is run once, so that its classes stay the same.
+_modules: dict[tuple[str, bytes], types.ModuleType] = {}
+_brought: dict[Any, str] = {}  # the file of each cell and task that one brought
 
 
-def find(file: str, folder: str, kind: str) -> tuple[str, str]:
+def find_file(file: str, folder: str, kind: str) -> tuple[str, str]:
   """The path and the variant of FILE[:variant]; a path may have colons too.
 
   folder: where files of this kind are, to suggest one.
@@ -36,16 +48,63 @@ def find(file: str, folder: str, kind: str) -> tuple[str, str]:
   raise ConfigError(f"{name}: no such {kind} file{hint}")
 
 
-def call(path: str, name: str, kind: str, variant: str) -> Any:
-  """Runs a file and calls its function `name`, with the variant if any.
+def run_file(path: str) -> types.ModuleType:
+  """The module that a file is; it is run unless it was.
+
+  Raises:
+    ConfigError: names the file, and the line in it, where it fails, or says
+      which name of the library it takes.
+  """
+  where = os.path.realpath(path)
+  try:
+    source = pathlib.Path(where).read_bytes()
+  except OSError as error:
+    raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+  if (where, source) in _modules:
+    return _modules[where, source]
+  module = types.ModuleType(where)
+  module.__file__ = where
+  before = [dict(CELLS), dict(TASKS)]
+  sys.modules[where] = module  # dataclasses look for their module there
+  try:
+    exec(compile(source, where, "exec"), module.__dict__)
+    for registry, known in zip((CELLS, TASKS), before, strict=True):
+      _note_names(where, registry, known)
+  except (Exception, SystemExit) as error:
+    for registry, known in zip((CELLS, TASKS), before, strict=True):
+      registry.clear()
+      registry.update(known)
+    raise _fault(path, error) from error
+  _modules[where, source] = module
+  return module
+
+
+def _note_names(path, registry, before):
+  for name, kind in registry.items():
+    if kind is before.get(name):
+      continue
+    if name in before and before[name] not in _brought:
+      raise ConfigError(f'the library has a "{name}"; name yours otherwise')
+    if not isinstance(kind, type) or not hasattr(kind, "__dataclass_fields__"):
+      raise ConfigError(f'"{name}" must be a dataclass, got {kind!r}')
+    _brought[kind] = path
+
+
+def config_file_of(config: Any) -> str:
+  """The file that brought the cell or the task of a config; "" where both are
+  the library's."""
+  names = getattr(config.model, "cell", "").split(",")
+  kinds = [TASKS[config.task.name], *(CELLS.get(name) for name in names)]
+  return next((_brought[kind] for kind in kinds if kind in _brought), "")
+
+
+def call_in_file(path: str, name: str, kind: str, variant: str) -> Any:
+  """What the function `name` of a file returns, with the variant if any.
 
   Raises:
     ConfigError: names the file, and the line in it, where it fails.
   """
-  try:
-    function = runpy.run_path(path).get(name)
-  except (Exception, SystemExit) as error:
-    raise _fault(path, error) from error
+  function = getattr(run_file(path), name, None)
   if not isinstance(function, Callable):
     raise ConfigError(f"{path}: not a {kind} file: no function {name} in it")
   arguments = [variant] if variant else []
@@ -55,7 +114,7 @@ def call(path: str, name: str, kind: str, variant: str) -> Any:
     what = f'no variant "{variant}": ' if variant else ""
     raise ConfigError(f"{path}: {what}{name}: {error}") from None
   try:
-    return function(*arguments)
+    return copy.deepcopy(function(*arguments))  # ours to change
   except (Exception, SystemExit) as error:
     raise _fault(path, error) from error
 
@@ -81,7 +140,7 @@ def _fault(path: str, error: BaseException) -> ConfigError:
 
 
 def _same(filename: str, path: str) -> bool:
-  return os.path.abspath(filename) == os.path.abspath(path)
+  return os.path.realpath(filename) == os.path.realpath(path)
 
 
 def _is(test: Callable[[str], bool], path: str) -> bool:
