@@ -8,8 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from experiments.plot import plot_run
-from experiments.progress import digits
+from experiments.plain_text import significant
 from experiments.scores import summarise
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import first_symbol, visible
@@ -40,9 +39,11 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   nats = checkpointer.validation_losses()[step]
   if task.vocabulary:
     best = task.scores(Sums(nats, 1.0))[task.headline]
-    best = digits(best, 4)
+    best = significant(best, 5)
     report.note(f"best validation {best} {unit(task)} at step {step}")
   try:
+    from experiments.plot import plot_run  # see pictures.py
+
     report.note(f"learning curve in {_short(plot_run(path))}")
   except Exception as error:  # a picture is no reason for a run to fail
     reason = " ".join(str(error).split())[:200]

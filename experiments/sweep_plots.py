@@ -12,11 +12,11 @@ import numpy as np
 
 from experiments.curves import (
   Choice,
+  choose_metric,
   curve,
   draw_curves,
-  find_metric,
+  metric_words,
   scale_scores,
-  words,
   x_label,
 )
 from experiments.pictures import (
@@ -28,7 +28,8 @@ from experiments.pictures import (
   scale,
   shorten,
 )
-from experiments.sweep_summary import Result, group_seeds, rank, text
+from experiments.sweep_results import Result, text
+from experiments.sweep_summary import group_seeds, rank
 from lstm_jax.config.sweeps import SEED
 from lstm_jax.errors import RunError
 
@@ -45,7 +46,7 @@ def plot_results(
     ConfigError: no run has the score that was chosen.
     RunError: nothing to plot yet, or the runs are of different tasks.
   """
-  metric = find_metric([r.run for r in results if r.run], choice.metric)
+  metric = choose_metric([r.run for r in results if r.run], choice.metric)
   scored = [r for r in results if not math.isnan(r.score(metric))]
   if not scored:
     raise RunError(f"{results[0].name}: no metrics to plot yet")
@@ -106,8 +107,8 @@ def _plot_hyper_parameters(results, names, metric, choice, path):
 
 def _panel(axes, results, name, metric):
   """The score of each run, the median at each value, and the best setting."""
-  values = [number(r.point[name]) for r in results]
-  ticks = ordered(values)
+  values = [single(r.point[name]) for r in results]
+  ticks = order_values(values)
   places = {text(v): float(k) for k, v in enumerate(ticks)}
   numbers = all(isinstance(v, int | float) for v in ticks)
   if numbers:
@@ -154,7 +155,7 @@ def _panel(axes, results, name, metric):
     mean = np.mean(
       [r.score(metric) for r in group if r.state != "failed"] or [np.nan]
     )
-    found.setdefault(places[text(number(group[0].point[name]))], []).append(
+    found.setdefault(places[text(single(group[0].point[name]))], []).append(
       mean
     )
   if (
@@ -175,14 +176,14 @@ def _panel(axes, results, name, metric):
   axes.grid()
 
 
-def number(value: Any) -> Any:
+def single(value: Any) -> Any:
   """A list of one is its element."""
   return (
     value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
   )
 
 
-def ordered(values) -> list:
+def order_values(values) -> list:
   """Each value once: numbers by size, then lists by theirs, then words in the
   order of the sweep."""
   once = list({text(v): v for v in values}.values())
@@ -222,7 +223,7 @@ def _plot_curves(results, metric, choice, path):
       values += [v for run in runs for v in curve(run, name, choice.x)[:, 1]]
     scale_scores(axes, metric, values)
     axes.set_xlabel(x_label(results[0].run, choice.x))
-    axes.set_ylabel(f"{words(metric)} on validation")
+    axes.set_ylabel(f"{metric_words(metric)} on validation")
     if len(groups) > _CURVES:
       axes.set_title(f"the best {_CURVES} of {len(groups)} settings")
     axes.grid()
@@ -231,5 +232,5 @@ def _plot_curves(results, metric, choice, path):
 def _score_label(results, metric) -> str:
   watched = next(r.run["metric"] for r in results if r.run.get("metric"))
   if metric == watched:
-    return f"best {words(metric)}\non validation"
-  return f"{words(metric)} at\nthe best {words(watched)}"
+    return f"best {metric_words(metric)}\non validation"
+  return f"{metric_words(metric)} at\nthe best {metric_words(watched)}"

@@ -181,7 +181,7 @@ def name_point(point: Point, config: Config) -> str:
   return f"{name[: _LONGEST_NAME - 9]}-{digest}"
 
 
-def words(point: Point) -> list[str]:
+def override_words(point: Point) -> list[str]:
   """The overrides as words of a command line."""
   return [f"--config.{name}={show(value)}" for name, value in point.items()]
 
