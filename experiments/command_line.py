@@ -15,7 +15,7 @@ import re
 import signal
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -64,25 +64,29 @@ def run_command(main: Callable[[list[str]], int | None]):
     signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
     sys.exit(main(sys.argv) or 0)
-  except UserError as error:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(EXIT_ERROR)
-  except BrokenPipeError:  # the reader of our output has gone
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    print("error: nobody reads the output any more; stopped", file=sys.stderr)
-    sys.exit(EXIT_ERROR)
-  except (jax.errors.JaxRuntimeError, MemoryError) as error:
-    if not (text := out_of_memory(error)):
-      raise
-    print(f"error: {text}", file=sys.stderr)
-    sys.exit(EXIT_ERROR)
-  except OSError as error:  # a full disk, a directory that went away
-    text = f"{error.filename}: {error.strerror}" if error.filename else error
-    print(f"error: {text}", file=sys.stderr)
-    sys.exit(EXIT_ERROR)
   except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
     sys.exit(EXIT_SAVED_ON_SIGINT)
+  except Exception as error:
+    if not (text := _what_to_mend(error)):
+      raise
+    print(f"error: {text}", file=sys.stderr)
+    sys.exit(EXIT_ERROR)
+
+
+def _what_to_mend(error: Exception) -> str:
+  """A line about what a user can mend; "" of a fault of the program."""
+  if isinstance(error, UserError):
+    return str(error)
+  if isinstance(error, BrokenPipeError):  # the reader of our output has gone
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return "nobody reads the output any more; stopped"
+  if isinstance(error, OSError):  # a full disk, a directory that went away
+    where = f"{error.filename}: " if error.filename else ""
+    return where + (error.strerror or str(error))
+  if isinstance(error, jax.errors.JaxRuntimeError | MemoryError):
+    return out_of_memory(error)
+  return ""
 
 
 def _print_unraisable(raised):
@@ -92,37 +96,20 @@ def _print_unraisable(raised):
     sys.__unraisablehook__(raised)
 
 
-def new_flags() -> flags.FlagValues:
-  return flags.FlagValues()
+new_flags = flags.FlagValues
 
 
 def add_flag(
-  values: flags.FlagValues,
-  name: str,
-  default: Any,
-  text: str,
-  *,
-  choices: Sequence[str] = (),
-  low: float | None = None,
-  high: float | None = None,
-  kind: type | None = None,
+  values: flags.FlagValues, name: str, default: Any, text: str, **more
 ):
   """Defines a flag of the kind that its default is; None is text not given.
 
-  choices: the only texts that it takes.
-  low, high: bounds of a number, both included.
+  more: absl's `enum_values`, or `lower_bound` and `upper_bound` of a number.
   """
-  kind = kind or type(default)
-  if choices:
-    flags.DEFINE_enum(name, default, choices, text, flag_values=values)
-  elif kind in (int, float):
-    define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
-    define(name, default, text, low, high, flag_values=values)
-  else:
-    define = {bool: flags.DEFINE_bool, list: flags.DEFINE_list}
-    define.get(kind, flags.DEFINE_string)(
-      name, default, text, flag_values=values
-    )
+  kinds = {bool: "bool", int: "integer", float: "float", list: "list"}
+  kind = "enum" if "enum_values" in more else kinds.get(type(default), "string")
+  define = getattr(flags, f"DEFINE_{kind}")
+  define(name, default, help=text, flag_values=values, **more)
 
 
 def parse_flags(

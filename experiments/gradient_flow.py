@@ -246,14 +246,11 @@ def parse_updates(words: list[str]) -> list[int]:
 
 def main(argv: list[str]):
   values = new_flags()
-  for name, default, text, least in (
-    ("output", None, "folder to write to", None),
-    ("seeds", 5, "networks of each kind", 1),
-    ("length", 100, "steps of a sequence", 4),
-    ("hidden", 16, "hidden units", 1),
-    ("steps", ["0", "500", "1000"], "updates to look after", None),
-  ):
-    add_flag(values, name, default, text, low=least)
+  add_flag(values, "output", None, "folder to write to")
+  add_flag(values, "seeds", 5, "networks of each kind", lower_bound=1)
+  add_flag(values, "length", 100, "steps of a sequence", lower_bound=4)
+  add_flag(values, "hidden", 16, "hidden units", lower_bound=1)
+  add_flag(values, "steps", ["0", "500", "1000"], "updates to look after")
   parse_flags(values, argv, __doc__, required=("output",))
   steps = parse_updates(values.steps)
   output = make_folder(values, "output")

@@ -28,7 +28,7 @@ from experiments.curves import (
   metric_words,
   x_label,
 )
-from experiments.pictures import FORMATS, WIDTHS, picture, shorten
+from experiments.pictures import FORMATS, picture, shorten
 from experiments.sweep_plots import plot_results
 from experiments.sweep_results import find_results
 from experiments.sweep_summary import summarise_results
@@ -92,15 +92,15 @@ def plot_together(
 
 def main(argv: list[str]):
   values = new_flags()
-  for name, default, text, choices in (
-    ("workdir", None, "run directory", ()),
-    ("output", None, "folder for pictures", ()),
-    ("metric", "", "another score than the one watched", ()),
-    ("format", "png", "of the pictures", FORMATS),
-    ("width", "page", "of a paper, 3.3 or 6.9 inches", tuple(WIDTHS)),
-    ("x", "step", "what the curves are drawn against", XS),
+  add_flag(values, "workdir", None, "run directory")
+  add_flag(values, "output", None, "folder for pictures")
+  add_flag(values, "metric", "", "another score than the one watched")
+  for name, known, text in (
+    ("format", FORMATS, "of the pictures"),
+    ("width", ("page", "column"), "of a paper, 6.9 or 3.3 inches"),
+    ("x", XS, "what the curves are drawn against"),
   ):
-    add_flag(values, name, default, text, choices=choices)
+    add_flag(values, name, known[0], text, enum_values=known)
   given = parse_words(values, argv, __doc__)
   if values.workdir and given:
     raise ConfigError(f'unexpected word "{given[0]}" beside --workdir')

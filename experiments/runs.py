@@ -95,7 +95,7 @@ def as_json(run: dict) -> str:
 
 def main(argv: list[str]):
   values = new_flags()
-  add_flag(values, "sort", "name", "order", choices=SORTS)
+  add_flag(values, "sort", "name", "order", enum_values=SORTS)
   add_flag(values, "json", False, "print JSON")
   words = parse_words(values, argv, __doc__)
   if not words:

@@ -169,8 +169,8 @@ def main(argv: list[str]) -> int:
   for name, default, text, more in (
     ("sweep", None, "sweep file", {}),
     ("workdir", None, "directory of the runs", {}),
-    ("launcher", "local", "what runs the points", {"choices": LAUNCHERS}),
-    ("workers", 0, WORKERS, {"low": 0, "high": 10_000}),
+    ("launcher", "local", "what runs the points", {"enum_values": LAUNCHERS}),
+    ("workers", 0, WORKERS, {"lower_bound": 0, "upper_bound": 10_000}),
     ("dry_run", False, "print the commands and do nothing", {}),
     ("slurm", [], f"options of sbatch: {', '.join(slurm.OPTIONS)}", {}),
     ("ray_address", "", RAY_ADDRESS, {}),

@@ -5,6 +5,7 @@ those of the library have: CELLS["mine"] = MyCell, TASKS["mine"] = MyTaskConfig.
 """
 
 import copy
+import dataclasses
 import inspect
 import os
 import pathlib
@@ -18,9 +19,10 @@ from lstm_jax.cells.registry import CELLS
 from lstm_jax.errors import ConfigError, nearest
 from lstm_jax.tasks.registry import TASKS
 
+_REGISTRIES = (CELLS, TASKS)
+Names = list[tuple[dict, str, type]]  # registry, name, and what it names
 # By path and text: each file is run once, so that its classes stay the same.
-_modules: dict[tuple[str, bytes], types.ModuleType] = {}
-_brought: dict[Any, str] = {}  # the file of each cell and task that one brought
+_files: dict[tuple[str, bytes], tuple[types.ModuleType, Names]] = {}
 
 
 def find_file(file: str, folder: str, kind: str) -> tuple[str, str]:
@@ -60,42 +62,48 @@ def run_file(path: str) -> types.ModuleType:
     source = pathlib.Path(where).read_bytes()
   except OSError as error:
     raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-  if (where, source) in _modules:
-    return _modules[where, source]
-  module = types.ModuleType(where)
-  module.__file__ = where
-  before = [dict(CELLS), dict(TASKS)]
-  sys.modules[where] = module  # dataclasses look for their module there
-  try:
-    exec(compile(source, where, "exec"), module.__dict__)
-    for registry, known in zip((CELLS, TASKS), before, strict=True):
-      _note_names(where, registry, known)
-  except (Exception, SystemExit) as error:
-    for registry, known in zip((CELLS, TASKS), before, strict=True):
-      registry.clear()
-      registry.update(known)
-    raise _fault(path, error) from error
-  _modules[where, source] = module
+  if (where, source) not in _files:
+    module = types.ModuleType(where)
+    module.__file__ = where
+    before = [dict(registry) for registry in _REGISTRIES]
+    sys.modules[where] = module  # dataclasses look for their module there
+    try:
+      exec(compile(source, where, "exec"), module.__dict__)
+      _files[where, source] = module, _new_names(before)
+    except (Exception, SystemExit) as error:
+      for registry, known in zip(_REGISTRIES, before, strict=True):
+        registry.clear()
+        registry.update(known)
+      raise _fault(path, error) from error
+  module, names = _files[where, source]
+  for registry, name, kind in names:
+    registry[name] = kind
   return module
 
 
-def _note_names(path, registry, before):
-  for name, kind in registry.items():
-    if kind is before.get(name):
-      continue
-    if name in before and before[name] not in _brought:
-      raise ConfigError(f'the library has a "{name}"; name yours otherwise')
-    if not isinstance(kind, type) or not hasattr(kind, "__dataclass_fields__"):
-      raise ConfigError(f'"{name}" must be a dataclass, got {kind!r}')
-    _brought[kind] = path
+def _new_names(before: list[dict]) -> Names:
+  found = []
+  for registry, known in zip(_REGISTRIES, before, strict=True):
+    for name, kind in registry.items():
+      if kind is known.get(name):
+        continue
+      if name in known and known[name].__module__.startswith("lstm_jax."):
+        raise ConfigError(f'the library has a "{name}"; name yours otherwise')
+      if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise ConfigError(f'"{name}" must be a dataclass, got {kind!r}')
+      found.append((registry, name, kind))
+  return found
 
 
 def config_file_of(config: Any) -> str:
   """The file that brought the cell or the task of a config; "" where both are
   the library's."""
-  names = getattr(config.model, "cell", "").split(",")
-  kinds = [TASKS[config.task.name], *(CELLS.get(name) for name in names)]
-  return next((_brought[kind] for kind in kinds if kind in _brought), "")
+  cells = getattr(config.model, "cell", "").split(",")
+  used = [TASKS[config.task.name], *(CELLS.get(name) for name in cells)]
+  for (where, _), (_, names) in _files.items():
+    if any(kind in used for *_, kind in names):
+      return where
+  return ""
 
 
 def call_in_file(path: str, name: str, kind: str, variant: str) -> Any:
