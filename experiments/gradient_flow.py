@@ -61,6 +61,9 @@ def networks(hidden: int, length: int):
     drawn = initializers.uniform(key, (2 + hidden, hidden), hidden**-0.5)
     return {"w_x": drawn[:2], "w_h": drawn[2:], "b": jnp.zeros(hidden)}
 
+  def biased(key, forget_bias):
+    return LSTM(hidden, forget_bias=float(forget_bias)).init(key, 2)
+
   def chrono(key):
     key, key_b = jax.random.split(key)
     b = initializers.chrono_biases(key_b, hidden, float(length))
@@ -70,16 +73,12 @@ def networks(hidden: int, length: int):
     ("RNN, U(±1/√h)", rnn, uniform),
     ("RNN, orthogonal", rnn, lambda key: rnn.init(key, 2)),
     *(
-      (f"LSTM, b_f = {b}", lstm, functools.partial(_lstm, hidden, b))
+      (f"LSTM, b_f = {b}", lstm, lambda key, b=b: biased(key, b))
       for b in FORGET_BIASES
     ),
     ("LSTM, chrono", lstm, chrono),
     ("LSTM of 1997", first, lambda key: first.init(key, 2)),
   ]
-
-
-def _lstm(hidden, forget_bias, key):
-  return LSTM(hidden, float(forget_bias)).init(key, 2)
 
 
 def adding(key, count: int, length: int):
@@ -165,7 +164,8 @@ def measure_gradient_flow(
         )
         jax.block_until_ready(carry)
         done = now
-        _say(began, f"{type(cell).__name__}: {done}/{steps[-1]} updates")
+        what = f"{type(cell).__name__}: {done}/{steps[-1]} updates"
+        print(f"[{time.monotonic() - began:5.0f} s] {what}", flush=True)
       rows += _measured(cell, carry[0], test_keys, length, step, members)
   names = [name for name, _, _ in made]
 
@@ -174,10 +174,6 @@ def measure_gradient_flow(
     return names.index(row["network"]), row["updates"], part
 
   return sorted(rows, key=place)
-
-
-def _say(began, text):
-  print(f"[{time.monotonic() - began:5.0f} s] {text}", flush=True)
 
 
 def _measured(cell, stack, keys, length, step, members):
@@ -232,11 +228,8 @@ def parse_updates(words: list[str]) -> list[int]:
   Raises:
     ConfigError: they are not.
   """
-  try:
-    steps = [int(word) for word in words]
-  except ValueError:
-    steps = []
-  if not steps or steps[0] < 0 or sorted(set(steps)) != steps:
+  steps = [int(word) for word in words if word.isdecimal()]
+  if len(steps) < len(words) or not steps or sorted(set(steps)) != steps:
     raise ConfigError(
       f"--steps: must be increasing numbers of updates, as 0,500,1000; got"
       f" {','.join(words)!r}"

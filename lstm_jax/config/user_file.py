@@ -35,12 +35,12 @@ def find_file(file: str, folder: str, kind: str) -> tuple[str, str]:
   """
   ends = [i for i, letter in enumerate(file) if letter == ":"] + [len(file)]
   for end in reversed(ends):
-    if _is(os.path.isfile, file[:end]):
+    if os.path.isfile(file[:end]):
       return file[:end], file[end + 1 :]
   name = file[: ends[0]]
   here = {p.stem: str(p) for p in sorted(pathlib.Path(folder).glob("*.py"))}
   here = {stem: path for stem, path in here.items() if stem[0] != "_"}
-  if _is(os.path.isdir, file) or _is(os.path.isdir, name):
+  if os.path.isdir(file) or os.path.isdir(name):
     example = next(iter(here.values()), f"{folder}/NAME.py")
     raise ConfigError(f"{file}: is a folder; give a {kind} file, as {example}")
   near = nearest(pathlib.Path(name).stem, list(here))
@@ -149,10 +149,3 @@ def _fault(path: str, error: BaseException) -> ConfigError:
 
 def _same(filename: str, path: str) -> bool:
   return os.path.realpath(filename) == os.path.realpath(path)
-
-
-def _is(test: Callable[[str], bool], path: str) -> bool:
-  try:
-    return test(path)
-  except (OSError, ValueError):  # too long, a NUL
-    return False
