@@ -31,7 +31,6 @@ from experiments.command_line import (
   run_command,
 )
 from experiments.device_setup import start_process
-from experiments.launchers import optuna
 from experiments.pictures import look, picture, scale, whole_ticks
 from experiments.scores import mean_scores, score_trials
 from lstm_jax.config import Config, show, validate
@@ -110,11 +109,13 @@ def search(kind: str, seed: int):
     for point in sample(space):
       yield point, score(point)
     return
+  from experiments.launchers import optuna  # which needs Optuna
+
   with tempfile.TemporaryDirectory() as folder:
-    study, _ = optuna.open_study(pathlib.Path(folder), space)
+    study = optuna.open_study(pathlib.Path(folder), space)
     for _ in range(space.trials):
       trial = study.ask()
-      point = optuna.suggest(trial, space)
+      point = optuna.suggest_point(trial, space)
       found = score(point)
       study.tell(trial, found)
       yield point, found

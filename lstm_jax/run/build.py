@@ -16,7 +16,7 @@ from lstm_jax.data.source import Placed, Source
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.models.base import Keys
-from lstm_jax.parallel.rows import ROWS, Layout, make_mesh, place
+from lstm_jax.parallel.rows import COPIES, ROWS, Layout, make_mesh, place
 from lstm_jax.run.load import Run, load_run
 from lstm_jax.tasks.base import Task
 from lstm_jax.training import online, optimizers, trials
