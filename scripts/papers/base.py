@@ -66,6 +66,11 @@ class Row:
   field: str = "task.source"  # of the config, that names the file
 
 
+# The words of the Penn Treebank: Mikolov's ptb.train.txt, ptb.valid.txt and
+# ptb.test.txt of simple-examples.tgz, in one zip file.
+PTB = {"data": "ptb.zip", "field": "task.corpus"}
+
+
 def with_seed(variant: str, seed: int) -> Run:
   return Run(f"{variant}-{seed}", variant, (f"--config.train.seed={seed}",))
 
@@ -117,13 +122,54 @@ def mean_and_std(numbers: np.ndarray, digits: int = 0) -> str:
   return text
 
 
+# columns, made of a score's name
+
+
+def paper_score(score: str, digits: int, unit: str = ""):
+  """The paper's."""
+  return lambda row, trials: f"{row.paper[score]:.{digits}f}{unit}"
+
+
+def mean_score(score: str, digits: int = 0):
+  """Mean and deviation over the trials."""
+  return lambda row, trials: mean_and_std(values(trials, score), digits)
+
+
+def mean_percent(score: str):
+  """The same of a fraction."""
+
+  def column(row, trials):
+    percent = 100 * values(trials, score)
+    return f"{mean_and_std(percent, 1)} %" if len(percent) else "-"
+
+  return column
+
+
+def best_percent(score: str):
+  """The largest fraction of a trial."""
+
+  def column(row, trials):
+    found = 100 * values(trials, score)
+    return f"{found.max():.1f} %" if len(found) else "-"
+
+  return column
+
+
+def parameters(row: Row, trials: list[Trial]) -> str:
+  return f"{trials[0]['parameters']:,}" if trials else "-"
+
+
+def solved(row: Row, trials: list[Trial]) -> str:
+  return f"{len(succeeded(trials))}/{len(trials)}" if trials else "-"
+
+
 def draw_solved(axes, rows):
   """Of a plot with a line a row, the first at the top: how many of its trials
   met the rule, at the right."""
   beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
   axes.text(1.01, -1, "solved", fontsize=7, **beside)
-  for y, (_, trials) in enumerate(rows):
-    text = f"{len(succeeded(trials))}/{len(trials)}" if trials else "not run"
+  for y, (row, trials) in enumerate(rows):
+    text = solved(row, trials) if trials else "not run"
     axes.text(1.01, y, text, fontsize=7, **beside)
   axes.set_ylim(len(rows) - 0.5, -0.5)
 
@@ -151,7 +197,7 @@ def validation_curve(
 
 
 def curve_of(trial: Trial) -> dict[int, float]:
-  """What `validation_curve` measured, by epoch."""
+  """What `measure` kept as curve/EPOCH, or curve/STEP."""
   return {
     int(name.removeprefix("curve/")): value
     for name, value in trial.items()

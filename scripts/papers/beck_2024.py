@@ -1,7 +1,7 @@
 """State tracking against recall, the contrast that xLSTM is built on."""
 
 from experiments.pictures import BLACK, BLUE, VERMILLION
-from scripts.papers.base import Row, mean_and_std, values
+from scripts.papers.base import Row, mean_percent, values
 
 TITLE = "xLSTM: state tracking against recall"
 CITATION = (
@@ -63,14 +63,12 @@ def judge(row: Row, trials) -> tuple[bool, str]:
 
 
 def _ours(row, trials):
-  accuracy = 100 * values(trials, _score(row))
-  return f"{mean_and_std(accuracy, 1)} %" if len(accuracy) else "-"
+  return mean_percent(_score(row))(row, trials)
 
 
 def _short(row, trials):
-  if "long" not in row.tests or not trials:
-    return "-"
-  return f"{mean_and_std(100 * values(trials, 'test/accuracy'), 1)} %"
+  long = "long" in row.tests
+  return mean_percent("test/accuracy")(row, trials) if long else "-"
 
 
 def _bar(row, trials):

@@ -1,8 +1,4 @@
-"""Cells compared on the Penn Treebank: an ablation of ours, of no paper.
-
-The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
-simple-examples.tgz, in one zip file.
-"""
+"""Cells compared on the Penn Treebank: an ablation of ours, of no paper."""
 
 import functools
 import textwrap
@@ -12,9 +8,12 @@ import numpy as np
 from configs.cells_ptb import CELLS, PARAMETERS, RATES
 from experiments.pictures import GREY, VERMILLION
 from scripts.papers.base import (
+  PTB,
   Row,
   curve_of,
   mean_and_std,
+  mean_score,
+  parameters,
   validation_curve,
   values,
   with_seed,
@@ -81,8 +80,7 @@ ROWS = tuple(
     seeds=SEEDS[:1],
     tests={"valid": "--split=valid"},
     then=_final_runs,
-    data="ptb.zip",
-    field="task.corpus",
+    **PTB,
   )
   for cell in CELLS
 )
@@ -91,10 +89,6 @@ ROWS = tuple(
 def _chosen(trials):
   """Those at the best learning rate."""
   return [trial for trial in trials if SCORE in trial]
-
-
-def _ours(row, trials):
-  return mean_and_std(values(_chosen(trials), SCORE), 2)
 
 
 def _valid(row, trials):
@@ -112,20 +106,12 @@ def _rates(row, trials):
   return " / ".join(found.get(str(rate), "-") for rate in RATES)
 
 
-def _units(row, trials):
-  return str(CELLS[row.name][2])
-
-
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
 columns = (
-  ("test perplexity: mean ± std", _ours),
+  ("test perplexity: mean ± std", mean_score(SCORE, 2)),
   ("validation: mean ± std", _valid),
   (f"validation at {' / '.join(map(str, RATES))}", _rates),
-  ("hidden units", _units),
-  ("parameters", _parameters),
+  ("hidden units", lambda row, trials: str(CELLS[row.name][2])),
+  ("parameters", parameters),
 )
 
 

@@ -9,7 +9,8 @@ from experiments.pictures import BLACK, look, whole_ticks
 from scripts.papers.base import (
   Row,
   curve_of,
-  mean_and_std,
+  mean_score,
+  parameters,
   validation_curve,
   values,
 )
@@ -50,27 +51,11 @@ def judge(row: Row, trials) -> tuple[bool, str]:
   return mean <= MOST, f"{mean:.3f} is above {MOST:.2f}"
 
 
-def _bar(row, trials):
-  return f"at most {MOST:.2f}"
-
-
-def _ours(row, trials):
-  return mean_and_std(values(trials, SCORE), 4)
-
-
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
-def _speed(row, trials):
-  return mean_and_std(values(trials, "tokens_per_second"))
-
-
 columns = (
-  ("bar: validation nats/character", _bar),
-  ("ours", _ours),
-  ("parameters", _parameters),
-  ("characters a second", _speed),
+  ("bar: validation nats/character", lambda row, trials: f"at most {MOST:.2f}"),
+  ("ours", mean_score(SCORE, 4)),
+  ("parameters", parameters),
+  ("characters a second", mean_score("tokens_per_second")),
 )
 
 

@@ -1,7 +1,7 @@
 """LSTM and RNN columns of the Chomsky hierarchy paper, seven of its tasks."""
 
 from experiments.pictures import BLACK, GREY, VERMILLION
-from scripts.papers.base import Row, values
+from scripts.papers.base import Row, best_percent, paper_score, values
 
 TITLE = "Neural networks and the Chomsky hierarchy"
 CITATION = (
@@ -59,21 +59,8 @@ def judge(row: Row, trials) -> tuple[bool, str]:
   return low <= best <= high, f"{best:.1f} % is not in {low} to {high} %"
 
 
-def _paper(row, trials):
-  return f"{row.paper[SCORE]:.1f} %"
-
-
-def _best(row, trials):
-  return f"{100 * values(trials, SCORE).max():.1f} %" if trials else "-"
-
-
 def _all(row, trials):
   return ", ".join(f"{100 * v:.1f}" for v in values(trials, SCORE)) or "-"
-
-
-def _short(row, trials):
-  found = values(trials, "test/sequence_accuracy")
-  return f"{100 * found.max():.1f} %" if len(found) else "-"
 
 
 def _updates(row, trials):
@@ -81,10 +68,10 @@ def _updates(row, trials):
 
 
 columns = (
-  ("paper, best", _paper),
-  ("ours, best", _best),
+  ("paper, best", paper_score(SCORE, 1, " %")),
+  ("ours, best", best_percent(SCORE)),
   ("each trial, %", _all),
-  ("best at 1 to 40", _short),
+  ("best at 1 to 40", best_percent("test/sequence_accuracy")),
   ("updates", _updates),
 )
 

@@ -6,7 +6,7 @@ from flax import nnx
 
 from experiments.pictures import GREY, look, scale
 from lstm_jax.run.load import load_trials
-from scripts.papers.base import Row, mean_and_std, values
+from scripts.papers.base import Row, mean_and_std, mean_percent, values
 
 TITLE = "Learning to Forget"
 CITATION = (
@@ -30,22 +30,13 @@ STEPS = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 10_000)  # measured
 ENOUGH, TOO_MUCH = 0.99, 0.60
 
 STREAMS = {"test": "--task=length=10000,evaluation_sequences=10"}
-ROWS = (
-  Row("forget", "with forget gates", ("forget",), {}, tests=STREAMS),
-  Row(
-    "standard",
-    "without, 1997's blocks and truncated gradient",
-    ("standard",),
-    {},
-    tests=STREAMS,
-  ),
-  Row(
-    "none",
-    "without, full gradient",
-    ("none",),
-    {},
-    tests=STREAMS,
-  ),
+ROWS = tuple(
+  Row(name, description, (name,), tests=STREAMS)
+  for name, description in (
+    ("forget", "with forget gates"),
+    ("standard", "without, 1997's blocks and truncated gradient"),
+    ("none", "without, full gradient"),
+  )
 )
 
 
@@ -84,11 +75,6 @@ def measure(path) -> list[dict[str, float]]:
   return found
 
 
-def _accuracy(row, trials):
-  accuracy = 100 * values(trials, "test/accuracy")
-  return f"{mean_and_std(accuracy, 1)} %" if len(accuracy) else "-"
-
-
 def _range(row, trials):
   accuracy = 100 * values(trials, "test/accuracy")
   if not len(accuracy):
@@ -102,7 +88,7 @@ def _growth(row, trials):
 
 
 columns = (
-  ("outer symbols right: mean ± std", _accuracy),
+  ("outer symbols right: mean ± std", mean_percent("test/accuracy")),
   ("over trials", _range),
   ("mean cell state after 1,000 / 10,000 symbols", _growth),
 )

@@ -8,6 +8,7 @@ from scripts.papers.base import (
   Row,
   draw_solved,
   mean_and_std,
+  solved,
   succeeded,
   values,
 )
@@ -212,10 +213,6 @@ def _paper_sequences(row, trials):
   return " / ".join(f"{mean:,}" for mean in means) or "-"
 
 
-def _our_success(row, trials):
-  return f"{len(succeeded(trials))}/{len(trials)}" if trials else "-"
-
-
 def _our_sequences(row, trials):
   pairs = _sequences(row, trials) if trials else ()
   return " / ".join(mean_and_std(numbers) for _, numbers in pairs) or "-"
@@ -241,7 +238,7 @@ def _wrong(row, trials):
 columns = (
   ("paper: success", _paper_success),
   ("paper: mean sequences", _paper_sequences),
-  ("ours: success", _our_success),
+  ("ours: success", solved),
   ("ours: mean ± std", _our_sequences),
   ("ratio", _ratio),
   ("wrong of 2,560, paper / ours", _wrong),

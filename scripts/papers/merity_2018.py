@@ -1,16 +1,15 @@
-"""The first epochs of AWD-LSTM on the words of the Penn Treebank.
-
-The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
-simple-examples.tgz, in one zip file.
-"""
+"""The first epochs of AWD-LSTM on the words of the Penn Treebank."""
 
 import functools
 
 from experiments.pictures import BLACK, VERMILLION, scale, whole_ticks
 from scripts.papers.base import (
+  PTB,
   Row,
   curve_of,
   mean_and_std,
+  mean_score,
+  paper_score,
   validation_curve,
   values,
 )
@@ -39,18 +38,13 @@ ROWS = (
     ("ptb_20",),
     {VALID: 60.7},
     tests={"valid": "--split=valid"},
-    data="ptb.zip",
-    field="task.corpus",
+    **PTB,
   ),
 )
 
 
 def partial(row, trials) -> str:
   return f"{min(len(curve_of(t)) for t in trials)} of {EPOCHS} epochs"
-
-
-def _paper(row, trials):
-  return f"{row.paper[VALID]} after {EPOCHS} epochs"
 
 
 def _ours(row, trials):
@@ -61,14 +55,13 @@ def _ours(row, trials):
   return f"{', '.join(best)} in 10 streams" if best else "-"
 
 
-def _speed(row, trials):
-  return mean_and_std(values(trials, "tokens_per_second"))
-
-
 columns = (
-  ("paper: validation perplexity", _paper),
+  (
+    "paper: validation perplexity",
+    paper_score(VALID, 1, f" after {EPOCHS} epochs"),
+  ),
   ("ours, best so far", _ours),
-  ("tokens a second", _speed),
+  ("tokens a second", mean_score("tokens_per_second")),
 )
 
 

@@ -6,6 +6,8 @@ from scripts.papers.base import (
   Row,
   draw_solved,
   mean_and_std,
+  parameters,
+  solved,
   succeeded,
   values,
 )
@@ -45,12 +47,7 @@ TASKS = {
 }
 _KNOWN = {row.name: row.paper for row in hochreiter_1997.ROWS}
 ROWS = tuple(
-  Row(
-    name,
-    description,
-    (name,),
-    {"sequences": list(_KNOWN[row].values())[0]},
-  )
+  Row(name, description, (name,), {"sequences": [*_KNOWN[row].values()][0]})
   for name, (description, row, _) in TASKS.items()
 )
 
@@ -67,14 +64,6 @@ def _batch(row) -> int:
   return 64 if row.name == "5" else 32
 
 
-def _solved(row, trials):
-  return f"{len(succeeded(trials))}/{len(trials)}" if trials else "-"
-
-
-def _rule(row, trials):
-  return TASKS[row.name][2]
-
-
 def _updates(row, trials):
   return mean_and_std(values(succeeded(trials), "met_0"))
 
@@ -83,27 +72,19 @@ def _sequences(row, trials):
   return mean_and_std(_batch(row) * values(succeeded(trials), "met_0"))
 
 
-def _paper(row, trials):
-  return f"{row.paper['sequences']:,}"
-
-
 def _right(row, trials):
   wrong = values(succeeded(trials), "test/wrong_sequences")
   return f"{100 * (1 - wrong.mean()):.2f} %" if len(wrong) else "-"
 
 
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
 columns = (
-  ("rule: right of 256", _rule),
-  ("solved", _solved),
+  ("rule: right of 256", lambda row, trials: TASKS[row.name][2]),
+  ("solved", solved),
   ("updates", _updates),
   ("sequences", _sequences),
-  ("1997: sequences", _paper),
+  ("1997: sequences", lambda row, trials: f"{row.paper['sequences']:,}"),
   ("test sequences right", _right),
-  ("parameters", _parameters),
+  ("parameters", parameters),
 )
 HEIGHT = 3.4
 

@@ -6,7 +6,7 @@ from configs.tallec_2018 import SIZES
 from experiments.pictures import BLUE, GREY, ORANGE, SKY, VERMILLION, scale
 from lstm_jax.run.metric_writer import read_metrics
 from lstm_jax.tasks.copy_memory import CopyMemoryConfig
-from scripts.papers.base import Row, mean_and_std, succeeded, values
+from scripts.papers.base import Row, curve_of, mean_and_std, succeeded, values
 
 TITLE = "Can recurrent neural networks warp time?"
 CITATION = (
@@ -68,17 +68,9 @@ def _of(trials, start) -> list:
   return [trial for trial in trials if trial["run"].endswith(start)]
 
 
-def _curve(trial) -> dict[int, float]:
-  return {
-    int(name.removeprefix("curve/")): loss
-    for name, loss in trial.items()
-    if name.startswith("curve/")
-  }
-
-
 def _means(row, trials, start) -> dict[int, float]:
   """Mean loss at each validation, as a multiple of the baseline."""
-  curves = [_curve(trial) for trial in _of(trials, start)]
+  curves = [curve_of(trial) for trial in _of(trials, start)]
   steps = set.intersection(*map(set, curves)) if curves else ()
   return {
     step: float(np.mean([curve[step] for curve in curves])) / _baseline(row)
@@ -139,7 +131,7 @@ def plot(rows, panels):
         words = "chrono" if start == "chrono" else "bias 1"
         label = f"{row.description}, {words}"
         for trial in _of(trials, start):
-          curve = _curve(trial)
+          curve = curve_of(trial)
           relative = [loss / _baseline(row) for loss in curve.values()]
           style = {"color": colours[place], "ls": line, "lw": 0.9}
           axes.plot(list(curve), relative, label=label, **style)

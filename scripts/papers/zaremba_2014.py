@@ -1,8 +1,4 @@
-"""Words of the Penn Treebank with the networks of Zaremba et al. 2014.
-
-The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
-simple-examples.tgz, in one zip file.
-"""
+"""Words of the Penn Treebank with the networks of Zaremba et al. 2014."""
 
 import functools
 
@@ -11,9 +7,13 @@ import numpy as np
 from configs.zaremba_2014 import RECIPES
 from experiments.pictures import BLACK, look, whole_ticks
 from scripts.papers.base import (
+  PTB,
   Row,
   curve_of,
   mean_and_std,
+  mean_score,
+  paper_score,
+  parameters,
   validation_curve,
   values,
 )
@@ -47,8 +47,7 @@ ROWS = tuple(
     (variant,),
     {SCORE: PAPER[variant][0]},
     seeds=seeds,
-    data="ptb.zip",
-    field="task.corpus",
+    **PTB,
   )
   for variant, description, seeds in (
     ("small", "2 x 200, 13 epochs, no dropout", (0, 1, 2)),
@@ -68,18 +67,6 @@ def partial(row, trials) -> str:
   return f"{min(done)} of {RECIPES[row.name].epochs} epochs" if done else ""
 
 
-def _paper(row, trials):
-  return f"{row.paper[SCORE]:.1f}"
-
-
-def _ours(row, trials):
-  return mean_and_std(values(trials, SCORE), 2)
-
-
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
 def _valid(row, trials):
   best = [min(curve_of(t).values()) for t in trials if curve_of(t)]
   text = mean_and_std(np.array(best), 2)
@@ -87,10 +74,10 @@ def _valid(row, trials):
 
 
 columns = (
-  ("paper: test perplexity", _paper),
-  ("ours: mean ± std", _ours),
+  ("paper: test perplexity", paper_score(SCORE, 1)),
+  ("ours: mean ± std", mean_score(SCORE, 2)),
   ("best on validation, paper / ours", _valid),
-  ("parameters", _parameters),
+  ("parameters", parameters),
 )
 
 

@@ -72,10 +72,6 @@ def folder(tmp_path, finished_run):
     ("scripts.benchmark_lm --output=TMP/file", "File exists; give another"),
     ("scripts.chaos --results=TMP/file", "--results=TMP/file: cannot be made"),
     (
-      "scripts.compare_searches --results=TMP/file",
-      "cannot be made: File exis",
-    ),
-    (
       "scripts.benchmark_report --output=TMP/none",
       "measure first, with python",
     ),
