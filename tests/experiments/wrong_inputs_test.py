@@ -72,10 +72,6 @@ def folder(tmp_path, finished_run):
     ("scripts.benchmark_lm --output=TMP/file", "File exists; give another"),
     ("scripts.chaos --results=TMP/file", "--results=TMP/file: cannot be made"),
     (
-      "scripts.benchmark_report --output=TMP/none",
-      "measure first, with python",
-    ),
-    (
       "scripts.reproduce --paper=modern_1997 --results=TMP/file",
       "--results=TMP/file: cannot be made",
     ),
