@@ -27,14 +27,7 @@ from experiments.command_line import (
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.files import write_atomically
 from scripts.benchmark_report import table
-from scripts.faults import (
-  damage,
-  disks,
-  endurance,
-  fuzz,
-  kills,
-  refusals,
-)
+from scripts.faults import damage, disks, endurance, kills
 
 GROUPS = {  # and how often the report wants them
   "kills": (kills.random_moments, 100),
@@ -45,8 +38,6 @@ GROUPS = {  # and how often the report wants them
   "full_disk": (disks.full_disk, 1),
   "read_only": (disks.read_only, 1),
   "quota": (disks.quota, 1),
-  "changed": (refusals.changed, 1),
-  "fuzz": (fuzz.parsed, 10_000),
   "endurance": (endurance.long_run, 30),
 }
 
@@ -123,7 +114,7 @@ def page(rows: list[dict]) -> str:
   for group, row in {row["group"]: row for row in rows}.items():
     how = f"`python -m scripts.chaos --only={group}`"
     if group not in GROUPS:
-      how = f"`{group}`, whose cases are tests by now"
+      how = f"`{group}`, no longer made, as tests have such cases"
     measured.append(
       f"- {how}: {row['seconds']} s on {row['cores']} cores, jax {row['jax']},"
       f" {row['day']}"

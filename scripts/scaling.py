@@ -1,7 +1,7 @@
-"""How training scales: measured on this machine's cores, and on paper.
+"""How training scales on this machine's cores, and what devices send.
 
   python -m scripts.scaling --output=runs/scaling
-  python -m scripts.scaling --output=runs/large --parts=messages,paper \\
+  python -m scripts.scaling --output=runs/large --parts=messages \\
       --config.model.hidden_sizes=1024,1024 --config.train.batch_size=64
 
 Parts, all unless --parts names some:
@@ -10,22 +10,22 @@ Parts, all unless --parts names some:
       strong: train.batch_size rows in all. Every device has one thread.
   messages      bytes between devices in an update, counted in the compiled
       program, against the gradient's bytes
-  paper         where the time of an update would go on many accelerators, each
-      with train.batch_size rows, from counted products, in bfloat16, and
-      messages
 
 Tables are printed and written to OUTPUT/scaling.md.
 """
 
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import jax
+import numpy as np
 from absl import flags
 
 from experiments.command_line import (
@@ -42,38 +42,22 @@ from lstm_jax.models.language_model import parameter_count
 from lstm_jax.parallel import processes, runtime
 from lstm_jax.run.build import build
 from scripts.benchmark_report import table
-from scripts.program_counts import count_messages, count_products
 
-PARTS = ("weak", "strong", "messages", "paper")
-_H100 = "NVIDIA, data sheet of the H100 Tensor Core GPU (SXM): "
-_DGX = "NVIDIA, data sheet of the DGX H100: "
-PEAKS = {  # flag: what, how much, and from where
-  "peak_flops": (
-    "FLOP/s of one accelerator",
-    989.5e12,
-    _H100 + "1,979 teraFLOPS in bfloat16 with sparsity, half of that without",
-  ),
-  "memory_bandwidth": (
-    "bytes/s of its memory", 3.35e12, _H100 + "3.35 TB/s",
-  ),
-  "near_bandwidth": (
-    "bytes/s that it sends inside its host",
-    450e9,
-    _H100 + "NVLink, 900 GB/s in both directions",
-  ),
-  "far_bandwidth": (
-    "bytes/s that it sends between hosts",
-    50e9,
-    _DGX + "eight ports of 400 Gb/s for eight GPUs",
-  ),
-}  # fmt: skip
+PARTS = ("weak", "strong", "messages")
+_COLLECTIVE = re.compile(
+  r"%\S+ = (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all"
+  r"|collective-permute)(-start)?\(.*?replica_groups=(.*?), \w+="
+)
+_SHAPE = re.compile(r"\b([a-z]+\d+\w*|pred)\[([\d,]*)\]")
+_CALLED = re.compile(r"(?:calls|to_apply|body)=%([^\s,)}]+)")
+_BRANCHES = re.compile(r"branch_computations=\{(.*?)\}")
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 
 def run_worker(config, updates: int) -> dict:
   """One of the processes of a measurement: what an update takes and sends."""
   devices = start_process(config, [])
   experiment, state = build(config, devices=devices)
-  products = count_products(experiment.train_call, state, experiment.data)
   update = experiment.train_call.lower(state, experiment.data).compile()
   messages = count_messages(update.as_text())
   seconds = []
@@ -82,11 +66,74 @@ def run_worker(config, updates: int) -> dict:
     state, metrics = update(state, experiment.data)
     jax.block_until_ready((state, metrics))
     seconds.append(time.perf_counter() - started)
-  return products._asdict() | {
+  return {
     "seconds": statistics.median(seconds[2:]) if updates else None,
     "messages": [[*kind, size] for kind, size in messages.items()],
     "gradient_bytes": 4 * parameter_count(state.params),
   }
+
+
+def count_messages(text: str) -> Counter:
+  """Bytes of each kind of message between devices, from a compiled program.
+
+  Those are the results' bytes on one device: of an all-reduce the summed array,
+  of an all-gather the gathered one, of a reduce-scatter the part that stays.
+
+  text: what `compiled.as_text()` gives.
+
+  Returns:
+    {(operation, axes of the mesh): bytes}.
+
+  Raises:
+    ValueError: messages in a loop of which the program does not say how often
+      it runs.
+  """
+  bodies, entry = _computations(text)
+
+  def of(name):
+    total = Counter()
+    for line in bodies.get(name, ()):
+      if match := _COLLECTIVE.search(line):
+        result, operation, _, groups = match.groups()
+        axes = re.findall(r"'(\w+)'", groups.rpartition("]")[2])
+        sizes = dict(re.findall(r"'(\w+)'=(\d+)", groups))
+        if not axes or any(sizes.get(axis) != "1" for axis in axes):
+          total[operation, ",".join(axes) or groups] += _bytes(result)
+        continue
+      called = _CALLED.findall(line)
+      for branches in _BRANCHES.findall(line):
+        called += re.findall(r"%([^\s,]+)", branches)
+      inner = sum(map(of, called), Counter())
+      if inner and " while(" in line:
+        if not (trips := _TRIPS.search(line)):
+          raise ValueError(f"how often does it run? {line.strip()[:80]}")
+        inner = Counter({k: v * int(trips[1]) for k, v in inner.items()})
+      total += inner
+    return total
+
+  return of(entry)
+
+
+def _computations(text):
+  """The lines of each computation, and the name of the first one to run."""
+  bodies, entry, lines = {}, None, []
+  for line in text.splitlines():
+    head = re.match(r"(ENTRY )?%(\S+) \(.*\{$", line)
+    if head:
+      lines = bodies[head[2]] = []
+      entry = head[2] if head[1] else entry
+    else:
+      lines.append(line)
+  return bodies, entry
+
+
+def _bytes(shapes: str) -> int:
+  total = 0
+  for kind, sizes in _SHAPE.findall(shapes):
+    bits = 8 if kind == "pred" else int(re.search(r"\d+", kind)[0])
+    elements = int(np.prod([int(n) for n in sizes.split(",") if n]))
+    total += elements * bits // 8
+  return total
 
 
 def measure(words: list[str], count: int = 1, **fields) -> dict:
@@ -174,87 +221,22 @@ def messages_table(words, rows: int, meshes) -> str:
   )
 
 
-def estimate(counted: dict, devices: int, values) -> tuple[float, ...]:
-  """Seconds of an update on one of many accelerators with rows of their own: if
-  only multiplying took time, if only reading and writing for it did, and of the
-  sum of the gradient over all.
-
-  counted: flops and bytes of one's products, and gradient_bytes.
-  values: the flags. A ring over n accelerators sends 2 (n - 1) / n times the
-    gradient from each (Patarasuk & Yuan 2009, "Bandwidth optimal all-reduce
-    algorithms for clusters of workstations").
-  """
-  inside = devices <= values.devices_a_host
-  link = values.near_bandwidth if inside else values.far_bandwidth
-  sent = 2 * (devices - 1) / devices * counted["gradient_bytes"]
-  return (
-    counted["flops"] / values.peak_flops,
-    counted["bytes"] / values.memory_bandwidth,
-    sent / link,
-  )
-
-
-def sources(values) -> list[list[str]]:
-  """What each peak is, and where it is from."""
-  rows = []
-  for name, (text, default, source) in PEAKS.items():
-    number = values[name].value
-    if number != default:
-      source = values.source or f"--{name}"
-    rows.append([text, f"{number:.4g}", source])
-  return rows
-
-
-def paper_table(counted: dict, config, values) -> str:
-  rows, lines = config.train.batch_size, []
-  for devices in (1, 8, 256, 4096):
-    products, memory, messages = times = estimate(counted, devices, values)
-    # Products while memory is read, then messages: nothing else overlaps.
-    total = max(products, memory) + messages
-    alone = total if devices == 1 else alone
-    lines.append(
-      [
-        *(f"{devices:,}", f"{rows * devices:,}"),
-        *(f"{1e3 * seconds:.4g}" for seconds in times),
-        f"{100 * messages / total:.0f} %",
-        f"{100 * alone / total:.0f} %",
-      ]
-    )
-  header = ["accelerators", "rows in all", "products, ms", "memory, ms"]
-  header += ["messages, ms", "messages", "efficiency"]
-  return (
-    "### On paper\n\nLayers of"
-    f" {', '.join(map(str, config.model.hidden_sizes))} units, {rows} rows on"
-    f" each accelerator, products in bfloat16: {counted['flops']:,} FLOPs and"
-    f" {counted['bytes']:,} bytes of products, {counted['gradient_bytes']:,}"
-    f" bytes of gradient, all counted. Hosts have {values.devices_a_host}"
-    " accelerators. Latencies are not counted, nor what is not a product;"
-    " nothing stays in a cache; the gradient is sent after the last product."
-    f"\n\n{table(['peak', '', 'source'], sources(values))}"
-    f"\n\n{table(header, lines)}"
-  )
-
-
 def define_flags() -> flags.FlagValues:
   values = new_flags()
   for name, default, text in (
     ("output", None, "folder of the tables"),
-    ("source", "", "where other numbers are from"),
     ("coordinator", "", "internal"),
   ):
     flags.DEFINE_string(name, default, text, flag_values=values)
   for name, default, least, text in (
     ("devices", 4, 1, "most devices of weak and strong"),
     ("updates", 10, 0, "updates to time"),
-    ("devices_a_host", 8, 1, "accelerators"),
     ("num_processes", None, None, "internal"),
     ("process_id", None, None, "internal"),
   ):
     flags.DEFINE_integer(
       name, default, text, lower_bound=least, flag_values=values
     )
-  for name, (text, default, _) in PEAKS.items():
-    flags.DEFINE_float(name, default, text, lower_bound=1.0, flag_values=values)
   flags.DEFINE_list("parts", list(PARTS), "what to do", flag_values=values)
   flags.DEFINE_list(
     "meshes",
@@ -294,12 +276,8 @@ def main(argv: list[str]):
   for part in (part for part in PARTS if part in values.parts):
     if part in ("weak", "strong"):
       tables.append(scaling_table(words, part, rows, values.devices))
-    elif part == "messages":
-      tables.append(messages_table(words, rows, meshes))
     else:
-      alone = sweeps.override(words, ["--updates=0"])
-      precision = {"model.precision": "bfloat16"}  # what the peaks are for
-      tables.append(paper_table(measure(alone, **precision), config, values))
+      tables.append(messages_table(words, rows, meshes))
     print(tables[-1] + "\n", flush=True)
   title = "# Scaling\n\n`" + " ".join(["python -m scripts.scaling", *words])
   (folder / "scaling.md").write_text("\n\n".join([title + "`", *tables]) + "\n")

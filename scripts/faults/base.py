@@ -135,10 +135,3 @@ def error_line(printed: str, folder: pathlib.Path, name: str = "DIR") -> str:
   if len(errors) != 1:
     return f"{len(errors)} lines of error"
   return errors[0].replace(str(folder), name)
-
-
-def refusal(folder, fault: str, wanted: str, code: int, printed: str):
-  """The finding that a command ended with one line."""
-  said = error_line(printed, folder)
-  sound = code == 2 and said.startswith("error: ")
-  return Finding(fault, wanted, f"`{said}`", sound)

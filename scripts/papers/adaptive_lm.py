@@ -1,23 +1,10 @@
 """Dynamic evaluation and the neural cache, of a model of the Penn Treebank."""
 
 from experiments.pictures import BLACK, GREY, VERMILLION
-from scripts.papers.base import PTB, Row, Run, values
+from scripts.papers.base import PTB, Row, Run, read_text, values
 
-TITLE = "Language models that adapt to what they read"
-CITATION = (
-  "B. Krause, E. Kahembwe, I. Murray and S. Renals, Dynamic Evaluation of"
-  " Neural Sequence Models, ICML 2018; E. Grave, A. Joulin and N. Usunier,"
-  " Improving Neural Language Models with a Continuous Cache, ICLR 2017."
-)
 CONFIG = "configs/zaremba_2014.py"
-INTRODUCTION = (
-  "A word that has just been read is likelier to come again. Dynamic evaluation"
-  " goes on training while it scores; the neural cache mixes in a distribution"
-  " over the words of the recent past. Both are applied here to the medium"
-  " model of [zaremba_2014.md](zaremba_2014.md), which is not trained"
-  " again for them."
-)
-CAPTION = "Test perplexity of one model, read as it was trained and adapting."
+TEXT = read_text(__file__)
 STATIC, SCORE = "static/perplexity", "test/perplexity"
 LEAST = 0.05  # part of the static perplexity that adapting has to save
 # what the papers' models of 24M parameters gained, AWD-LSTM after fine-tuning
@@ -106,21 +93,3 @@ def plot(rows, axes):
   axes.set_xticks(range(len(rows)), [row.description for row, _ in rows])
   axes.set_xlim(-0.6, len(rows) - 0.4)
   axes.set_ylabel("test perplexity")
-
-
-READINGS = (
-  "Reproduced means: the test perplexity is 5 % lower than that of the same"
-  " weights in static evaluation.",
-  "Settings are searched on the validation split alone: for dynamic evaluation"
-  " four rates, then four decays, on its first 10,000 tokens; for the cache 42"
-  " pairs of theta and share on all of it.",
-  "Both read the split in one stream whose state runs through the whole of it.",
-)
-DIFFERENCES = (
-  "The papers' gains are of other, larger models; AWD-LSTM's cache is its"
-  " authors' own, of 2,000 words (Merity et al. 2018).",
-  "The decay (lambda) found here is relative to the mean RMS of all numbers;"
-  " the authors' program takes the mean of the parameters' means, so that their"
-  " lambdas are other numbers. `--form=krause` computes theirs; this row was"
-  " not run with it.",
-)

@@ -1,9 +1,9 @@
 """What a paper's module holds, and the statistics of its tables.
 
-A module in scripts.papers is data: TITLE, CITATION and INTRODUCTION are texts,
-CONFIG is the config file, ROWS the rows of the paper's tables; READINGS and
-DIFFERENCES, both tuples of texts, say how the paper was read and what is not
-as there. Where they are of use, there are
+A module in scripts.papers is data: CONFIG is the config file, ROWS the rows of
+the paper's tables, and TEXT the page, a Markdown file beside the module: title,
+citation, introduction, the plot and what is below it, {results}, how the paper
+was read, and what is not as there. Where they are of use, there are
 
   judge(row, trials)   reproduced or not, and why not
   CONTROLS             rows of a second table, which are not judged
@@ -15,7 +15,7 @@ as there. Where they are of use, there are
                        flat dictionary for each trial
   partial(row, trials) how much of the paper's training was done, where that is
                        not all of it; the row is not judged then
-  CAPTION, HEIGHT      below the plot; of the plot in inches
+  HEIGHT               of the plot in inches
 
 Trials are the records of experiments/results/runs.jsonl, one a trial.
 """
@@ -82,6 +82,11 @@ def runs(row: Row) -> list[Run]:
   if not row.seeds:
     return [Run(variant, variant) for variant in row.variants]
   return [with_seed(v, seed) for v in row.variants for seed in row.seeds]
+
+
+def read_text(file: str) -> str:
+  """The page beside a paper's module, which gives its `__file__`."""
+  return pathlib.Path(file).with_suffix(".md").read_text("utf-8")
 
 
 def load_paper(name: str) -> ModuleType:

@@ -5,7 +5,7 @@ import textwrap
 
 import numpy as np
 
-from configs.cells_ptb import CELLS, PARAMETERS, RATES
+from configs.cells_ptb import CELLS, RATES
 from experiments.pictures import GREY, VERMILLION
 from scripts.papers.base import (
   PTB,
@@ -14,29 +14,14 @@ from scripts.papers.base import (
   mean_and_std,
   mean_score,
   parameters,
+  read_text,
   validation_curve,
   values,
   with_seed,
 )
 
-TITLE = "Cells on the Penn Treebank, at equal parameters"
-CITATION = (
-  "The question is that of K. Greff, R. K. Srivastava, J. Koutník, B. R."
-  " Steunebrink and J. Schmidhuber, LSTM: A Search Space Odyssey, IEEE"
-  " Transactions on Neural Networks and Learning Systems 28(10), 2017; the"
-  " cells are of the papers that README.md names."
-)
 CONFIG = "configs/cells_ptb.py"
-INTRODUCTION = (
-  f"One layer of each cell predicts the next word, with as many hidden units as"
-  f" make {PARAMETERS:,} parameters, to 1 %. Each learns for five epochs at"
-  f" {len(RATES)} learning rates; the best of them on validation gets two more"
-  " seeds. Nothing else differs."
-)
-CAPTION = (
-  "Test perplexity at the best learning rate, lower is better; the best cell is"
-  " at the left."
-)
+TEXT = read_text(__file__)
 SCORE = "test/perplexity"
 FINAL = "-test"  # names the record of a run that is scored once more
 SEEDS = (0, 1, 2)  # of the final score; rates are compared with the first
@@ -131,11 +116,3 @@ def plot(rows, axes):
   ]
   axes.set_xticks(range(len(found)), names)
   axes.set_ylabel("test perplexity")
-
-
-READINGS = (
-  "The learning rate is chosen by validation with seed 0, and the scores are of"
-  " seeds 0 to 2 at that rate, by the weights of the best validation epoch, in"
-  " one stream whose state runs through the whole split.",
-  "Five epochs are a start: the order may change in longer training.",
-)

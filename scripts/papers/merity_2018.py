@@ -10,23 +10,13 @@ from scripts.papers.base import (
   mean_and_std,
   mean_score,
   paper_score,
+  read_text,
   validation_curve,
   values,
 )
 
-TITLE = "Regularizing and optimizing LSTM language models"
-CITATION = (
-  "S. Merity, N. S. Keskar and R. Socher, Regularizing and Optimizing LSTM"
-  " Language Models, ICLR 2018."
-)
 CONFIG = "configs/awd_lstm.py"
-INTRODUCTION = (
-  "AWD-LSTM: three layers of 1150, 1150 and 400 units whose recurrent weights"
-  " are dropped, as are embeddings, inputs and outputs. The paper trains for"
-  " 500 epochs; this is the beginning of that run, under the same settings, and"
-  " says nothing about the paper's score."
-)
-CAPTION = "Validation perplexity by epoch, lower is better."
+TEXT = read_text(__file__)
 EPOCHS = 500
 VALID = "valid/perplexity"
 measure = functools.partial(validation_curve, score=VALID)
@@ -77,15 +67,3 @@ def plot(rows, axes):
   whole_ticks(axes.xaxis)
   axes.set_xlabel("epochs")
   axes.set_ylabel("validation perplexity")
-
-
-READINGS = (
-  "No row is judged. The learning rate is constant and averaging starts only"
-  " where validation no longer improves, so that the first epochs are those of"
-  " the whole run.",
-  "The validation score of a whole run is that of its best checkpoint in one"
-  " stream; the curve is of 10 streams, as the authors validate.",
-)
-DIFFERENCES = (
-  "Weights start in this library's way, and there is one bias a gate, not two.",
-)

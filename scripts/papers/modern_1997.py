@@ -7,29 +7,14 @@ from scripts.papers.base import (
   draw_solved,
   mean_and_std,
   parameters,
+  read_text,
   solved,
   succeeded,
   values,
 )
 
-TITLE = "The tasks of 1997, learned as one would now"
-CITATION = (
-  "The tasks are those of S. Hochreiter and J. Schmidhuber, Long Short-Term"
-  " Memory, Neural Computation 9(8):1735-1780, 1997; forget gates are from"
-  " F. A. Gers, J. Schmidhuber and F. Cummins, Learning to Forget, Neural"
-  " Computation 12(10):2451-2471, 2000."
-)
 CONFIG = "configs/modern_1997.py"
-INTRODUCTION = (
-  "One layer of LSTM with forget gates, Adam and batches of 32 fresh sequences,"
-  " 64 in experiment 5."
-  " Nothing here is the paper's setting but the tasks; that is on the [page of"
-  " 1997](hochreiter_1997.md)."
-)
-CAPTION = (
-  "Training sequences until the rule is met, the paper's by its own rule; at"
-  " the right, how many of the trials met it."
-)
+TEXT = read_text(__file__)
 
 # by variant: description, the row of the 1997 paper, right sequences of 256
 TASKS = {
@@ -108,19 +93,3 @@ def plot(rows, axes):
   scale(axes, "x", [1000, 1_000_000])
   axes.set_xlabel("training sequences")
   axes.grid(axis="x")
-
-
-READINGS = (
-  "Reproduced means: every trial meets the rule, or nine of ten in 2a. The rule"
-  " looks at a fixed set of validation sequences every 50 updates.",
-  "The paper's numbers of sequences belong to its own rules, for experiment 1"
-  " to three blocks of size two at the rate 0.5, for 5 to n_seq = 140. The time"
-  " is that of all trials of a row together.",
-)
-DIFFERENCES = (
-  "In 2a and 2b the last step is weighted 100 times, or the easy symbols drown"
-  " its gradient.",
-  "Losses are the cross-entropy where the answer is a class (2a to 2c, 6a, 6b)"
-  " and the squared error elsewhere; sizes and rates are in the configs of the"
-  " single tasks.",
-)

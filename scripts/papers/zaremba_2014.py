@@ -14,26 +14,13 @@ from scripts.papers.base import (
   mean_score,
   paper_score,
   parameters,
+  read_text,
   validation_curve,
   values,
 )
 
-TITLE = "Recurrent neural network regularization"
-CITATION = (
-  "W. Zaremba, I. Sutskever and O. Vinyals, Recurrent Neural Network"
-  " Regularization, arXiv 1409.2329, 2014."
-)
 CONFIG = "configs/zaremba_2014.py"
-INTRODUCTION = (
-  "Two layers of LSTM predict the next word of the Penn Treebank, 10,000 words"
-  " and 929,589 tokens of training. The paper's point is dropout on everything"
-  " but the recurrence: it lets the large networks train; the small one has"
-  " none."
-)
-CAPTION = (
-  "Perplexity, lower is better: on validation by epoch, of each run whose curve"
-  " was recorded, and on the test split after the last."
-)
+TEXT = read_text(__file__)
 SCORE = "test/perplexity"
 VALID = {"small": 120.7, "medium": 86.2}  # the paper's
 measure = functools.partial(validation_curve, score="valid/perplexity")
@@ -98,24 +85,3 @@ def plot(rows, axes):
   whole_ticks(axes.xaxis)
   axes.set_xlabel("epochs")
   axes.set_ylabel("perplexity")
-
-
-READINGS = (
-  "Reproduced means: the mean over seeds is at most 116.5 (small) or 84.0"
-  " (medium).",
-  "The paper's gradient is a sum over the steps of a window and a mean over the"
-  " streams, ours a mean over both: the learning rate is multiplied, and the"
-  " clipping norm divided, by the window.",
-  "The rate is 1 in the first six epochs and falls from the seventh on; the"
-  " authors' code for the other two networks begins an epoch later.",
-  "All parameters, biases too, start as U(±0.1) or U(±0.05), as in the authors'"
-  " code.",
-  "The test split is read once, by the weights of the best validation epoch, in"
-  " one stream whose state runs through the whole split.",
-)
-DIFFERENCES = (
-  "Validation runs in 20 streams of the split, as in the authors' code; the"
-  " state starts empty in each.",
-  "Training windows that do not fill a whole one at the end of each stream are"
-  " left out.",
-)

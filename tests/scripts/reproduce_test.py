@@ -192,9 +192,7 @@ def test_a_paper_without_columns_and_plot_shows_its_scores():
   assert [run.name for run in runs(row)] == ["lstm-3", "lstm-4"]
   assert runs(row)[1].overrides == ("--config.train.seed=4",)
   paper = types.SimpleNamespace(
-    TITLE="T",
-    CITATION="C.",
-    INTRODUCTION="I.",
+    TEXT="# T\n\n{results}\n\n## Readings\n",
     ROWS=[row],
     judge=lambda row, trials: (False, "worse"),
   )
@@ -203,7 +201,10 @@ def test_a_paper_without_columns_and_plot_shows_its_scores():
     (record,) = made_up(row, f"lstm-{seed}", [None])
     del record["succeeded"]
     records.append(record | {"paper": "p", "test/nats": nats})
-  found = cells(markdown("p", paper, records), "lstm")
+  text = markdown("p", paper, records)
+  assert text.startswith("# T\n\nOf 1 rows: 1 not reproduced.\n\n| row")
+  assert "|\n\n## Readings\n\n## Runs\n\n- abacus" in text
+  found = cells(text, "lstm")
   assert found["paper"] == "test/nats 8.45"
   assert found["ours"] == "test/nats 8.5000 ± 0.7071"
   assert found["reproduced"] == "no: worse" and found["time"] == "2:03:20"
