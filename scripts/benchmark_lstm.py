@@ -11,10 +11,9 @@ tuned allocator; "split" is tuned, with the batch over two host devices.
 Forward is one pass; train adds the gradients of all parameters and of inputs.
 
 Parts are the layers, matrix products (gemm: the most that the machine reaches),
-time and memory as sequences grow (length), and tiny and huge inputs against a
-plain scan of the cell (extremes). On an NVIDIA GPU there are the layers and
-matrix products alone, in one setting, and ours through cuDNN besides. All take
-JAX's default there, TF32 products.
+and time and memory as sequences grow (length), of which an NVIDIA GPU has the
+layers and matrix products, in one setting, and ours through cuDNN besides. All
+take JAX's default there, TF32 products.
 """
 
 from absl import flags
@@ -30,7 +29,7 @@ from scripts.benchmark import (
 )
 from scripts.peers import ours, problem
 
-SECTIONS = ("gemm", "layers", "length", "extremes")
+SECTIONS = ("gemm", "layers", "length")
 # batch, time, input, hidden, layers
 SHAPES = {
   "a": (20, 20, 200, 200, 2),  # Zaremba et al. 2014, small
@@ -62,7 +61,7 @@ SETTINGS = {
 QUICK = {
   "shapes": ["a", "e", "g"],
   "peers": ["ours", "torch", "linen"],
-  "skip": ["length", "extremes"],
+  "skip": ["length"],
   "setting": "default",
   "seconds": 0.3,
 }
@@ -158,22 +157,6 @@ def length(times=(128, 1024, 2048, 4096, 16384)) -> list[list[dict]]:
   ]  # fmt: skip
 
 
-def extremes() -> list[list[dict]]:
-  return [
-    [
-      layer_record(
-        "ours", "tuned", shape, mode, "Small and large inputs",
-        column=name, variant=variant,
-      )
-      for variant, name in (("", "ours"), ("plain", "plain scan"))
-    ]
-    for mode in MODES
-    for shape in (
-      (32, 128, 1, 256, 1), (32, 128, 2000, 256, 1), (20, 35, 1500, 1500, 1),
-    )
-  ]  # fmt: skip
-
-
 def main(argv: list[str]) -> int:
   values = define_flags(
     "runs/benchmark", shapes=SHAPES, peers=MODULES, modes=MODES
@@ -194,7 +177,7 @@ def main(argv: list[str]) -> int:
     if values["setting"].present:
       raise ConfigError("--setting: there is one on a GPU; leave it out")
     settings = SETTINGS["default"]
-    skip = [*skip, "length", "extremes"]
+    skip = [*skip, "length"]
   peers = chosen_peers(values, modules)
   modes = chosen("modes", values.modes, MODES)
   shapes = {n: SHAPES[n] for n in chosen("shapes", values.shapes, SHAPES)}
@@ -204,7 +187,6 @@ def main(argv: list[str]) -> int:
     ),
     "layers": layers(shapes, peers, modes, settings, values.platform),
     "length": length(),
-    "extremes": extremes(),
   }
   return measure_and_write(
     "LSTM benchmark",

@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.pictures import BLACK, look, picture
 from lstm_jax.files import write_atomically
+from scripts.markdown import table
 
 
 def write(results: dict, output: pathlib.Path) -> list[pathlib.Path]:
@@ -60,11 +61,6 @@ def find(records, **fields) -> dict | None:
     if all(record[name] == value for name, value in fields.items()):
       return record
   return None
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-  lines = [header, ["-"] * len(header), *rows]
-  return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def ms(seconds: float) -> str:

@@ -26,8 +26,8 @@ from experiments.command_line import (
 )
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.files import write_atomically
-from scripts.benchmark_report import table
 from scripts.faults import damage, disks, endurance, kills
+from scripts.markdown import table
 
 GROUPS = {  # and how often the report wants them
   "kills": (kills.random_moments, 100),
@@ -103,7 +103,7 @@ def page(rows: list[dict]) -> str:
   good = sum(row["sound"] for row in rows)
   cells = [
     [
-      *(row[name].replace("|", "\\|") for name in ("fault", "wanted", "found")),
+      *(row["fault"], row["wanted"], row["found"]),
       "yes" if row["sound"] else "**no**",
       f"`{row['group']}`",
     ]

@@ -9,7 +9,8 @@ import pathlib
 
 from experiments.pictures import picture
 from lstm_jax.files import write_atomically
-from scripts.papers.base import Row, mean_and_std, values
+from scripts.markdown import table
+from scripts.papers.base import Row
 from scripts.reproduce_records import latest, read_results
 
 COMMITTED = pathlib.Path("experiments/results")
@@ -21,31 +22,24 @@ def is_committed(folder: pathlib.Path) -> bool:
 
 
 def write_page(name: str, paper, folder: pathlib.Path) -> pathlib.Path:
-  """Writes NAME.md and, where the paper has a plot, NAME.png; several processes
-  that run rows of one paper take turns."""
+  """Writes NAME.md and NAME.png; several processes that run rows of one paper
+  take turns."""
   folder.mkdir(parents=True, exist_ok=True)
   path = folder / f"{name}.md"
   turn = os.open(folder, os.O_RDONLY)
   try:
     fcntl.flock(turn, fcntl.LOCK_EX)
     results = read_results(folder)
-    if hasattr(paper, "plot"):
-      rows = [(row, latest(results, name, row)[0]) for row in paper.ROWS]
-      _draw(paper, rows, folder / f"{name}.png")
+    rows = [(row, latest(results, name, row)[0]) for row in paper.ROWS]
+    panels, height = getattr(paper, "PANELS", 1), getattr(paper, "HEIGHT", 3.2)
+    png = folder / f"{name}.png"
+    with picture(png, "page", height, ncols=panels) as (_, axes):
+      paper.plot(rows, axes[0] if panels > 1 else axes[0, 0])
     text = markdown(name, paper, results, is_committed(folder))
     write_atomically(path, text)
   finally:
     os.close(turn)
   return path
-
-
-def _draw(paper, rows, path: pathlib.Path):
-  grid = {"ncols": getattr(paper, "PANELS", 1)}
-  with picture(path, "page", getattr(paper, "HEIGHT", 3.2), **grid) as (
-    _,
-    axes,
-  ):
-    paper.plot(rows, axes[0] if grid["ncols"] > 1 else axes[0, 0])
 
 
 def markdown(
@@ -101,40 +95,21 @@ def _summary(paper, rows) -> str:
   return f"Of {len(rows)} rows: {', '.join(counts)}."
 
 
-def _paper_scores(row, trials):
-  return ", ".join(f"{k} {v:,}" for k, v in row.paper.items()) or "-"
-
-
-def _our_scores(row, trials):
-  names = [k for k in row.paper if len(values(trials, k))]
-  return (
-    ", ".join(
-      f"{name} {mean_and_std(values(trials, name), 4)}" for name in names
-    )
-    or "-"
-  )
-
-
-SCORES = (("paper", _paper_scores), ("ours", _our_scores))  # the default
-
-
 def _table(name, paper, rows, judged: str = "reproduced") -> str:
-  columns = getattr(paper, "columns", SCORES)
-  header = ["row", "task", *(title for title, _ in columns)]
+  header = ["row", "task", *(title for title, _ in paper.columns)]
   if judged and not hasattr(paper, "judge"):
     judged = "state"
   header += [judged] * bool(judged) + ["time", "command"]
-  lines = [header, ["-"] * len(header)]
+  lines = []
   for row, trials, missing in rows:
     cells = [row.name, row.description]
-    cells += [cell(row, trials) for _, cell in columns]
+    cells += [cell(row, trials) for _, cell in paper.columns]
     if judged:
       cells.append(verdict(paper, row, trials, missing))
     command = f"python -m scripts.reproduce --paper={name} --row={row.name}"
     command += " --data=PATH" * bool(row.data)
-    cells += [_duration(trials), f"`{command}`"]
-    lines.append([cell.replace("|", "\\|") for cell in cells])
-  return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    lines.append([*cells, _duration(trials), f"`{command}`"])
+  return table(header, lines)
 
 
 def _duration(trials) -> str:
@@ -176,7 +151,7 @@ def beside(
   for row in rows:
     found = latest(mine, name, row), latest(theirs, name, row)
     lines.append((f"{row.name}: {row.description}", "yours", "committed"))
-    for title, cell in getattr(paper, "columns", SCORES):
+    for title, cell in paper.columns:
       cells = [cell(row, trials) for trials, _ in found]
       alone = title.startswith("paper") or cells[0] == cells[1] == cell(row, [])
       lines.append((f"  {title}", cells[0], "" if alone else cells[1]))

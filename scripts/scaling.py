@@ -31,7 +31,7 @@ from lstm_jax.config import sweeps
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.parallel import processes, runtime
 from lstm_jax.run.build import build
-from scripts.benchmark_report import table
+from scripts.markdown import table
 
 PARTS = ("weak", "strong")
 

@@ -3,14 +3,17 @@
 A module in scripts.papers is data: CONFIG is the config file, ROWS the rows of
 the paper's tables, and TEXT the page, a Markdown file beside the module: title,
 citation, introduction, the plot and what is below it, {results}, how the paper
-was read, and what is not as there. Where they are of use, there are
+was read, and what is not as there. Then there are
 
-  judge(row, trials)   reproduced or not, and why not
-  CONTROLS             rows of a second table, which are not judged
   columns              pairs of a header and a function (row, trials) -> text
   plot(rows, axes)     draws pairs of a row and its trials, as
                        experiments/pictures.py has pictures look; of several
                        PANELS a list of axes
+
+and, where they are of use,
+
+  judge(row, trials)   reproduced or not, and why not
+  CONTROLS             rows of a second table, which are not judged
   measure(run)         numbers of a finished run directory that no score has: a
                        flat dictionary for each trial
   partial(row, trials) how much of the paper's training was done, where that is

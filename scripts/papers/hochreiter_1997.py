@@ -19,25 +19,10 @@ UNBIASED = "; cell inputs without biases"
 TEST_SEQUENCES = 2560  # of the paper's counts of wrong predictions
 
 
-def _row(
-  name,
-  description,
-  *sequences,
-  success=None,
-  wrong=None,
-  misclassified=None,
-  variants=None,
-):
-  """A row with the paper's mean number of sequences to each bound of its rule.
-
-  Of a fraction of misclassified test sequences, their number is kept.
-  """
-  paper = {f"sequences_{i}": mean for i, mean in enumerate(sequences)}
-  if misclassified is not None:
-    wrong = misclassified * TEST_SEQUENCES
-  for key, value in (("success", success), ("wrong", wrong)):
-    if value is not None:
-      paper[key] = value
+def _row(name, description, *sequences, variants=None, **paper):
+  """A row with the paper's mean number of sequences to each bound of its rule,
+  its success and its wrong test sequences."""
+  paper |= {f"sequences_{i}": mean for i, mean in enumerate(sequences)}
   return Row(name, description, variants or (name,), paper)
 
 
@@ -69,7 +54,7 @@ def _two(part, length, informative, *sequences, misclassified):
     f"two-sequence problem, T = {length}, N = {informative} telling"
     f" elements{noise}{biases}",
     *sequences,
-    misclassified=misclassified,
+    wrong=misclassified * TEST_SEQUENCES,
   )
 
 
