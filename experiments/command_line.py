@@ -54,6 +54,7 @@ def run_command(main: Callable[[list[str]], int | None]):
   if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # see __init__.py
     signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
+    user_file.join_current_directory()
     sys.exit(main(sys.argv) or 0)
   except UserError as error:
     print(f"error: {error}", file=sys.stderr)

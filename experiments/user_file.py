@@ -1,31 +1,55 @@
 """Config and sweep files: Python that a user wrote, whose faults are his."""
 
+import importlib
 import inspect
 import os
 import pathlib
 import runpy
+import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 from lstm_jax.errors import ConfigError, nearest
 
+_ROOT = pathlib.Path(__file__).parent.parent  # where the package's configs are
+
+
+def join_current_directory():
+  """Lets a user's file import what is beside it, where the command runs.
+
+  Folders of his with the names of ours are joined to them: his configs come
+  before the package's, his experiments after.
+  """
+  here = os.getcwd()
+  if here not in sys.path:
+    sys.path.insert(0, here)
+  for name, places in (
+    ("configs", (here, _ROOT)),
+    ("experiments", (_ROOT, here)),
+  ):
+    folders = dict.fromkeys(os.path.join(place, name) for place in places)
+    importlib.import_module(name).__path__ = [*filter(os.path.isdir, folders)]
+
 
 def find(file: str, folder: str, kind: str) -> tuple[str, str]:
   """The path and the variant of FILE[:variant]; a path may have colons too.
 
-  folder: where files of this kind are, to suggest one.
+  folder: where files of this kind are, to suggest one. The package's own are
+    found where the current directory has none of that name.
 
   Raises:
     ConfigError: there is no such file.
   """
   ends = [i for i, letter in enumerate(file) if letter == ":"] + [len(file)]
-  for end in reversed(ends):
-    if _is(os.path.isfile, file[:end]):
-      return file[:end], file[end + 1 :]
+  for place in ("", f"{_ROOT}/" * file.startswith(f"{folder}/")):
+    for end in reversed(ends):
+      if _is(os.path.isfile, place + file[:end]):
+        return place + file[:end], file[end + 1 :]
   name = file[: ends[0]]
-  here = {p.stem: str(p) for p in sorted(pathlib.Path(folder).glob("*.py"))}
-  here = {stem: path for stem, path in here.items() if stem[0] != "_"}
+  places = (_ROOT / folder, pathlib.Path(folder))
+  stems = sorted({p.stem for at in places for p in at.glob("[!_]*.py")})
+  here = {stem: f"{folder}/{stem}.py" for stem in stems}
   if _is(os.path.isdir, file) or _is(os.path.isdir, name):
     example = next(iter(here.values()), f"{folder}/NAME.py")
     raise ConfigError(f"{file}: is a folder; give a {kind} file, as {example}")
