@@ -19,6 +19,7 @@ from ml_collections import config_flags
 
 from experiments import user_file
 from experiments.config_help import describe_fields
+from experiments.console import join_current_directory
 from lstm_jax.config import Config
 from lstm_jax.config import config as config_lib
 from lstm_jax.errors import (
@@ -54,7 +55,7 @@ def run_command(main: Callable[[list[str]], int | None]):
   if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # see __init__.py
     signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
-    user_file.join_current_directory()
+    join_current_directory()
     sys.exit(main(sys.argv) or 0)
   except UserError as error:
     print(f"error: {error}", file=sys.stderr)

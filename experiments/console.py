@@ -3,6 +3,7 @@ experiments.COMMAND, and from any folder."""
 
 import importlib
 import os
+import pathlib
 import sys
 
 import lstm_jax
@@ -49,6 +50,23 @@ def main(argv: list[str]) -> int | None:
 
   sys.argv = [f"{argv[0]} {name}", *argv[2:]]
   run_command(command.main)
+
+
+def join_current_directory():
+  """Lets a config file import what is where the command runs.
+
+  Folders there with the names of ours are joined to them: its configs come
+  before the package's, its experiments after.
+  """
+  here, ours = os.getcwd(), str(pathlib.Path(__file__).parent.parent)
+  if here not in sys.path:
+    sys.path.insert(0, here)
+  for name, places in (
+    ("configs", (here, ours)),
+    ("experiments", (ours, here)),
+  ):
+    folders = dict.fromkeys(os.path.join(place, name) for place in places)
+    importlib.import_module(name).__path__ = [*filter(os.path.isdir, folders)]
 
 
 def run():

@@ -1,35 +1,18 @@
 """Config and sweep files: Python that a user wrote, whose faults are his."""
 
-import importlib
 import inspect
 import os
 import pathlib
 import runpy
-import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
 
+import lstm_jax
 from lstm_jax.errors import ConfigError, nearest
 
-_ROOT = pathlib.Path(__file__).parent.parent  # where the package's configs are
-
-
-def join_current_directory():
-  """Lets a user's file import what is beside it, where the command runs.
-
-  Folders of his with the names of ours are joined to them: his configs come
-  before the package's, his experiments after.
-  """
-  here = os.getcwd()
-  if here not in sys.path:
-    sys.path.insert(0, here)
-  for name, places in (
-    ("configs", (here, _ROOT)),
-    ("experiments", (_ROOT, here)),
-  ):
-    folders = dict.fromkeys(os.path.join(place, name) for place in places)
-    importlib.import_module(name).__path__ = [*filter(os.path.isdir, folders)]
+# The package's own configs are beside the package, in a wheel too.
+_ROOT = pathlib.Path(lstm_jax.__file__).parent.parent
 
 
 def find(file: str, folder: str, kind: str) -> tuple[str, str]:

@@ -113,8 +113,8 @@ def test_a_config_of_the_current_directory_comes_before(tmp_path, monkeypatch):
 
 def test_a_config_imports_what_is_beside_it_and_what_is_ours(thesis):
   program = """
-from experiments import user_file
-user_file.join_current_directory()
+from experiments import console, user_file
+console.join_current_directory()
 config = user_file.call("my_config.py", "get_config", "config", "")
 print(config.task.length, config.train.steps, config.model.hidden_sizes)
 import experiments.curves
