@@ -62,6 +62,9 @@ class Cell(Protocol):
   def output(self, state: Any) -> Float[Array, "*n h"]:
     """What the layer above reads from the state."""
 
+  # With `takes_context = True` a cell's `recurrent_input` and `step` have one
+  # more argument, `context`: what `unroll` was given by that name.
+
   # A cell may also have parallel(params, x, state, mask, reset, chunk) ->
   # (y, state): all steps of a chunk at once, where no step needs the hidden
   # state before (`MinLSTM`, `MatrixLSTM`).
@@ -86,6 +89,7 @@ class BasicCell:
   sums = True
   least = {}  # values of fields, where it is not 1 for integers
   takes_state_noise = False  # `noise` of `step` is a `StateNoise`
+  takes_context = False  # arrays [b ...] that every step reads alike
   has_cell_input = True  # as wide as the state, and noise may drop it
 
   def __post_init__(self):

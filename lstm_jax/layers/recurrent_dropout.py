@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, Float, Params, State
 from lstm_jax.cells.base import Cell, StateNoise
 from lstm_jax.layers.dropout import Dropout, NoiseKeys, keep_rows
+from lstm_jax.recurrence.products import recurrent_size
 from lstm_jax.recurrence.scan import Noise
 
 
@@ -30,7 +31,9 @@ def draw(
   if rates.weight:
     params = weight_drop(params, rates.weight, keys)
   if rates.recurrent:
-    size = cell.recurrent_input(params, state).shape[-1]
+    size = cell.hidden_size
+    if "w_h" in params:
+      size = recurrent_size(params["w_h"])
     on_state = variational(size, rates.recurrent, keys)
     if not cell.takes_state_noise:
       noise = noise._replace(recurrent=on_state)

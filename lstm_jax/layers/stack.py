@@ -25,8 +25,7 @@ from lstm_jax.layers.dropout import (
   check_rates,
   dropout,
 )
-from lstm_jax.parallel.split_lstm import SplitLSTM, gather
-from lstm_jax.recurrence.inputs import check_state
+from lstm_jax.recurrence.inputs import check_state, takes_context
 from lstm_jax.recurrence.unroll import Options, bidirectional, unroll
 
 
@@ -135,6 +134,7 @@ class Stack(nnx.Module):
     x: ArrayLike,
     state: Any = None,
     *,
+    context: Any = None,
     mask: ArrayLike | None = None,
     reset: ArrayLike | None = None,
     keys: NoiseKeys | None = None,
@@ -143,12 +143,13 @@ class Stack(nnx.Module):
 
     x: numbers [b t d], or symbols [b t] as one-hot vectors for the first layer.
     state: as it was returned, one of each layer; None is the initial one.
+    context: as in `unroll`, for the layers whose cells take one.
     mask, reset: as in `unroll`.
     keys: draw the noise; None turns it off.
 
     Raises:
       ValueError: the state is not one of each layer, `keys` are not one a row,
-        or for what `unroll` raises it.
+        no layer takes the context, or for what `unroll` raises it.
     """
     x = as_array("x", x)
     if is_symbols(x) and x.ndim == 2:
@@ -158,6 +159,8 @@ class Stack(nnx.Module):
       x = as_floats("x", x, jax.tree.leaves(nnx.state(self.layers))[0].dtype)
     if keys is not None:
       check_keys(keys, x.shape[0])
+    if context is not None and not any(map(takes_context, self.cells)):
+      raise ValueError(f"context: no layer takes one, got {short(context)}")
     state = self._check_state(state, x.shape[0])
     rates, final, total = self.rates, [], 0.0
     for number, (cell, layer, before) in enumerate(
@@ -167,9 +170,12 @@ class Stack(nnx.Module):
       rate = rates.between if number else rates.input
       if rate:
         x = dropout(x, rate, here, rates.locked)
-      y, after = self._run(cell, layer, x, before, here, mask=mask, reset=reset)
-      if isinstance(cell, SplitLSTM):
-        y = gather(y, cell.axis)
+      y, after = self.run_layer(
+        *(cell, layer, x, before, here),
+        context=context if takes_context(cell) else None,
+        mask=mask,
+        reset=reset,
+      )
       x = x + y if self.residual and x.shape == y.shape else y
       final.append(after)
       total = total + x if self.sum_layers else x
@@ -193,7 +199,8 @@ class Stack(nnx.Module):
     pairs = enumerate(zip(self.cells, layers, strict=True))
     return tuple(of(cell, s, f"state[{n}]") for n, (cell, s) in pairs)
 
-  def _run(self, cell, layer, x, state, keys, **arguments):
+  def run_layer(self, cell, layer, x, state, keys, **arguments):
+    """Outputs and final state of one layer, with noise of its own."""
     arguments["options"] = self.options
 
     def draw(layer, state, number):

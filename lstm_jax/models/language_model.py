@@ -34,7 +34,7 @@ from lstm_jax.layers.dropout import (
 from lstm_jax.layers.heads import MixtureOfSoftmaxes, Softmax
 from lstm_jax.layers.penalties import activation_penalty
 from lstm_jax.layers.stack import Stack
-from lstm_jax.parallel.split_lstm import SplitLSTM, gather
+from lstm_jax.parallel.split_lstm import gather, split_stack
 from lstm_jax.recurrence.unroll import Options
 
 
@@ -196,14 +196,7 @@ class LanguageModel(nnx.Module):
     axis: of the mesh; its devices have the other parts.
     """
     self.axis = axis
-    self.stack.cells = tuple(
-      SplitLSTM(
-        cell.hidden_size // count,
-        cap_input_gate=cell.cap_input_gate,
-        axis=axis,
-      )
-      for cell in self.stack.cells
-    )
+    split_stack(self.stack, count, axis)
 
   def initial_state(self, batch: int) -> tuple[State, ...]:
     return self.stack.initial_state(batch)

@@ -10,8 +10,9 @@ import dataclasses
 
 from jax import lax
 
-from lstm_jax.array_types import Array, Float, Params
+from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells.lstm import LSTM, LSTMState
+from lstm_jax.layers.stack import Stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,15 +21,47 @@ class SplitLSTM(LSTM):
 
   hidden_size: units of this device.
   axis: of the mesh; its devices have the other units.
+  parts: how many devices these are.
   """
 
   _: dataclasses.KW_ONLY
   axis: str = ""
+  parts: int = 1
+
+  def init(self, key: Key[Array, ""], input_size: int) -> Params:
+    """One device's columns of the matrices, for their shapes."""
+    whole = LSTM(self.parts * self.hidden_size).init(key, input_size)
+    return {name: p[..., : 4 * self.hidden_size] for name, p in whole.items()}
 
   def recurrent_input(
     self, params: Params, state: LSTMState
   ) -> Float[Array, "*n r"]:
     return gather(state.h, self.axis)
+
+
+def split_stack(stack: Stack, count: int, axis: str):
+  """From now on the stack computes what one of `count` devices computes, with
+  that device's part of the parameters. Its states have the hidden units of this
+  device, its outputs those of all.
+
+  For layers of `LSTM` whose sizes the count divides.
+  """
+  stack.cells = tuple(
+    SplitLSTM(
+      cell.hidden_size // count,
+      cap_input_gate=cell.cap_input_gate,
+      axis=axis,
+      parts=count,
+    )
+    for cell in stack.cells
+  )
+  run_part = stack.run_layer
+
+  def run_layer(*arguments, **named):
+    y, state = run_part(*arguments, **named)
+    return gather(y, axis), state
+
+  stack.run_layer = run_layer
 
 
 def gather(a: Float[Array, "*n d"], axis: str) -> Float[Array, "*n e"]:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.array_types import Array, ArrayLike, Params, State
+from lstm_jax.array_types import Array, ArrayLike, Params, PyTree, State
 from lstm_jax.cells.argument_checks import (
+  FLOATS,
   as_array,
   as_flags,
   as_floats,
@@ -22,17 +23,18 @@ from lstm_jax.cells.argument_checks import (
 )
 from lstm_jax.cells.base import BasicCell, Cell, is_symbols
 from lstm_jax.cells.short_repr import short
-from lstm_jax.parallel.split_lstm import SplitLSTM
+from lstm_jax.recurrence.products import recurrent_size
 from lstm_jax.recurrence.scan import Noise
 
 
 class Inputs(NamedTuple):
-  """Arguments of a recurrence. Parameters, state and noise are of one type, the
-  widest of inputs, parameters and state."""
+  """Arguments of a recurrence. Parameters, state, context and noise are of one
+  type, the widest of inputs, parameters, state and context."""
 
   params: Params
   x: Array
   state: State
+  context: PyTree
   mask: Array | None
   reset: Array | None
   noise: Noise
@@ -44,6 +46,7 @@ def take(
   params: Params,
   x: ArrayLike,
   state: Any,
+  context: Any,
   mask: ArrayLike | None,
   reset: ArrayLike | None,
   noise: Noise | None,
@@ -73,16 +76,18 @@ def take(
     state = cell.initial_state(x.shape[0], widest(*kinds))
   else:
     state = check_state("state", cell, x.shape[0], state)
-  wide = widest(*kinds, *(leaf.dtype for leaf in jax.tree.leaves(state)))
+  context = _check_context(cell, context, x.shape[0])
+  read = jax.tree.leaves((state, context))
+  wide = widest(*kinds, *(leaf.dtype for leaf in read))
   noise = Noise() if noise is None else noise
   noise = _check_noise(cell, params, state, noise, x.shape[:2])
   if mask is not None:
     live = jnp.reshape(mask, mask.shape + (1,) * (x.ndim - 2))
     x = jnp.where(live, x, 0)  # not even a NaN gets in
-  params, state, noise = jax.tree.map(
-    lambda a: a.astype(wide), (params, state, noise)
+  params, state, context, noise = jax.tree.map(
+    lambda a: a.astype(wide), (params, state, context, noise)
   )
-  return Inputs(params, x, state, mask, reset, noise, dtype)
+  return Inputs(params, x, state, context, mask, reset, noise, dtype)
 
 
 def _check_axes(cell, w_x, x, symbols):
@@ -103,8 +108,6 @@ def _check_axes(cell, w_x, x, symbols):
 
 
 def _check_params(cell, params, input_size):
-  if isinstance(cell, SplitLSTM):  # which has a part of them
-    return
   wanted = _parameter_shapes(cell, input_size)
   if params.keys() != wanted.keys():
     raise ValueError(
@@ -144,6 +147,33 @@ def check_state(name: str, cell: Cell, batch: int, state: Any) -> State:
   return jax.tree.unflatten(structure, leaves)
 
 
+def takes_context(cell: Cell) -> bool:
+  """Whether every step of the cell reads a context."""
+  return getattr(cell, "takes_context", False)
+
+
+def _check_context(cell, context, batch):
+  """A tree of floating-point arrays [b ...] for cells that take one."""
+  kind = type(cell).__name__
+  if not takes_context(cell):
+    if context is not None:
+      raise ValueError(f"context: {kind} takes none, got {short(context)}")
+    return None
+  if not jax.tree.leaves(context):
+    raise ValueError(f"context: {kind} needs one, got {short(context)}")
+
+  def leaf(value):
+    array = as_array("context", value)
+    if array.dtype.name not in FLOATS or array.shape[:1] != (batch,):
+      raise ValueError(
+        f"context must be floating-point arrays [{batch}, ...], got"
+        f" {array.dtype}{array.shape}"
+      )
+    return as_floats("context", array)
+
+  return jax.tree.map(leaf, context)
+
+
 def _check_noise(cell, params, state, noise, steps):
   """Factors are [b t ...], or [b 1 ...] for all steps."""
   if not isinstance(noise, Noise):
@@ -168,7 +198,7 @@ def _check_noise(cell, params, state, noise, steps):
   if recurrent is not None:
     if "w_h" not in params:
       raise ValueError(f"noise.recurrent: {kind} has no recurrent product")
-    r = jax.eval_shape(cell.recurrent_input, params, state).shape[-1]
+    r = recurrent_size(params["w_h"])
     recurrent = check("noise.recurrent", recurrent, (r,))
   if step is not None and isinstance(cell, BasicCell):
     if not cell.has_cell_input:

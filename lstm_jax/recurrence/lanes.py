@@ -16,58 +16,42 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
-from lstm_jax.array_types import PyTree
-
 LANES = 8
 # An array or a number; -1 if its last axis is the mapped one.
 Value = tuple[Any, int | None]
 
 
-def serves(state: PyTree) -> bool:
-  """Whether layers with these states [1 h] gain. XLA makes vectors of fours of
-  units; with 2, 3 or 6 of them, `vmap` as it is was faster."""
-  shapes = [a.shape for a in jax.tree.leaves(state)]
-  return all(
-    len(shape) == 2
-    and shape[0] == 1
-    and 0 < shape[1] <= 32
-    and shape[1] % 4 == 0
-    for shape in shapes
-  )
+def put_trials_last(run: Callable) -> Callable:
+  """`run` of (step, shared, carry, xs), whose `vmap` of eight trials puts them
+  last.
+
+  run: a scan of (shared, carry, x) -> (carry, y).
+  """
+
+  def run_step(step, *arguments):
+    @custom_vmap
+    def run_one(*arguments):
+      return run(step, *arguments)
+
+    @run_one.def_vmap
+    def run_trials(size, is_mapped, *arguments):
+      if size == LANES:
+        last = jax.tree.map(_put_last, arguments, tuple(is_mapped))
+        results = run(map_last(step), *last)
+        results = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), results)
+      else:
+        axes = jax.tree.map(lambda yes: 0 if yes else None, tuple(is_mapped))
+        results = jax.vmap(lambda *a: run(step, *a), axes)(*arguments)
+      return results, jax.tree.map(lambda _: True, results)
+
+    return run_one(*arguments)
+
+  return run_step
 
 
-def plain_scan(
-  step: Callable, shared: PyTree, carry: PyTree, xs: PyTree, **options: Any
-) -> tuple[PyTree, PyTree]:
-  """`lax.scan` of (shared, carry, x) -> (carry, y)."""
-  return lax.scan(lambda *a: step(shared, *a), carry, xs, **options)
-
-
-def scan(
-  step: Callable, shared: PyTree, carry: PyTree, xs: PyTree, **options: Any
-) -> tuple[PyTree, PyTree]:
-  """The same; `vmap` of eight trials puts them last."""
-
-  @custom_vmap
-  def run(*arguments):
-    return plain_scan(step, *arguments, **options)
-
-  @run.def_vmap
-  def run_trials(size, is_mapped, *arguments):
-    def put_last(a, is_mapped):  # [8 ...] to [... 8]
-      return jnp.moveaxis(a, 0, -1) if is_mapped else _repeat(a)
-
-    if size != LANES:
-      axes = jax.tree.map(lambda yes: 0 if yes else None, tuple(is_mapped))
-      mapped = jax.vmap(lambda *a: plain_scan(step, *a, **options), axes)
-      results = mapped(*arguments)
-    else:
-      last = jax.tree.map(put_last, arguments, tuple(is_mapped))
-      results = plain_scan(map_last(step), *last, **options)
-      results = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), results)
-    return results, jax.tree.map(lambda _: True, results)
-
-  return run(shared, carry, xs)
+def _put_last(a, is_mapped):
+  """[8 ...] to [... 8]"""
+  return jnp.moveaxis(a, 0, -1) if is_mapped else _repeat(a)
 
 
 def map_last(function: Callable) -> Callable:

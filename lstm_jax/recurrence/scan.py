@@ -16,13 +16,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from lstm_jax.array_types import Array, Bool, Float, PyTree
 from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.cells.short_repr import short
 from lstm_jax.cells.time_chunks import scan_chunks
-from lstm_jax.recurrence import lanes, weight_gradients
-from lstm_jax.recurrence.products import recurrent_product
+from lstm_jax.recurrence import lanes
+from lstm_jax.recurrence.products import (
+  is_joint,
+  piece_gradients,
+  recurrent_product,
+  split_gradients,
+  step_gradients,
+  zero_gradients,
+)
 
 _MATRICES = ("w_x", "w_h", "b")  # what `step` does not see
 
@@ -40,15 +48,15 @@ class Noise(NamedTuple):
   __repr__ = short
 
 
-class Aside(NamedTuple):
-  """What a step reads besides its inputs; never differentiated."""
+class StepControls(NamedTuple):
+  """What a step obeys besides its inputs; never differentiated."""
 
   mask: Bool[Array, "b t"] | None
   reset: Bool[Array, "b t"] | None
   noise: Noise
 
 
-class Plan(NamedTuple):
+class ScanPlan(NamedTuple):
   """What does not change from step to step; static under jit."""
 
   cell: Cell
@@ -68,11 +76,15 @@ def _where(flags, a, b):
   )
 
 
-def _split_constants(aside):
+def _split_constants(controls):
   """What changes with time, and what is the same at every step ([b 1 ...])."""
-  varying = jax.tree.map(lambda a: None if a.shape[1] == 1 else a, aside)
-  constant = jax.tree.map(lambda a: a[:, 0] if a.shape[1] == 1 else None, aside)
-  return varying, constant
+
+  def constant(a):
+    return a.shape[1] == 1
+
+  varying = jax.tree.map(lambda a: None if constant(a) else a, controls)
+  fixed = jax.tree.map(lambda a: a[:, 0] if constant(a) else None, controls)
+  return varying, fixed
 
 
 def _merge(varying, constant):
@@ -88,37 +100,45 @@ def _pointwise(params):
   return {k: v for k, v in params.items() if k not in _MATRICES}
 
 
-def _before(plan, state, aside):
+def _context_argument(context):
+  """Only cells that take a context have the argument."""
+  return {} if context is None else {"context": context}
+
+
+def _state_before(plan, state, controls):
   """The state that a step starts from."""
-  if aside.reset is None:
+  if controls.reset is None:
     return state
   leaf = jax.tree.leaves(state)[0]
   fresh = plan.cell.initial_state(leaf.shape[0], leaf.dtype)
-  return _where(aside.reset, fresh, state)
+  return _where(controls.reset, fresh, state)
 
 
-def _recurrent_input(plan, pointwise, before, aside):
-  r = plan.cell.recurrent_input(pointwise, before)
-  return r if aside.noise.recurrent is None else r * aside.noise.recurrent
+def _recurrent_input(plan, pointwise, before, context, controls):
+  r = plan.cell.recurrent_input(pointwise, before, **_context_argument(context))
+  factor = controls.noise.recurrent
+  return r if factor is None else r * factor
 
 
-def _step(plan, pointwise, z, before, aside):
+def _step(plan, pointwise, z, before, context, controls):
   """The state after a step, and what it gives out."""
-  new = plan.cell.step(pointwise, z, before, aside.noise.step)
-  if aside.noise.hold is not None:
+  new = plan.cell.step(
+    pointwise, z, before, controls.noise.step, **_context_argument(context)
+  )
+  if controls.noise.hold is not None:
     new = jax.tree.map(
       lambda keep, old, new: keep * old + (1 - keep) * new,
-      aside.noise.hold,
+      controls.noise.hold,
       before,
       new,
     )
-  if aside.mask is not None:
-    new = _where(aside.mask, new, before)
+  if controls.mask is not None:
+    new = _where(controls.mask, new, before)
   if plan.return_states:
     return new, new
   y = plan.cell.output(new).astype(plan.dtype)
-  if aside.mask is not None:
-    y = _where(aside.mask, y, jnp.zeros_like(y))
+  if controls.mask is not None:
+    y = _where(controls.mask, y, jnp.zeros_like(y))
   return new, y
 
 
@@ -127,7 +147,24 @@ def _swap(tree):
   return jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), tree)
 
 
-def _make_forward(plan, params, constant, save):
+def _scan(plan, step, shared, carry, steps, reverse=False):
+  """`lax.scan` of (shared, carry, x) -> (carry, y)."""
+
+  def run(step, shared, carry, steps):
+    return lax.scan(
+      functools.partial(step, shared),
+      carry,
+      steps,
+      reverse=reverse,
+      unroll=plan.unroll,
+    )
+
+  if plan.tiny:
+    run = lanes.put_trials_last(run)
+  return run(step, shared, carry, steps)
+
+
+def _make_forward(plan, params, context, constant, save):
   """(state, (x, varying) [b t ...]) -> state and, of each step [t b ...], its
   output and (if `save`) what the backward pass needs: the state before the step
   and the gate inputs."""
@@ -136,144 +173,147 @@ def _make_forward(plan, params, constant, save):
     params = params | {"w_h": params["w_h"].astype(plan.dtype)}
 
   def step(shared, state, inputs):
-    (params, constant), (zx, varying) = shared, inputs
+    (params, context, constant), (zx, varying) = shared, inputs
     pointwise = _pointwise(params)
     if plan.project_inside:
       zx = cell.project(params, zx)
-    aside = _merge(varying, constant)
-    before = _before(plan, state, aside)
+    controls = _merge(varying, constant)
+    before = _state_before(plan, state, controls)
     z = zx
     if recurrent:
-      r = _recurrent_input(plan, pointwise, before, aside)
+      r = _recurrent_input(plan, pointwise, before, context, controls)
       zh = recurrent_product(r, params["w_h"])
       z = zx + zh if cell.sums else (zx, zh)
-    new, y = _step(plan, pointwise, z, before, aside)
+    new, y = _step(plan, pointwise, z, before, context, controls)
     return new, ((y, before, z) if save else y)
 
   def forward(state, steps):
     x, varying = _swap(steps)
     zx = x if plan.project_inside else cell.project(params, x)
-    return _scan(plan, step, (params, constant), state, (zx, varying))
+    return _scan(plan, step, (params, context, constant), state, (zx, varying))
 
   return forward
 
 
-def _scan(plan, step, shared, carry, steps, reverse=False):
-  """`lax.scan` of (shared, carry, x) -> (carry, y)."""
-  scan = lanes.scan if plan.tiny else lanes.plain_scan
-  return scan(step, shared, carry, steps, reverse=reverse, unroll=plan.unroll)
-
-
-def run_autodiff(plan, params, x, state, aside):
+def run_autodiff(plan, params, x, state, context, controls):
   """Outputs [b t ...] and final state; JAX differentiates the scan."""
-  varying, constant = _split_constants(aside)
-  forward = _make_forward(plan, params, constant, save=False)
+  varying, constant = _split_constants(controls)
+  forward = _make_forward(plan, params, context, constant, save=False)
 
-  def run_chunk(state, steps, _):
+  def forward_chunk(state, steps, _):
     final, y = forward(state, steps)
     return final, _swap(y), None
 
   if plan.memory == "sqrt":
-    run_chunk = jax.checkpoint(run_chunk)
-  state, y, _ = scan_chunks(run_chunk, state, (x, varying), plan.chunk)
+    forward_chunk = jax.checkpoint(forward_chunk)
+  state, y, _ = scan_chunks(forward_chunk, state, (x, varying), plan.chunk)
   return y, state
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def run_fused(plan, params, x, state, aside):
+def run_fused(plan, params, x, state, context, controls):
   """The same with the backward pass below."""
-  return run_autodiff(plan._replace(memory="full"), params, x, state, aside)
+  plan = plan._replace(memory="full")
+  return run_autodiff(plan, params, x, state, context, controls)
 
 
-def _run_forward(plan, params, x, state, aside):
-  varying, constant = _split_constants(aside)
-  forward = _make_forward(plan, params, constant, save=True)
+def _run_forward(plan, params, x, state, context, controls):
+  varying, constant = _split_constants(controls)
+  forward = _make_forward(plan, params, context, constant, save=True)
 
-  def run_chunk(state, steps, _):
+  def saving_chunk(state, steps, _):
     final, (y, *saved) = forward(state, steps)
     return final, _swap(y), state if plan.memory == "sqrt" else saved
 
-  final, y, kept = scan_chunks(run_chunk, state, (x, varying), plan.chunk)
-  return (y, final), (params, x, aside, kept)
+  final, y, kept = scan_chunks(saving_chunk, state, (x, varying), plan.chunk)
+  return (y, final), (params, x, context, controls, kept)
+
+
+def _make_backward_step(plan, recurrent, in_step):
+  """One step of the backward scan: the cotangent of the state moves on, sums
+  grow, and dz is written down; `in_step` it is dx, and dz joins the sums."""
+  cell = plan.cell
+
+  def step(shared, carry, inputs):
+    params, context, constant, w_h_transposed = shared
+    pointwise = _pointwise(params)
+    dstate, sums, dcontext = carry
+    x, dy, before, z, varying = inputs
+    controls = _merge(varying, constant)
+    _, vjp = jax.vjp(
+      lambda *a: _step(plan, *a, controls), pointwise, z, before, context
+    )
+    dp, dz, *dread = vjp((dstate, dy))
+    r = None
+    if recurrent:
+      dr = recurrent_product(dz if cell.sums else dz[1], w_h_transposed)
+      r, vjp = jax.vjp(
+        lambda *a: _recurrent_input(plan, *a, controls),
+        *(pointwise, before, context),
+      )
+      dp_input, *dread_input = vjp(dr)
+      dp, dread = _add(dp, dp_input), _add(dread, dread_input)
+    dbefore, dcontext_here = dread
+    if controls.reset is not None:
+      zeros = jax.tree.map(jnp.zeros_like, dbefore)
+      dbefore = _where(controls.reset, zeros, dbefore)
+    if in_step:
+      dweights, dz = step_gradients(cell, params, x, r, dz)
+      dp = _add_named(dweights, dp)
+    return (dbefore, _add(sums, dp), _add(dcontext, dcontext_here)), dz
+
+  return step
 
 
 def _run_backward(plan, residuals, cotangents):
-  params, x, aside, kept = residuals
+  params, x, context, controls, kept = residuals
   dy, dstate = cotangents
   cell, pointwise = plan.cell, _pointwise(params)
-  varying, constant = _split_constants(aside)
+  varying, constant = _split_constants(controls)
   recurrent = "w_h" in params
   # Tiny matrices are summed up step by step as well: a product is not worth it.
   in_step = plan.tiny and not is_symbols(x)
-  forward = _make_forward(plan, params, constant, save=True)
+  joint = is_joint(cell, params, x)
+  forward = _make_forward(plan, params, context, constant, save=True)
+  step = _make_backward_step(plan, recurrent, in_step)
   w_h_transposed = None
   if recurrent:
     # Once: a product with a transposed matrix is slower, at every step.
     w_h_transposed = params["w_h"].astype(plan.dtype).mT
+  summed = params if in_step else pointwise
+  shared = summed, context, constant, w_h_transposed
 
-  def step(shared, carry, inputs):
-    params, constant, w_h_transposed = shared
-    pointwise = _pointwise(params)
-    dstate, sums = carry
-    x, dy, before, z, varying = inputs
-    aside = _merge(varying, constant)
-    _, vjp = jax.vjp(
-      lambda p, z, s: _step(plan, p, z, s, aside), pointwise, z, before
-    )
-    dp, dz, dbefore = vjp((dstate, dy))
-    if recurrent:
-      dr = recurrent_product(dz if cell.sums else dz[1], w_h_transposed)
-      r, vjp = jax.vjp(
-        lambda p, s: _recurrent_input(plan, p, s, aside), pointwise, before
-      )
-      dp_input, dbefore_input = vjp(dr)
-      dp, dbefore = _add(dp, dp_input), _add(dbefore, dbefore_input)
-    if aside.reset is not None:
-      zeros = jax.tree.map(jnp.zeros_like, dbefore)
-      dbefore = _where(aside.reset, zeros, dbefore)
-    if in_step:
-      dweights, dx = weight_gradients.of_step(
-        cell, params, x, r if recurrent else None, dz
-      )
-      return (dbefore, _add(sums, _add_named(dweights, dp))), dx
-    return (dbefore, _add(sums, dp)), dz
-
-  def run_chunk(carry, steps, saved):
-    dstate, sums, dweights = carry
+  def backward_chunk(carry, steps, saved):
+    *carry, dweights = carry
     x, dy, varying = steps
     if plan.memory == "sqrt":
       _, (_, *saved) = forward(saved, (x, varying))
     x, dy, varying = _swap(steps)
     before, z = saved
-    (dstate, sums), dz = _scan(
-      plan,
-      step,
-      (params if in_step else pointwise, constant, w_h_transposed),
-      (dstate, sums),
-      (x if in_step else None, dy, before, z, varying),
-      reverse=True,
-    )
+    inputs = (x if in_step else None, dy, before, z, varying)
+    carry, dz = _scan(plan, step, shared, tuple(carry), inputs, reverse=True)
     if in_step:
-      return (dstate, sums, dweights), _swap(dz), None  # it is dx
+      return (*carry, dweights), _swap(dz), None  # it is dx
     r = None
     if recurrent:
-      r = _recurrent_input(plan, pointwise, before, _merge(varying, constant))
-    new, dx = weight_gradients.of_piece(cell, params, x, r, dz)
-    return (dstate, sums, _add(dweights, new)), _swap(dx), None
+      here = _merge(varying, constant)
+      r = _recurrent_input(plan, pointwise, before, context, here)
+    new, dx = piece_gradients(cell, params, x, r, dz, joint)
+    return (*carry, _add(dweights, new)), _swap(dx), None
 
-  sums = jax.tree.map(jnp.zeros_like, params if in_step else pointwise)
-  blank = {} if in_step else weight_gradients.blank(cell, params, x)
-  (dstate, sums, dweights), dx, _ = scan_chunks(
-    run_chunk,
-    (dstate, sums, blank),
+  sums, dcontext = jax.tree.map(jnp.zeros_like, (summed, context))
+  dweights = {} if in_step else zero_gradients(params, joint)
+  (dstate, sums, dcontext, dweights), dx, _ = scan_chunks(
+    backward_chunk,
+    (dstate, sums, dcontext, dweights),
     (x, dy, varying),
     plan.chunk,
     kept,
     reverse=True,
   )
   if not in_step:
-    dweights = weight_gradients.unjoin(cell, params, x, dweights)
-  return _add_named(dweights, sums), dx, dstate, None
+    dweights = split_gradients(params, dweights, joint)
+  return _add_named(dweights, sums), dx, dstate, dcontext, None
 
 
 run_fused.defvjp(_run_forward, _run_backward)

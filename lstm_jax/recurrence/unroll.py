@@ -29,8 +29,14 @@ from lstm_jax.cells.argument_checks import (
 )
 from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.cells.short_repr import short
-from lstm_jax.recurrence import cudnn, inputs, lanes
-from lstm_jax.recurrence.scan import Aside, Noise, Plan, run_autodiff, run_fused
+from lstm_jax.recurrence import cudnn, inputs
+from lstm_jax.recurrence.scan import (
+  Noise,
+  ScanPlan,
+  StepControls,
+  run_autodiff,
+  run_fused,
+)
 
 _TINY_INPUT = 4  # features up to which inputs are projected inside the step
 _TINY_LAYER = 1024  # parameters without w_x
@@ -86,6 +92,7 @@ def unroll(
   x: ArrayLike,
   state: Any = None,
   *,
+  context: Any = None,
   mask: ArrayLike | None = None,
   reset: ArrayLike | None = None,
   noise: Any = Noise(),
@@ -102,6 +109,9 @@ def unroll(
       axes are numbers of the parameters' type. Integers [b t] are symbols below
       d, the same as one-hot vectors, for cells with a matrix `w_x`.
     state: the state before the first step; None is the cell's initial state.
+    context: what every step reads alike, such as attention's keys and values: a
+      tree of floating-point arrays [b ...], for cells that take one. It has
+      gradients. A mask in it is numbers to add to scores, 0 or -1e30.
     mask: [b t]; False skips a step: the state stays as it is and the output is
       zero, whatever the input holds. `length_mask` makes one of lengths.
     reset: [b t]; True gives the initial state before a step, as at the start of
@@ -130,8 +140,8 @@ def unroll(
     ValueError: an argument is not of the shape or kind above, or of another
       cell, or the engine cannot serve this call.
   """
-  params, x, state, mask, reset, noise, dtype = inputs.take(
-    cell, params, x, state, mask, reset, noise
+  params, x, state, context, mask, reset, noise, dtype = inputs.take(
+    cell, params, x, state, context, mask, reset, noise
   )
   if options.engine == "cudnn" and is_symbols(x):
     raise ValueError(
@@ -141,6 +151,7 @@ def unroll(
     "mask": mask is not None,
     "reset": reset is not None,
     "noise": bool(jax.tree.leaves(noise)),
+    "context": context is not None,
     "state of every step": return_states,
     'backward="autodiff"': options.backward == "autodiff",
     'memory="sqrt"': options.memory == "sqrt",
@@ -162,10 +173,10 @@ def unroll(
     )
     y = y.astype(dtype)
   else:
-    aside = Aside(mask, reset, jax.tree.map(flip, noise))
-    y, state = _scan(
-      cell, params, x, state, aside, return_states, options, dtype
-    )
+    plan = _plan(cell, params, x, state, context, return_states, options, dtype)
+    controls = StepControls(mask, reset, jax.tree.map(flip, noise))
+    run = run_autodiff if options.backward == "autodiff" else run_fused
+    y, state = run(plan, params, x, state, context, controls)
   return jax.tree.map(flip, y), state
 
 
@@ -179,7 +190,7 @@ def _engine(engine, cell, params, x, extras):
     if reason := cudnn.obstacle(cell, params, x, extras):
       raise ValueError(f'engine="cudnn" cannot serve this call: {reason}')
   if engine in ("auto", "parallel"):
-    wanted = ("noise", "state of every step", 'memory="sqrt"')
+    wanted = ("noise", "context", "state of every step", 'memory="sqrt"')
     reason = next(
       (f"it has no {name}" for name in wanted if extras[name]), None
     )
@@ -192,9 +203,10 @@ def _engine(engine, cell, params, x, extras):
   return "cudnn" if engine == "cudnn" else "scan"
 
 
-def _scan(cell, params, x, state, aside, return_states, options, dtype):
+def _plan(cell, params, x, state, context, return_states, options, dtype):
   batch, time = x.shape[:2]
-  plan = Plan(
+  fused = options.backward == "fused" and context is None
+  return ScanPlan(
     cell,
     return_states,
     chunk=_chunk(options, batch, time),
@@ -202,18 +214,24 @@ def _scan(cell, params, x, state, aside, return_states, options, dtype):
     unroll=options.unroll,
     memory=options.memory,
     dtype=dtype,
-    tiny=options.backward == "fused" and time > 1 and _is_tiny(params, state),
+    tiny=fused and time > 1 and _is_tiny(params, state),
   )
-  run = run_autodiff if options.backward == "autodiff" else run_fused
-  return run(plan, params, x, state, aside)
 
 
 def _is_tiny(params, state):
-  """Whether steps are so small that vectors of trials gain over matrices."""
-  inner = [p for name, p in params.items() if name != "w_x"]
+  """Whether steps are so small that vectors of trials gain over matrices: one
+  row and a handful of units. XLA makes vectors of fours of units; with 2, 3 or
+  6 of them, `vmap` as it is was faster."""
   flat = all(p.ndim <= 2 for p in params.values())
-  few = sum(p.size for p in inner) <= _TINY_LAYER
-  return flat and few and lanes.serves(state)
+  few = sum(p.size for n, p in params.items() if n != "w_x") <= _TINY_LAYER
+  return (
+    flat
+    and few
+    and all(
+      a.ndim == 2 and len(a) == 1 and a.shape[1] in range(4, 33, 4)
+      for a in jax.tree.leaves(state)
+    )
+  )
 
 
 def _no_steps(a, steps):
@@ -253,7 +271,7 @@ def bidirectional(
   """One cell forwards, one backwards, side by side (Schuster & Paliwal 1997).
 
   Each row is reversed inside its own length, and each document inside itself.
-  The other arguments are those of `unroll`.
+  The other arguments are those of `unroll`; both cells read the same context.
 
   Raises:
     ValueError: cells, params, state or noise are not a pair, and what `unroll`
