@@ -194,7 +194,7 @@ def _check(config, path):
       if type(value) is not wanted:
         raise ConfigError(
           f"{where}.name: the config file makes a {type(value).__name__}, which"
-          f' cannot become a "{chosen}"; take another --config'
+          f' cannot become a "{chosen}"; take another config file'
         )
     if dataclasses.is_dataclass(wanted):
       if type(value) is not wanted:

@@ -88,7 +88,7 @@ def read(
   if not all(texts.values()):
     raise DataError(
       f"{root}: this Python comes without the source of its library; train on"
-      " a text of your own with --config.task.corpus=PATH"
+      " a text of your own as task.corpus"
     )
   return texts
 

@@ -160,7 +160,7 @@ def test_a_name_cannot_change_the_class(monkeypatch):
   monkeypatch.setitem(TASKS, "other", Other)
   config = char_lm.get_config("tiny")
   config.task.name = "other"
-  with pytest.raises(ConfigError, match="take another --config"):
+  with pytest.raises(ConfigError, match="take another config file"):
     validate(config)
 
 
