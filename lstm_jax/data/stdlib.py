@@ -45,7 +45,7 @@ _GENERATED = {
 _BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
-def read(
+def read_stdlib(
   root: pathlib.Path | None = None, docstrings: bool = False
 ) -> dict[str, str]:
   """The source as {"train": ..., "valid": ..., "test": ...}.
@@ -111,9 +111,9 @@ def _docstrings(source: str) -> Iterator[str]:
 
 # What a corpus is called, and what it is.
 CORPORA = {
-  "stdlib": (read, "standard library"),
+  "stdlib": (read_stdlib, "standard library"),
   "docstrings": (
-    functools.partial(read, docstrings=True),
+    functools.partial(read_stdlib, docstrings=True),
     "documentation strings of the standard library",
   ),
 }

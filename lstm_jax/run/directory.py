@@ -227,7 +227,7 @@ def write_start(
     "cpu_cores": os.cpu_count(),
     "processor": surroundings.processor(),
     "threads": surroundings.threads(devices),
-    "settings": surroundings.settings(),
+    "settings": surroundings.jax_settings(),
   }
   starts = read_record(path)["starts"]
   record = {"data": data, "parameters": parameters, "starts": [*starts, start]}

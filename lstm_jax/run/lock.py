@@ -58,7 +58,7 @@ def claim(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def join(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
+def claim_nothing(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
   """`claim` for the other processes of a run, whose first one has the lock."""
   yield pathlib.Path(workdir).expanduser().absolute()
 

@@ -52,7 +52,9 @@ def make_call(
   def guarded(state, data):
     new, metrics = update(state, data)
     if stop.name == "recent":
-      memory, done = stopping.observe(stop, state.stop, metrics.sums, new.step)
+      memory, done = stopping.observe_sequence(
+        stop, state.stop, metrics.sums, new.step
+      )
       skipped = metrics.skipped > 0  # its sums are 0, as if it were right
       memory = stopping.freeze(skipped, state.stop, memory)
       new = new.replace(stop=memory, done=done & ~skipped)
@@ -96,7 +98,7 @@ def _make_judge(structure, task, stop):
     model = nnx.merge(structure, state.params)
     batch = window(data, 0)
     sums = task.loss(model(batch.inputs, mask=batch.mask), batch)
-    return stopping.check(stop, state.stop, sums, state.step)
+    return stopping.observe_set(stop, state.stop, sums, state.step)
 
   return judge
 

@@ -21,7 +21,7 @@ from lstm_jax.errors import ConfigError
 from lstm_jax.parallel import processes
 from lstm_jax.run.build import build
 from lstm_jax.run.directory import read_record
-from lstm_jax.run.metric_writer import read_metrics
+from lstm_jax.run.writers import read_metrics
 
 
 def free_port() -> int:
