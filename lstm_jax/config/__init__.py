@@ -4,7 +4,6 @@ from lstm_jax.config.config import (
   Config,
   RunConfig,
   TrainConfig,
-  differences,
   fields,
   from_json,
   show,
@@ -14,6 +13,6 @@ from lstm_jax.config.config import (
 )
 
 __all__ = [
-  *("Config", "RunConfig", "TrainConfig", "differences", "fields"),
+  *("Config", "RunConfig", "TrainConfig", "fields"),
   *("from_json", "show", "to_json", "type_name", "validate"),
 ]

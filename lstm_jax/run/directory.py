@@ -27,8 +27,10 @@ import jax
 from lstm_jax import __version__
 from lstm_jax.config import (
   Config,
-  differences,
+  checks,
+  fields,
   from_json,
+  show,
   to_json,
   validate,
 )
@@ -99,6 +101,22 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
       f" {advice}"
     )
   return config
+
+
+def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
+  """ "train.steps: 100 -> 200" for each field that differs, `run.*` and the
+  ignored ones apart, and those that nothing reads. Fields of a task or model
+  that the other has not go without saying: its name differs."""
+  before, after = fields(old), fields(new)
+  ignore = {*ignore, *checks.unread(old)}
+  return [
+    f"{path}: {show(before[path])} -> {show(after[path])}"
+    for path in before
+    if path in after
+    and not path.startswith("run.")
+    and path not in ignore
+    and before[path] != after[path]
+  ]
 
 
 def read_config(workdir: str | pathlib.Path) -> Config:

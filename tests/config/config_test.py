@@ -10,9 +10,10 @@ from conftest import CONFIGS, variants
 from configs import adding, char_lm
 from experiments.command_line import load_config_file, parse_config
 from lstm_jax.cells.registry import CELLS
-from lstm_jax.config import differences, from_json, to_json, validate
+from lstm_jax.config import from_json, to_json, validate
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.config import CellOptions
+from lstm_jax.run.directory import differences
 from lstm_jax.tasks.registry import TASKS
 
 ALL = [f"{file}{variant}" for file in CONFIGS for variant in variants(file)]

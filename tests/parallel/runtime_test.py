@@ -72,7 +72,9 @@ def test_the_users_cache_follows_the_environment(tmp_path):
 
 
 def set_up(platform: str, **environment) -> subprocess.CompletedProcess:
-  program = f'from lstm_jax import runtime; runtime.setup("{platform}", 0, "")'
+  program = (
+    f'from lstm_jax.parallel import runtime; runtime.setup("{platform}", 0, "")'
+  )
   return subprocess.run(
     [sys.executable, "-c", program],
     cwd=REPOSITORY,
@@ -128,7 +130,7 @@ def test_flags_of_xla_may_stand_in_a_file(tmp_path, xla_flags):
 
 def cache_settings(directory: str, **environment) -> list[str]:
   program = (
-    "import jax\nfrom lstm_jax import runtime\n"
+    "import jax\nfrom lstm_jax.parallel import runtime\n"
     f"runtime.use_compilation_cache({directory!r})\n"
     "print(jax.config.jax_compilation_cache_dir)\n"
     "print(jax.config.jax_enable_compilation_cache)\n"
