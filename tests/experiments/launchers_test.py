@@ -94,7 +94,7 @@ def test_vmap_trains_them(tmp_path):
     {
       cells[0]: float(cells[2])  # setting, seeds, best
       for cells in map(str.split, text.splitlines())
-      if cells[0].startswith("learning_rate=") and cells[1] == "2"
+      if cells[1:2] == ["2"] and cells[0].startswith("learning_rate=")
     }
     for text in both
   ]
