@@ -6,6 +6,8 @@ each line of its input.
       --search.temperature=0.5 --search.length=1000
   python -m experiments.generate --workdir=runs/pairs --input=LINES_FILE \\
       --output=ANSWERS_FILE --search.name=beam --search.best=3
+  python -m experiments.generate --workdir=runs/mine --input=NEW.npz \\
+      --output=answers.csv
 
 --input has a prompt or question a line, - is the standard input; answers come
 in the same order. Text is printed as it is made. The same --search.seed gives
@@ -40,7 +42,7 @@ from lstm_jax.search.sample import generate
 
 
 def read_lines(values: flags.FlagValues) -> list[str]:
-  """What is asked: the prompt, or each line of the input.
+  """What is asked: the prompt, or each line of the input, if it is no data.
 
   Raises:
     ConfigError: both are given.
@@ -54,14 +56,20 @@ def read_lines(values: flags.FlagValues) -> list[str]:
     return sys.stdin.read().splitlines()
   if not pathlib.Path(values.input).expanduser().is_file():
     raise DataError(f"--input={values.input}: no such file; give a text file")
+  if values.input.lower().endswith((".npz", ".csv")):
+    return []  # which the task reads itself
   return str(read_text(values.input)).splitlines()
 
 
 def said(
-  run: Run, lines: list[str], search: SearchConfig, folder: pathlib.Path | None
+  run: Run,
+  asked: list[str] | str,
+  search: SearchConfig,
+  folder: pathlib.Path | None,
 ) -> Iterator[str]:
   """The model's answers in pieces as they are made, a line each at least.
 
+  asked: lines, or the name of a file for tasks on files.
   folder: for what the task shows of them.
 
   Raises:
@@ -69,7 +77,7 @@ def said(
   """
   task = run.config.task
   if hasattr(task, "spoken"):
-    for line in lines:
+    for line in asked:
       yield line
       blocks = generate(
         run.model,
@@ -84,7 +92,9 @@ def said(
       yield from task.spoken(blocks, run.assets, line)
       yield "\n"
     return
-  inputs = task.request(lines, run.assets)
+  of_file = hasattr(task, "request_file")
+  request = task.request_file if of_file else task.request
+  inputs = request(asked, run.assets)
   structure, params = nnx.split(run.model)
 
   @jax.jit
@@ -93,7 +103,11 @@ def said(
     return predict(model, task, inputs, search, key)
 
   prediction = jax.device_get(answer(params, inputs))
-  for line in task.say(prediction, run.assets):
+  if of_file:
+    said_lines = task.say_file(prediction, inputs, run.assets)
+  else:
+    said_lines = task.say(prediction, run.assets)
+  for line in said_lines:
     yield line + "\n"
   if folder:
     for path in task.show(prediction, inputs, run.assets, folder):
@@ -121,17 +135,22 @@ def main(argv: list[str]):
   )
   define_field_flags(values, SearchConfig, "search.", "what the task takes")
   parse_flags(values, argv, __doc__, required=("workdir",))
-  lines = read_lines(values)
+  asked = read_lines(values)
   runtime.setup(values.platform or "")
   run = load_run(values.workdir, values.checkpoint)
   task = run.config.task
-  if not hasattr(task, "request"):
+  if hasattr(task, "request_file"):
+    if values.input in (None, "-"):
+      raise ConfigError(f'--input: the task "{task.name}" needs a file of data')
+    asked = values.input
+  elif not hasattr(task, "request"):
     raise RunError(
       f'{values.workdir}: the task "{task.name}" has nothing to generate;'
       " evaluate --predictions=FILE writes what the model says of its data"
     )
-  search = read_fields(values, task.usual_search(), "search.")
-  pieces = said(run, lines, search, _folder(values.output, task))
+  usual = getattr(task, "usual_search", SearchConfig)()
+  search = read_fields(values, usual, "search.")
+  pieces = said(run, asked, search, _folder(values.output, task))
   if values.output:
     path = pathlib.Path(values.output).expanduser()
     path = path / "answers.txt" if values.output.endswith("/") else path

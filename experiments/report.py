@@ -102,7 +102,19 @@ def describe(config, experiment, state, path) -> str:
     + f" {record['corpus']}, {device.platform},"
     f" {f'going on from step {step}' if step else 'a new run'}"
     + _unknown(config, experiment.task)
+    + _baseline(record)
   )
+
+
+def _baseline(record) -> str:
+  """A line with the scores of what needs no model, if the task has them."""
+  if not record.get("baseline"):
+    return ""
+  name, *scores = record["baseline"].items()
+  values = ", ".join(
+    f"{significant(value, 5)} {score}" for score, value in scores
+  )
+  return f"\nbaseline on validation, {name[1]}: {values}"
 
 
 def _unknown(config, task) -> str:

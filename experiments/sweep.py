@@ -112,7 +112,7 @@ def is_finished(job: Job) -> bool:
     return False
   config = command_line.parse_config(["sweep", *job.words])
   old = read_config(job.directory)
-  return not differences(old, config, ("task.corpus",))
+  return not differences(old, config, ("task.corpus", "task.data"))
 
 
 def take_shard(jobs: list[Job], text: str | None) -> list[Job]:

@@ -277,10 +277,19 @@ class SequenceModelConfig(RecurrentConfig):
 
   def check(self, task: TaskConfig):
     RecurrentConfig.check(self, task)
-    if self.embedding_size and task.family == "frames":
+    self._check_inputs(task.family)
+
+  def _check_inputs(self, family: str, size: Any = 0):
+    """Raises ConfigError where the model does not fit a task's inputs."""
+    if self.embedding_size and family == "frames":
       raise ConfigError(
         "model.embedding_size: the task's inputs are numbers, not symbols;"
         " set it to 0"
+      )
+    if isinstance(size, tuple):
+      raise ConfigError(
+        f'model.name: "{self.name}" reads features, and the task\'s inputs are'
+        f" images {list(size)}"
       )
 
   def unread(self, task: TaskConfig) -> dict[str, str]:
@@ -288,6 +297,7 @@ class SequenceModelConfig(RecurrentConfig):
     return RecurrentConfig.unread(self, task) | {"dropout.embedding": why}
 
   def build(self, spec: Spec, rngs: nnx.Rngs) -> SequenceModel:
+    self._check_inputs(spec.family, spec.inputs)
     return SequenceModel(
       self.cells(),
       input_size=spec.inputs,

@@ -72,8 +72,8 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
     raise ConfigError(
       f"extend_to={extend_to}: the run already has {old.train.steps} steps"
     )
-  # The text is compared by its digest: it may have moved.
-  ignore = ["task.corpus"]
+  # The data is compared by its digest: it may have moved.
+  ignore = ["task.corpus", "task.data"]
   if extend_to:
     ignore += ["train.steps", "train.epochs"]
   elif config.train.epochs:  # counted at the start, once
@@ -212,7 +212,8 @@ def check_data(path: pathlib.Path, data: dict[str, Any]):
     RunError: says what changed.
   """
   old = read_record(path)["data"]
-  changed = [k for k in old if k != "corpus" and old[k] != data.get(k)]
+  follows = ("corpus", "baseline")  # from where the data is, and from the rest
+  changed = [k for k in old if k not in follows and old[k] != data.get(k)]
   if changed:
     raise RunError(
       f"{path}: the data changed since the run began (from"

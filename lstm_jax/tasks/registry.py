@@ -1,6 +1,7 @@
 """The tasks a config can name, by the class of their config."""
 
 from lstm_jax.tasks.adding import AddingConfig
+from lstm_jax.tasks.arrays import ArraysConfig
 from lstm_jax.tasks.associative_recall import AssociativeRecallConfig
 from lstm_jax.tasks.chomsky_binary import (
   BinaryAdditionConfig,
@@ -77,6 +78,7 @@ TASKS = {
   # answers that are decoded
   "reversed_pairs": ReversedPairsConfig,
   # data that is stored
+  "arrays": ArraysConfig,
   "digits": DigitsConfig,
   "piano_rolls": PianoRollsConfig,
 }
