@@ -111,6 +111,7 @@ def _baseline(record) -> str:
   if not record.get("baseline"):
     return ""
   name, *scores = record["baseline"].items()
+  scores = scores[:3]  # those of each output come after them
   values = ", ".join(
     f"{significant(value, 5)} {score}" for score, value in scores
   )

@@ -144,9 +144,9 @@ def take_windows(
   matrix = table.matrix(names)[part]
   if len(matrix) < window + ahead:
     raise DataError(
-      f"{table.path}: {len(matrix)} rows of {table.rows} in one split are fewer"
-      f" than the {window + ahead} of a window and its target; give more rows,"
-      " or lower task.window or task.ahead"
+      f"{table.path}: {len(matrix)} rows, of a split or of all, are fewer than"
+      f" the {window + ahead} of a window and its target; give more rows, or"
+      " lower task.window or task.ahead"
     )
   views = np.lib.stride_tricks.sliding_window_view(matrix, window, axis=0)
   views = np.moveaxis(views, -1, 1)[: len(views) - ahead : stride]

@@ -5,7 +5,9 @@ are reported in the data's own unit. What is needed to use a model is kept with
 its run (`data/array_facts.py`).
 """
 
+import csv
 import dataclasses
+import io
 import pathlib
 from typing import Any, ClassVar
 
@@ -203,19 +205,20 @@ class ArraysConfig(TaskConfig):
   ) -> list[str]:
     """Answers as CSV: a line a sample, or each of its timesteps, both from 0
     on; the class, or the numbers in their own unit."""
-    facts = read_facts(assets)
+    facts, table = read_facts(assets), io.StringIO()
     said = facts.in_words(np.asarray(prediction))
-    names = facts.outputs if facts.classes is None else ["prediction"]
-    head = ["sample", *["timestep"] * (not facts.at_end), *names]
-    lines = [",".join(head)]
+    names = ["prediction"] if facts.classes is not None else facts.outputs
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["sample", *["timestep"] * (not facts.at_end), *names])
     for sample, mask in enumerate(np.asarray(inputs.mask)):
       steps = np.flatnonzero(mask)
       for step in steps[-1:] if facts.at_end else steps:
-        value = said[sample][step]
-        cells = value if isinstance(value, list) else [value]
         where = [sample] if facts.at_end else [sample, step]
-        lines.append(",".join(map(str, [*where, *cells])))
-    return lines
+        value = [said[sample][step]]
+        if facts.classes is None:
+          value = [f"{number:.7g}" for number in value[0]]
+        writer.writerow([*where, *value])
+    return table.getvalue().splitlines()
 
 
 def _path(typed: str) -> pathlib.Path:
