@@ -14,7 +14,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lstm_jax.data import columns, tables
-from lstm_jax.data.array_facts import GOALS, Facts, learn_facts, read_facts
+from lstm_jax.data.array_facts import (
+  GOALS,
+  Facts,
+  learn_facts,
+  read_facts,
+  targets_of,
+)
 from lstm_jax.data.columns import Arrays
 from lstm_jax.data.inputs import Frames, Tokens, tokens_or_frames
 from lstm_jax.errors import ConfigError, DataError
@@ -127,10 +133,12 @@ class ArraysConfig(TaskConfig):
         f'task.goal: the assets are those of a run with the goal "{facts.goal}"'
       )
     splits, features = self._read(facts)
-    if self.goal == "next_step":
-      for where, inputs, *_ in splits.values():
-        if inputs.shape[1] < 2:
-          raise DataError(f"{where}inputs: next_step needs 2 timesteps or more")
+    for arrays in splits.values():  # errors count samples as the file does
+      if self.goal != "next_step":
+        targets_of(arrays, self.goal)
+      elif arrays.inputs.shape[1] < 2:
+        raise DataError(f"{arrays.where}inputs: next_step needs 2 timesteps")
+    splits = columns.cut_splits(splits, self.percent, self.split_seed)
     if not facts:
       facts = learn_facts(
         splits, self.goal, self.standardise, features, self.target
@@ -139,22 +147,19 @@ class ArraysConfig(TaskConfig):
 
   def _read(self, facts: Facts | None) -> tuple[dict[str, Arrays], list[str]]:
     if self.data in columns.BUILT_IN:
-      splits = {"train": columns.BUILT_IN[self.data]()}
-    elif not self.csv:
-      splits = columns.read_npz(_path(self.data))
-    else:
-      table = tables.read_table(_path(self.data))
-      if self.target:
-        table.column(self.target, "task.target")
-      left = (self.group, self.target) if self.group else ()
-      names = facts.features if facts else tables.feature_names(table, *left)
-      if not self.group:
-        return self._windows(table, names), names
-      train = tables.take_groups(table, names, self.group, self.target)
-      splits = {"train": train}
-      splits = columns.cut_splits(splits, self.percent, self.split_seed)
-      return splits, names
-    return columns.cut_splits(splits, self.percent, self.split_seed), []
+      return {"train": columns.BUILT_IN[self.data]()}, []
+    path = _path(self.data)
+    if not self.csv:
+      return columns.read_npz(path), []
+    table = tables.read_table(path)
+    if self.target:
+      table.column(self.target, "task.target")
+    left = (self.group, self.target) if self.group else ()
+    names = facts.features if facts else tables.feature_names(table, *left)
+    if not self.group:
+      return self._windows(table, names), names
+    train = tables.take_groups(table, names, self.group, self.target)
+    return {"train": train}, names
 
   def _windows(self, table, names) -> dict[str, Arrays]:
     """By time; no window crosses a border."""

@@ -87,9 +87,7 @@ class ArraysTask:
   def batch(
     self, data: Group, step: Int[Array, ""], key: Key[Array, ""]
   ) -> tuple[Batch, Controls]:
-    return self._batch_of(self.source.take(data, step, key))
-
-  def _batch_of(self, rows: Rows) -> tuple[Batch, Controls]:
+    rows = self.source.take(data, step, key)
     return as_batch(jax.vmap(self._expand)(rows))
 
   def _expand(self, row: Rows) -> Example:
@@ -122,7 +120,7 @@ class ArraysTask:
     likelihood, (values, weights, *_) = output.likelihood, targets
     asked = weights > 0
     if self._facts.classes is not None:
-      right = likelihood.right(values, 0)
+      right = likelihood.right(values, 0.0)
       extra = {"right": (asked & right).sum().astype(jnp.float32)}
     else:
       off = likelihood.errors(values)
@@ -147,11 +145,8 @@ class ArraysTask:
     """
     mean = {k: float(v) / float(sums.weight) for k, v in sums.extra.items()}
     if self._facts.classes is not None:
-      scores = {
-        "accuracy": mean["right"],
-        "nats_per_step": nats_per_token(sums),
-      }
-      return scores
+      nats = nats_per_token(sums)
+      return {"accuracy": mean["right"], "nats_per_step": nats}
     scores = {"rmse": 0.0, "mae": 0.0, "squared_error": mean["standardised"]}
     for name, value in mean.items():
       if name.startswith("squared"):
@@ -170,39 +165,53 @@ class ArraysTask:
           "target": self._facts.in_words(right[asked]),
         }
 
+  def _known_targets(self) -> np.ndarray:
+    """Those of the training split, of all timesteps side by side."""
+    inputs, targets, lengths = self._rows["train"]
+    if self._facts.at_end:
+      return targets
+    if targets is None:
+      targets, lengths = inputs[:, 1:], lengths - 1
+    return targets[np.arange(targets.shape[1]) < lengths[:, None]]
+
   def _baseline(self) -> dict[str, Any]:
     """The scores on the validation split of what needs no model."""
-    facts, constant, place = self._facts, 0.0, None
-    answers = self._batch_of(self._rows["train"])[0].targets
-    known = np.asarray(answers.values)[np.asarray(answers.weights) > 0]
+    facts, known = self._facts, self._known_targets()
+    place = slice(None)  # of the outputs among the inputs
     if facts.classes is not None:
       name = "how often each class is in training"
       counts = np.bincount(known, minlength=len(facts.classes))
       constant = np.log(np.maximum(counts, 1e-3) / counts.sum())
-    elif facts.goal == "next_step":
-      name, place = "the last value", slice(None)
-    elif facts.at_end and facts.outputs[0] in facts.features:
-      name, place = "the last value", [facts.features.index(facts.outputs[0])]
+    elif facts.goal == "next_step" or facts.outputs[0] in facts.features:
+      name, constant = "the last value", None
+      if facts.goal != "next_step":
+        place = [facts.features.index(facts.outputs[0])]
     else:
       name, constant = "the training split's mean", known.mean(0)
     likelihood = LIKELIHOODS[self.spec.likelihood]
     window, data, windows = self.evaluation("valid", self.rows)
-    total = Sums(0.0, 0.0)
 
     @jax.jit
     def measured(data, index):
       batch, _ = window(data, index)
-      shape = (*batch.targets.weights.shape, self.spec.outputs)
-      if place is None:
-        z = jnp.broadcast_to(jnp.asarray(constant), shape)
+      if constant is None:
+        z = self._as_targets(batch.inputs.x[..., place], place)
       else:
-        scale, goal = facts.scale, facts.target_scale
-        mean, deviation = (jnp.asarray(np.array(a)[place]) for a in scale)
-        z = batch.inputs.x[..., place] * deviation + mean
-        z = (z - jnp.asarray(goal.means)) / jnp.asarray(goal.deviations)
-      said = SimpleNamespace(likelihood=likelihood(z.astype(jnp.float32)))
+        shape = (*batch.targets.weights.shape, len(constant))
+        z = jnp.broadcast_to(jnp.asarray(constant, jnp.float32), shape)
+      said = SimpleNamespace(likelihood=likelihood(z))
       return self.loss(said, batch.targets)
 
+    total = Sums(0.0, 0.0)
     for index in range(windows):
       total += jax.device_get(measured(data, index))
     return {"name": name, **self.scores(total)}
+
+  def _as_targets(self, values, place):
+    """Standardised inputs on the scale of the targets."""
+    inputs, targets = (
+      np.array(scale) for scale in (self._facts.scale, self._facts.target_scale)
+    )
+    shift = (inputs[0, place] - targets[0]) / targets[1]
+    factor = inputs[1, place] / targets[1]
+    return values * jnp.float32(factor) + jnp.float32(shift)

@@ -233,7 +233,7 @@ def class_targets(
 
 
 def asked_at_the_end(
-  inputs: Int[Array, "t"] | Float[Array, "t d"],
+  inputs: Int[Array, "t"] | Float[Array, "t *d"],
   target: Int[Array, ""] | Float[Array, "k"],
   length: Int[Array, ""] | int,
 ) -> Example:
