@@ -96,19 +96,15 @@ class Facts(NamedTuple):
     mask = np.ones(len(targets), bool) if self.at_end else arrays.mask()
     if numbers:
       return _inside(self.target_scale.standardise(targets), mask)
-    classes = np.asarray(self.classes)
-    if (classes.dtype.kind == "U") != (targets.dtype.kind == "U"):
-      classes, targets = classes.astype(str), targets.astype(str)
-    known = np.isin(targets, classes)
-    if (wrong := mask & ~known).any():
+    numbers = {str(label): k for k, label in enumerate(self.classes)}
+    labels, place = np.unique(targets, return_inverse=True)
+    found = np.array([numbers.get(str(label), -1) for label in labels])
+    found = found[place].reshape(targets.shape)
+    if (wrong := mask & (found < 0)).any():
       raise DataError(
         f'{arrays.where}targets: "{targets[wrong][0]}" is none of the'
-        f" {len(classes)} classes of training"
+        f" {len(numbers)} classes of training"
       )
-    order = np.argsort(classes)
-    found = order[
-      np.searchsorted(classes[order], np.where(known, targets, classes[0]))
-    ]
     return _inside(found, mask).astype(np.int32)
 
   def in_words(self, said: np.ndarray) -> list:

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 @runtime_checkable
 class Source(Protocol):
   def at(self, step: int, steps: int) -> Any:
-    """A tree of arrays that the updates [step, step + steps) read. Shapes
-    depend on `steps` alone; the same object means the same numbers."""
+    """A tree of arrays that the updates [step, step + steps) read. A program is
+    compiled for each of its shapes, which should be few; the same object means
+    the same numbers."""
 
 
 class Memory(NamedTuple):

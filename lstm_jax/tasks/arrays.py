@@ -209,7 +209,8 @@ class ArraysConfig(TaskConfig):
     self, prediction: Any, inputs: Tokens | Frames, assets: dict[str, Any]
   ) -> list[str]:
     """Answers as CSV: a line a sample, or each of its timesteps, both from 0
-    on; the class, or the numbers in their own unit."""
+    on; the class, or the numbers in their own unit. Those of next_step are what
+    comes after the timestep."""
     facts, table = read_facts(assets), io.StringIO()
     said = facts.in_words(np.asarray(prediction))
     names = ["prediction"] if facts.classes is not None else facts.outputs

@@ -57,6 +57,26 @@ def test_the_rows_of_a_group_are_a_sequence(table):
   np.testing.assert_array_equal(arrays.targets, [1, 1])
 
 
+def test_the_target_of_a_group_is_no_feature(tmp_path):
+  path = tmp_path / "t.csv"
+  rows = [f"{n // 2},{n},{10 * (n // 2)}" for n in range(40)]
+  path.write_text("who,x,y\n" + "\n".join(rows) + "\n")
+  config = ArraysConfig(
+    data=str(path), goal="regression", target="y", group="who",
+    standardise=False,
+  )  # fmt: skip
+  task = config.load(4)
+  assert task.record["sequences"] == {"train": 16, "valid": 2, "test": 2}
+  window, data, _ = task.evaluation("train", 16)
+  batch = window(data, 0)[0]
+  first = np.asarray(batch.inputs.x[:, :, 0])
+  assert batch.inputs.x.shape == (16, 2, 1)
+  np.testing.assert_array_equal(first[:, 1], first[:, 0] + 1)
+  targets = np.asarray(batch.targets.values[:, -1, 0])
+  np.testing.assert_array_equal(targets, 5 * first[:, 0])
+  assert task.assets()["arrays"]["features"] == ["x"]
+
+
 def test_windows_never_cross_the_border_of_a_split(tmp_path):
   path = tmp_path / "t.csv"
   path.write_text("x\n" + "".join(f"{n}\n" for n in range(100)))

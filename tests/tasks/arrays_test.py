@@ -118,6 +118,8 @@ def test_errors_are_in_the_unit_of_the_targets(tmp_path):
   assert scores["mae_1"] == pytest.approx(200, rel=1e-3)
   assert scores["rmse"] == pytest.approx(((0.25 + 40000) / 2) ** 0.5, rel=1e-3)
   assert scores["mae"] == pytest.approx(100.25, rel=1e-3)
+  rows = [row["predicted"][0] for row in task.describe(z, batch)]
+  np.testing.assert_allclose(rows, y + [0.5, -200], rtol=1e-4)
   baseline = task.record["baseline"]
   assert baseline["name"] == "the training split's mean"
   assert baseline["squared_error"] == pytest.approx(1, rel=1e-4)
