@@ -37,10 +37,10 @@ class Buckets:
   groups: a tree of arrays [n ...] each, n at least the batch size.
   """
 
-  def __init__(self, groups: list[Any], batch_size: int, seed: int):
+  def __init__(self, groups: list[Any], batch_size: int):
     # on the device from the start: calls would copy them again and again
     self._groups = [jax.tree.map(jnp.asarray, group) for group in groups]
-    self._batch_size, self._seed = batch_size, seed
+    self._batch_size = batch_size
     self._batches = [self._count(group) for group in self._groups]
     self.per_epoch = sum(self._batches)
 
@@ -51,7 +51,7 @@ class Buckets:
     """The group of the updates [step, step + steps); shapes are the group's."""
     turn, place = divmod(step // steps, self.per_epoch)
     order = np.repeat(np.arange(len(self._groups)), self._batches)
-    np.random.RandomState((self._seed + turn) % 2**32).shuffle(order)
+    np.random.RandomState(turn).shuffle(order)
     number = order[place]
     earlier = turn * self._batches[number] + (order[:place] == number).sum()
     numbers = map(np.int32, (number, earlier * steps, step))

@@ -60,7 +60,7 @@ class ArraysTask:
       self._shortened(train, rows)
       for rows in by_length(train.lengths, config.buckets)
     ]
-    self.source = Buckets(groups, batch_size, config.split_seed)
+    self.source = Buckets(groups, batch_size)
     self.train = self.source.at(0, 1)
     self.steps_per_epoch = self.source.per_epoch
     self.tokens_per_step = batch_size

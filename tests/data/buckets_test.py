@@ -10,11 +10,11 @@ from lstm_jax.data.buckets import Buckets, by_length
 LENGTHS = np.random.default_rng(0).integers(1, 30, 53)
 
 
-def make(count=3, batch=4, seed=0) -> Buckets:
+def make(count=3, batch=4) -> Buckets:
   groups = [
     {"id": rows, "length": LENGTHS[rows]} for rows in by_length(LENGTHS, count)
   ]
-  return Buckets(groups, batch, seed)
+  return Buckets(groups, batch)
 
 
 def run(buckets, steps, per_call=1, first=0, seed=1):
