@@ -1,25 +1,28 @@
 """Commands: flags in, one clear line out when they are wrong.
 
-Flags are absl's and the config is ml_collections' `config_flags`, but nothing
-is global: `parse_flags` and `parse_config` are functions of argv.
+Flags are absl's, but nothing is global: `parse_flags` and `parse_config` are
+functions of argv.
 """
 
+import collections
+import enum
 import logging
 import math
+import operator
 import os
 import pathlib
 import re
 import signal
 import sys
+import typing
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from absl import flags
-from ml_collections import config_flags
 
-from experiments import user_file
 from experiments.config_help import describe_fields
-from lstm_jax.config import Config
+from lstm_jax.config import Config, user_file
 from lstm_jax.config import config as config_lib
 from lstm_jax.errors import (
   ConfigError,
@@ -34,6 +37,12 @@ _PLAIN = {
   r"could not convert string to float: (.*)": r"must be a number",
   r"\('Non-boolean argument to boolean flag', .*\)": "must be true or false",
   r"ERROR:: Unable to open flagfile: \[Errno \d+\] ": "cannot be read: ",
+}
+_PARSERS = {
+  bool: flags.BooleanParser(),
+  int: flags.IntegerParser(),
+  float: flags.FloatParser(),
+  str: flags.ArgumentParser(),
 }
 _HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
 _FIELDS = ("config.", "noconfig.")
@@ -55,25 +64,29 @@ def run_command(main: Callable[[list[str]], int | None]):
     signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
     sys.exit(main(sys.argv) or 0)
-  except UserError as error:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(EXIT_ERROR)
-  except BrokenPipeError:  # the reader of our output has gone
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    print("error: nobody reads the output any more; stopped", file=sys.stderr)
-    sys.exit(EXIT_ERROR)
-  except (jax.errors.JaxRuntimeError, MemoryError) as error:
-    if not (text := out_of_memory(error)):
-      raise
-    print(f"error: {text}", file=sys.stderr)
-    sys.exit(EXIT_ERROR)
-  except OSError as error:  # a full disk, a directory that went away
-    text = f"{error.filename}: {error.strerror}" if error.filename else error
-    print(f"error: {text}", file=sys.stderr)
-    sys.exit(EXIT_ERROR)
   except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
     sys.exit(EXIT_SAVED_ON_SIGINT)
+  except Exception as error:
+    if not (text := _what_to_mend(error)):
+      raise
+    print(f"error: {text}", file=sys.stderr)
+    sys.exit(EXIT_ERROR)
+
+
+def _what_to_mend(error: Exception) -> str:
+  """A line about what a user can mend; "" of a fault of the program."""
+  if isinstance(error, UserError):
+    return str(error)
+  if isinstance(error, BrokenPipeError):  # the reader of our output has gone
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return "nobody reads the output any more; stopped"
+  if isinstance(error, OSError):  # a full disk, a directory that went away
+    where = f"{error.filename}: " if error.filename else ""
+    return where + (error.strerror or str(error))
+  if isinstance(error, jax.errors.JaxRuntimeError | MemoryError):
+    return out_of_memory(error)
+  return ""
 
 
 def _print_unraisable(raised):
@@ -83,8 +96,20 @@ def _print_unraisable(raised):
     sys.__unraisablehook__(raised)
 
 
-def new_flags() -> flags.FlagValues:
-  return flags.FlagValues()
+new_flags = flags.FlagValues
+
+
+def add_flag(
+  values: flags.FlagValues, name: str, default: Any, text: str, **more
+):
+  """Defines a flag of the kind that its default is; None is text not given.
+
+  more: absl's `enum_values`, or `lower_bound` and `upper_bound` of a number.
+  """
+  kinds = {bool: "bool", int: "integer", float: "float", list: "list"}
+  kind = "enum" if "enum_values" in more else kinds.get(type(default), "string")
+  define = getattr(flags, f"DEFINE_{kind}")
+  define(name, default, help=text, flag_values=values, **more)
 
 
 def parse_flags(
@@ -117,9 +142,7 @@ def parse_words(
     ConfigError: an unknown flag or a wrong value.
   """
   if _asks_for_help(argv):
-    print((help_text or "").strip() + "\n\nflags:")  # none under python -OO
-    print(values.get_help())
-    sys.exit(0)
+    _print_help(values, help_text)
   for name in values:
     if not isinstance(values[name], flags.MultiFlag):
       values[name].allow_overwrite = False  # no flag twice
@@ -131,103 +154,74 @@ def parse_words(
     flag = values[name]
     if flag.present and flag.value == []:
       raise ConfigError(f"--{name} is empty; give some, or leave it out")
-    # `config.validate` says so of its fields.
-    other = not name.startswith(_FIELDS) and isinstance(flag.value, float)
-    if other and not math.isfinite(flag.value):
+    if isinstance(flag.value, float) and not math.isfinite(flag.value):
       raise ConfigError(f"--{name}: must be finite, got {flag.value}")
   return rest[1:]
 
 
 def parse_config(
-  argv: list[str], values: flags.FlagValues | None = None, help_text: str = ""
+  argv: list[str],
+  values: flags.FlagValues | None = None,
+  help_text: str = "",
+  default_file: str = "",
 ) -> Config:
   """The config of --config=FILE[:variant] and --config.a.b=value, checked.
 
   Args:
     argv: as sys.argv, the program's name first.
-    values: holds the command's other flags, which are parsed too.
+    values: holds the command's other flags, which are parsed too, and `config`.
     help_text: what --help prints above the flags.
+    default_file: for a command that needs no --config.
 
   Raises:
     ConfigError: one line that names the file, field or flag and what is wrong.
   """
   values = new_flags() if values is None else values
-  argv = _read_flag_files(values, argv)
-  file, argv = take_config_flag(argv)
-  overrides = _overrides(argv)
-  if not file:
-    _check_other_flags(values, argv, help_text)
+  add_flag(values, "config", None, "config file, FILE[:variant]")
+  file, overrides, words = _split(_read_flag_files(values, argv))
+  file = file or default_file
+  asked = bool(file) and _asks_for_help(words)
+  if asked:  # when the fields are known
+    words = [word for word in words if word not in _HELP]
+  parse_flags(values, words, help_text)
   config = load_config_file(file)
-  known = config_lib.fields(config)
-  for name, _ in overrides:
-    _check_field(name, known)
-  if len(names := [name for name, _ in overrides]) > len(set(names)):
-    twice = next(name for name in names if names.count(name) > 1)
-    raise ConfigError(f"--config.{twice} is given twice; give it once")
-  asked, words = _asks_for_help(argv), [w for w in argv if w not in _HELP]
-  try:
-    config_flags.DEFINE_config_dataclass(
-      "config", config, flag_values=values, sys_argv=words
-    )
-    parse_flags(values, words, help_text)
-  except ConfigError as error:
-    wrong = [(n, v) for n, v in overrides if f"--config.{n}" in str(error)]
-    if not wrong:
-      raise
-    raise _wrong_value(known, *wrong[0]) from None
-  except Exception as error:  # config_flags raises most kinds there are
-    if not overrides:
-      raise ConfigError(f"a flag is wrong: {_one_line(error)}") from None
-    raise _wrong_value(known, *overrides[0]) from None
-  config = config_lib.validate(values["config"].value, typed=names)
+  for name, text in overrides.items():
+    _set_field(config, name, text)
+  config_lib.validate(config, typed=overrides.keys())
   if asked:
-    help_text = f"{help_text or ''}\nconfig fields:\n{describe_fields(config)}"
-    parse_flags(values, argv, help_text)
+    fields = f"\nconfig fields:\n{describe_fields(config)}"
+    _print_help(values, (help_text or "") + fields)
+  values.config = file
   return config
 
 
-def _asks_for_help(argv) -> bool:
-  return any(word in _HELP for word in argv[1:])
+def _split(argv) -> tuple[str | None, dict[str, str | None], list[str]]:
+  """The config file, the text of each field that is set, and the other words.
 
-
-def _read_flag_files(values, argv) -> list[str]:
-  """The words with those of each --flagfile=FILE in its place."""
-  try:
-    return values.read_flags_from_files(argv, force_gnu=False)
-  except (flags.Error, ValueError) as error:
-    raise ConfigError(f"--flagfile: {_plain(error)}") from None
-
-
-def take_config_flag(argv) -> tuple[str | None, list[str]]:
-  """The value of --config and the other words.
-
-  Raises:
-    ConfigError: it is given twice.
+  The text may be the next word. It is None where there is none.
   """
-  files, rest, words = [], [], iter(argv)
-  for word in words:
-    name, equals, value = word.partition("=")
-    if name in ("--config", "-config"):
-      files.append(value if equals else next(words, None))
-    else:
+  files, overrides, rest = [], {}, []
+  words = collections.deque(argv)
+  while words:
+    word = words.popleft()
+    name, equals, text = word.partition("=")
+    name = name.lstrip("-") if word[:1] == "-" else ""
+    if name != "config" and not name.startswith(_FIELDS):
       rest.append(word)
+      continue
+    if not equals:
+      is_text = words and not words[0].startswith("--")
+      text = words.popleft() if is_text and name[:2] != "no" else None
+    field = name.partition(".")[2]
+    if name == "config":
+      files.append(text)
+    elif field in overrides:
+      raise ConfigError(f"--config.{field} is given twice; give it once")
+    else:
+      overrides[field] = "false" if name[:2] == "no" else text
   if len(files) > 1:
     raise ConfigError(f"--config is given twice: {files[0]} and {files[1]}")
-  return (files[0] if files else None), rest
-
-
-def _check_other_flags(values, argv, help_text):
-  """Names a misspelt flag, which may be why there is no --config; or helps."""
-  flags.DEFINE_string(
-    "config", None, "config file, FILE[:variant]", flag_values=values
-  )
-  words = [
-    word
-    for before, word in zip(["", *argv], argv, strict=False)
-    if not _sets_field(word)
-    and not (_sets_field(before) and "=" not in before and word[:1] != "-")
-  ]
-  parse_flags(values, words, help_text)
+  return (files[0] if files else None), overrides, rest
 
 
 def load_config_file(file: str | None) -> Config:
@@ -240,8 +234,8 @@ def load_config_file(file: str | None) -> Config:
     raise ConfigError(
       "--config is missing; give a config file, as --config=configs/char_lm.py"
     )
-  path, variant = user_file.find(file, "configs", "config")
-  config = user_file.call(path, "get_config", "config", variant)
+  path, variant = user_file.find_file(file, "configs", "config")
+  config = user_file.call_in_file(path, "get_config", "config", variant)
   if not isinstance(config, Config):
     raise ConfigError(
       f"{file}: get_config must return a lstm_jax.config.Config"
@@ -249,19 +243,33 @@ def load_config_file(file: str | None) -> Config:
   return config
 
 
-def _sets_field(word: str) -> bool:
-  return word[:1] == "-" and word.lstrip("-").startswith(_FIELDS)
+def _set_field(config, path: str, text: str | None):
+  """Raises ConfigError: there is no such field, or the text is none of its."""
+  known = config_lib.fields(config)
+  _check_field(path, known)
+  where, _, name = path.rpartition(".")
+  part = operator.attrgetter(where)(config)
+  kind = typing.get_type_hints(type(part))[name]
+  try:
+    setattr(part, name, _read_value(kind, text))
+  except (ValueError, TypeError):
+    raise ConfigError(
+      f"{path}: must be {config_lib.type_name(known[path])}, got {text or ''!r}"
+    ) from None
 
 
-def _overrides(argv) -> list[tuple[str, str]]:
-  """(field, value) of each --config.field=value."""
-  found = []
-  for i, word in enumerate(argv):
-    name, equals, value = word.partition("=")
-    if _sets_field(word):
-      value = value if equals else "".join(argv[i + 1 : i + 2])
-      found.append((name.partition(".")[2], value))
-  return found
+def _read_value(kind: Any, text: str | None) -> Any:
+  """A value of a declared type from its text; raises ValueError, TypeError."""
+  if text is None:
+    if kind is bool:  # --config.run.tensorboard
+      return True
+    raise ValueError
+  if typing.get_origin(kind) is tuple:
+    element, words = typing.get_args(kind)[0], text.strip("()[]").split(",")
+    return tuple(_read_value(element, word) for word in words if word.strip())
+  if issubclass(kind, enum.Enum):
+    return kind(text.lower())
+  return _PARSERS[kind].parse(text)
 
 
 def _check_field(name, known):
@@ -284,10 +292,22 @@ def _check_field(name, known):
   raise ConfigError(f'unknown config field "{name}"; {hint}')
 
 
-def _wrong_value(known, name, value) -> ConfigError:
-  return ConfigError(
-    f"{name}: must be {config_lib.type_name(known[name])}, got {value!r}"
-  )
+def _asks_for_help(argv) -> bool:
+  return any(word in _HELP for word in argv[1:])
+
+
+def _print_help(values, text):
+  print((text or "").strip() + "\n\nflags:")  # none under python -OO
+  print(values.get_help())
+  sys.exit(0)
+
+
+def _read_flag_files(values, argv) -> list[str]:
+  """The words with those of each --flagfile=FILE in its place."""
+  try:
+    return values.read_flags_from_files(argv, force_gnu=False)
+  except (flags.Error, ValueError) as error:
+    raise ConfigError(f"--flagfile: {_plain(error)}") from None
 
 
 def make_folder(values: flags.FlagValues, name: str) -> pathlib.Path:

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.pictures import BLUE, GREY, scale, significant
+from experiments.pictures import BLUE, GREY, scale
+from experiments.plain_text import significant
 from lstm_jax.errors import ConfigError, RunError, suggest
 
 XS = ("step", "sequences", "seconds")
@@ -22,11 +23,11 @@ class Choice(NamedTuple):
   x: str = "step"
 
 
-def words(metric: str) -> str:
+def metric_words(metric: str) -> str:
   return metric.replace("_per_", " per ").replace("_", " ")
 
 
-def find_metric(runs: list[Run], name: str) -> str:
+def choose_metric(runs: list[Run], name: str) -> str:
   """The score to draw, of runs that belong in one picture.
 
   Raises:
@@ -42,7 +43,7 @@ def find_metric(runs: list[Run], name: str) -> str:
     kinds.setdefault(kind, run)
   if len(kinds) > 1:
     texts = [
-      f"{run['workdir']} is {words(run['metric'])} of {run['task.name']}"
+      f"{run['workdir']} is {metric_words(run['metric'])} of {run['task.name']}"
       for run in list(kinds.values())[:3]
     ]
     raise RunError(
@@ -171,7 +172,7 @@ def draw_run(axes, run: Run, trials: list[Run], metric: str, x: str):
   label, best = "validation", run["best_scores"].get(metric)
   if not many and best is not None:
     watched = metric == run["metric"]
-    where = "" if watched else f" at the best {words(run['metric'])}"
+    where = "" if watched else f" at the best {metric_words(run['metric'])}"
     label += f", {'best ' * watched}{significant(best)}{where}"
   style = {"color": BLUE, "marker": "o"}
   draw_curves(axes, trials, f"valid/{metric}", x, label, "trials", style)

@@ -14,8 +14,8 @@ import jax
 
 from experiments.command_line import EXIT_ERROR
 from experiments.evaluation_modes import check_mode_flags
-from experiments.pictures import significant
-from experiments.sweep_summary import INDEX, Result, find_results, text
+from experiments.plain_text import significant
+from experiments.sweep_results import INDEX, Result, find_results, text
 from lstm_jax.errors import ConfigError, RunError, UserError, out_of_memory
 from lstm_jax.files import write_atomically
 from lstm_jax.parallel import runtime

@@ -21,15 +21,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import flags
 
 from experiments.command_line import (
+  add_flag,
   make_folder,
   new_flags,
   parse_flags,
   run_command,
 )
-from experiments.gradient_flow_figure import PARTS, draw
+from experiments.gradient_flow_figure import PARTS, draw_gradient_flow
 from lstm_jax.cells import initializers
 from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
@@ -61,6 +61,9 @@ def networks(hidden: int, length: int):
     drawn = initializers.uniform(key, (2 + hidden, hidden), hidden**-0.5)
     return {"w_x": drawn[:2], "w_h": drawn[2:], "b": jnp.zeros(hidden)}
 
+  def biased(key, forget_bias):
+    return LSTM(hidden, forget_bias=float(forget_bias)).init(key, 2)
+
   def chrono(key):
     key, key_b = jax.random.split(key)
     b = initializers.chrono_biases(key_b, hidden, float(length))
@@ -70,16 +73,12 @@ def networks(hidden: int, length: int):
     ("RNN, U(±1/√h)", rnn, uniform),
     ("RNN, orthogonal", rnn, lambda key: rnn.init(key, 2)),
     *(
-      (f"LSTM, b_f = {b}", lstm, functools.partial(_lstm, hidden, b))
+      (f"LSTM, b_f = {b}", lstm, lambda key, b=b: biased(key, b))
       for b in FORGET_BIASES
     ),
     ("LSTM, chrono", lstm, chrono),
     ("LSTM of 1997", first, lambda key: first.init(key, 2)),
   ]
-
-
-def _lstm(hidden, forget_bias, key):
-  return LSTM(hidden, float(forget_bias)).init(key, 2)
 
 
 def adding(key, count: int, length: int):
@@ -102,7 +101,7 @@ def squared_error(cell, network, x, target):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
-def train(cell, carry, keys, steps, length):
+def train_networks(cell, carry, keys, steps, length):
   """Updates every network of a stack by itself; each has a key."""
 
   def train_one(carry, key):
@@ -119,7 +118,7 @@ def train(cell, carry, keys, steps, length):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
-def measure(cell, stack, keys, length):
+def measure_networks(cell, stack, keys, length):
   """Test error of each network, and log10 norms against lag [networks t]."""
 
   def measure_one(network, key):
@@ -138,7 +137,9 @@ def measure(cell, stack, keys, length):
   return jax.vmap(measure_one)(stack, keys)
 
 
-def run(hidden: int, length: int, seeds: int, steps: list[int]) -> list[dict]:
+def measure_gradient_flow(
+  hidden: int, length: int, seeds: int, steps: list[int]
+) -> list[dict]:
   """A row for each network, step and part of the state."""
   rows, began = [], time.monotonic()
   made = networks(hidden, length)
@@ -158,10 +159,13 @@ def run(hidden: int, length: int, seeds: int, steps: list[int]) -> list[dict]:
     for step in steps:
       while done < step:
         now = min(step, done + 100)
-        carry = train(cell, carry, train_keys, jnp.arange(done, now), length)
+        carry = train_networks(
+          cell, carry, train_keys, jnp.arange(done, now), length
+        )
         jax.block_until_ready(carry)
         done = now
-        _say(began, f"{type(cell).__name__}: {done}/{steps[-1]} updates")
+        what = f"{type(cell).__name__}: {done}/{steps[-1]} updates"
+        print(f"[{time.monotonic() - began:5.0f} s] {what}", flush=True)
       rows += _measured(cell, carry[0], test_keys, length, step, members)
   names = [name for name, _, _ in made]
 
@@ -172,24 +176,17 @@ def run(hidden: int, length: int, seeds: int, steps: list[int]) -> list[dict]:
   return sorted(rows, key=place)
 
 
-def _say(began, text):
-  print(f"[{time.monotonic() - began:5.0f} s] {text}", flush=True)
-
-
 def _measured(cell, stack, keys, length, step, members):
   with jax.enable_x64(True):
     stack = jax.tree.map(lambda a: np.asarray(a, np.float64), stack)
-    errors, norms = jax.device_get(measure(cell, stack, keys, length))
+    errors, norms = jax.device_get(measure_networks(cell, stack, keys, length))
   rows = []
   for number, (name, _) in enumerate(members):
     seeds = np.arange(len(keys)).reshape(len(members), -1)[number]
     for part, values in norms.items():
+      # values that occurred: none is between -inf and a number
       lower, median, upper = np.percentile(
-        values[seeds],
-        (25, 50, 75),
-        axis=0,
-        # a value that occurred: none is between -inf and a number
-        method="inverted_cdf",
+        values[seeds], (25, 50, 75), axis=0, method="inverted_cdf"
       )
       rows.append(
         {
@@ -207,7 +204,7 @@ def _measured(cell, stack, keys, length, step, members):
   return rows
 
 
-def table(rows: list[dict]) -> str:
+def gradient_table(rows: list[dict]) -> str:
   """Markdown, a line for each network, step and part."""
   lines = [
     "| network | updates | squared error | gradient | decades a step"
@@ -225,17 +222,14 @@ def table(rows: list[dict]) -> str:
   return "\n".join(lines)
 
 
-def parse_steps(words: list[str]) -> list[int]:
+def parse_updates(words: list[str]) -> list[int]:
   """Increasing numbers of updates.
 
   Raises:
     ConfigError: they are not.
   """
-  try:
-    steps = [int(word) for word in words]
-  except ValueError:
-    steps = []
-  if not steps or steps[0] < 0 or sorted(set(steps)) != steps:
+  steps = [int(word) for word in words if word.isdecimal()]
+  if len(steps) < len(words) or not steps or sorted(set(steps)) != steps:
     raise ConfigError(
       f"--steps: must be increasing numbers of updates, as 0,500,1000; got"
       f" {','.join(words)!r}"
@@ -245,29 +239,24 @@ def parse_steps(words: list[str]) -> list[int]:
 
 def main(argv: list[str]):
   values = new_flags()
-  flags.DEFINE_string("output", None, "folder to write to", flag_values=values)
-  for name, default, least, text in (
-    ("seeds", 5, 1, "networks of each kind"),
-    ("length", 100, 4, "steps of a sequence"),
-    ("hidden", 16, 1, "hidden units"),
-  ):
-    flags.DEFINE_integer(
-      name, default, text, lower_bound=least, flag_values=values
-    )
-  flags.DEFINE_list(
-    "steps", "0,500,1000", "updates to look after", flag_values=values
-  )
+  add_flag(values, "output", None, "folder to write to")
+  add_flag(values, "seeds", 5, "networks of each kind", lower_bound=1)
+  add_flag(values, "length", 100, "steps of a sequence", lower_bound=4)
+  add_flag(values, "hidden", 16, "hidden units", lower_bound=1)
+  add_flag(values, "steps", ["0", "500", "1000"], "updates to look after")
   parse_flags(values, argv, __doc__, required=("output",))
-  steps = parse_steps(values.steps)
+  steps = parse_updates(values.steps)
   output = make_folder(values, "output")
-  rows = run(values.hidden, values.length, values.seeds, steps)
-  print(table(rows))
+  rows = measure_gradient_flow(
+    values.hidden, values.length, values.seeds, steps
+  )
+  print(gradient_table(rows))
   settings = {n: values[n].value for n in ("seeds", "length", "hidden")}
   result = {"settings": settings | {"steps": steps}, "rows": rows}
   write_atomically(
     output / "gradient_flow.json", json.dumps(_finite(result), indent=1) + "\n"
   )
-  draw(rows, output / "gradient_flow.png")
+  draw_gradient_flow(rows, output / "gradient_flow.png")
   print(output / "gradient_flow.json", output / "gradient_flow.png", sep="\n")
 
 

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import matplotlib
 import numpy as np
 
 from experiments.pictures import (
@@ -18,7 +19,7 @@ from lstm_jax.evaluation.gradient_flow import VANISHED
 PARTS = ("h", "c")
 
 
-def draw(rows: list[dict], path: pathlib.Path):
+def draw_gradient_flow(rows: list[dict], path: pathlib.Path):
   """A column of panels for each step, a row for each part of the state."""
   names = list(dict.fromkeys(row["network"] for row in rows))
   steps = list(dict.fromkeys(row["updates"] for row in rows))
@@ -52,8 +53,6 @@ def draw(rows: list[dict], path: pathlib.Path):
 
 def _styles(names) -> dict[str, dict]:
   """Shades for forget biases, which are in order, and colours for others."""
-  import matplotlib
-
   biases = [name for name in names if "b_f" in name]
   others = [name for name in names if name not in biases]
   shades = matplotlib.colormaps["viridis"](np.linspace(0.1, 0.85, len(biases)))

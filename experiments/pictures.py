@@ -1,4 +1,8 @@
-"""The look of every picture: sizes of a paper's page, colours, marks, files."""
+"""The look of every picture: sizes of a paper's page, colours, marks, files.
+
+What draws only now and then imports this late: matplotlib takes a second, and
+complains where HOME is read-only.
+"""
 
 import contextlib
 import os
@@ -9,6 +13,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import style, ticker
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from experiments.plain_text import significant
 
 WIDTHS = {"column": 3.3, "page": 6.9}  # inches
 FORMATS = ("png", "pdf", "svg")
@@ -31,12 +41,8 @@ LINES = (
 )
 
 _STYLE = {
-  "font.size": 8,
-  "axes.titlesize": 8,
-  "axes.labelsize": 8,
-  "xtick.labelsize": 7,
-  "ytick.labelsize": 7,
-  "legend.fontsize": 7,
+  **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 8),
+  **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7),
   "legend.frameon": False,
   "axes.spines.top": False,
   "axes.spines.right": False,
@@ -67,11 +73,6 @@ def picture(
     height: inches, without the legend, which comes on top of it.
     grid: of Figure.subplots.
   """
-  # Imported late: it takes a second, and complains where HOME is read-only.
-  from matplotlib import style
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
-  from matplotlib.figure import Figure
-
   with style.context(["default", _STYLE]), warnings.catch_warnings():
     # A name in letters that the font lacks is no reason to say so.
     warnings.filterwarnings("ignore", "Glyph .* missing from font")
@@ -102,21 +103,10 @@ def look(number: int) -> dict[str, Any]:
   }
 
 
-def significant(value: float, digits: int = 4) -> str:
-  """A number in so many significant digits: 0.00042, 1.834, 564.1, 27,380."""
-  text = f"{value:.{digits}g}"
-  return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else text
-
-
 def scale(axes, which: str, values: Sequence[float]):
   """Makes the "x" or "y" axis one of logarithms, where positive values span a
   decade or more; zeros stay visible."""
-  from matplotlib import ticker
-
-  axis, set_scale = (
-    getattr(axes, f"{which}axis"),
-    getattr(axes, f"set_{which}scale"),
-  )
+  axis = getattr(axes, f"{which}axis")
   values = np.asarray(values, float)
   values = values[np.isfinite(values)]
   positive = values[values > 0]
@@ -125,6 +115,7 @@ def scale(axes, which: str, values: Sequence[float]):
   decades = np.log10(positive.max() / positive.min())
   if decades < 1:
     return
+  set_scale = getattr(axes, f"set_{which}scale")
   if len(positive) == len(values):
     set_scale("log")
     subs = (1, 2, 5) if decades < 2 else (1,)
@@ -139,8 +130,6 @@ def scale(axes, which: str, values: Sequence[float]):
 
 def whole_ticks(axis):
   """Ticks at whole numbers only, of what is counted."""
-  from matplotlib import ticker
-
   axis.set_major_locator(ticker.MaxNLocator(integer=True))
   axis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
 
@@ -155,8 +144,6 @@ def shorten(text: str, length: int = 40) -> str:
 
 def _make_small(path: pathlib.Path):
   """A third of the bytes: a picture of lines needs no more than 256 colours."""
-  from PIL import Image
-
   with Image.open(path) as image:
     small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
   small.save(path, format="png", optimize=True, dpi=(200, 200))

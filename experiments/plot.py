@@ -14,11 +14,24 @@ draws it against these.
 
 import pathlib
 
-from absl import flags
-
-from experiments.command_line import new_flags, parse_words, run_command
-from experiments.curves import XS, Choice, draw_run, find_metric, words, x_label
-from experiments.pictures import FORMATS, WIDTHS, picture, shorten
+from experiments.command_line import (
+  add_flag,
+  new_flags,
+  parse_words,
+  run_command,
+)
+from experiments.curves import (
+  XS,
+  Choice,
+  choose_metric,
+  draw_run,
+  metric_words,
+  x_label,
+)
+from experiments.pictures import FORMATS, picture, shorten
+from experiments.sweep_plots import plot_results
+from experiments.sweep_results import find_results
+from experiments.sweep_summary import summarise_results
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run.directory import read_config
 from lstm_jax.run.runs import is_run, read_run
@@ -45,14 +58,14 @@ def plot_run(
   for each in (run, *trials):
     if each["state"] == "unreadable":
       raise RunError(each["reason"])
-  metric = find_metric([run], choice.metric)
+  metric = choose_metric([run], choice.metric)
   path = (folder or workdir) / f"{NAME}.{choice.format}"
   height = 2.2 if choice.width == "column" else 3.2
   with picture(path, choice.width, height) as (_, grid):
     axes = grid[0, 0]
     draw_run(axes, run, trials, metric, choice.x)
     axes.set_xlabel(x_label(run, choice.x))
-    axes.set_ylabel(words(metric))
+    axes.set_ylabel(metric_words(metric))
     axes.set_title(shorten(workdir.absolute().name))
     axes.grid()
   return path
@@ -68,31 +81,26 @@ def plot_together(
     RunError: there is no run in a directory, nothing to plot yet, or the runs
       are of different tasks.
   """
-  from experiments.sweep_plots import plot_results
-  from experiments.sweep_summary import find_results, summarise
-
   results = find_results(directories)
   paths = plot_results(results, output, choice)
   if not paths:
     raise RunError(f"{directories[0]}: no metrics to plot yet")
-  print(summarise(results))
+  print(summarise_results(results))
   for path in paths:
     print(path)
 
 
 def main(argv: list[str]):
   values = new_flags()
-  flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
-  flags.DEFINE_string("output", None, "folder for pictures", flag_values=values)
-  flags.DEFINE_string(
-    "metric", "", "another score than the one watched", flag_values=values
-  )
-  for name, default, known, text in (
-    ("format", "png", FORMATS, "of the pictures"),
-    ("width", "page", tuple(WIDTHS), "of a paper, 3.3 or 6.9 inches"),
-    ("x", "step", XS, "what the curves are drawn against"),
+  add_flag(values, "workdir", None, "run directory")
+  add_flag(values, "output", None, "folder for pictures")
+  add_flag(values, "metric", "", "another score than the one watched")
+  for name, known, text in (
+    ("format", FORMATS, "of the pictures"),
+    ("width", ("page", "column"), "of a paper, 6.9 or 3.3 inches"),
+    ("x", XS, "what the curves are drawn against"),
   ):
-    flags.DEFINE_enum(name, default, known, text, flag_values=values)
+    add_flag(values, name, known[0], text, enum_values=known)
   given = parse_words(values, argv, __doc__)
   if values.workdir and given:
     raise ConfigError(f'unexpected word "{given[0]}" beside --workdir')

@@ -8,17 +8,21 @@ plain ones.
 import contextlib
 import math
 import pathlib
+import sys
 import time
+from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from experiments.plain_text import duration, significant
 from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
 
 _SILENCE = 60  # seconds after which a log without a live line says something
-_LEAST_BAR = 6  # columns of the terminal, with the space before it
+_DRAWN_EVERY = 0.1  # seconds
+_LEAST = 15  # columns of the terminal for the bar and the time left
 _USUAL_WIDTH = 80
 
 
@@ -40,33 +44,33 @@ class ProgressReport:
   ):
     # Paths may hold bytes that are no text.
     self._file = log.open("a", encoding="utf-8", errors="backslashreplace")
-    self._steps = steps
-    self._per_epoch, self._unit, self._token = steps_per_epoch, unit, token
-    self._started = self._first = None  # when, and at which step
-    self._live = None
+    self._steps, self._per_epoch = steps, steps_per_epoch
+    self._unit, self._token = unit, token
     console = make_console()
-    if console.is_terminal and not console.is_dumb_terminal:
-      self._live = Progress(
-        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-        BarColumn(bar_width=None),
-        console=console,
-        auto_refresh=False,
-        expand=True,
-        transient=True,
-      )
-      self._task = self._live.add_task("compiling ...", total=steps)
+    self._is_live = console.is_terminal and not console.is_dumb_terminal
+    self._progress = Progress(
+      TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+      BarColumn(bar_width=None),
+      TimeRemainingColumn(),
+      console=console,
+      auto_refresh=False,
+      expand=True,
+      transient=True,
+      disable=not self._is_live,
+      speed_estimate_period=math.inf,
+      get_time=time.monotonic,
+    )
+    self._task = self._progress.add_task("compiling ...", total=steps)
+    self._drawn, self._printed = -math.inf, time.monotonic()
 
   def __enter__(self):
-    if self._live:
-      self._live.start()
-      self._live.refresh()
-    self._drawn, self._printed = 0.0, time.monotonic()
+    self._progress.start()
+    self._progress.refresh()
     return self
 
   def __exit__(self, *error):
-    if self._live:
-      with outliving_terminal():
-        self._live.stop()
+    with outliving_terminal():
+      self._progress.stop()
     with contextlib.suppress(OSError):  # every line was flushed before
       self._file.close()
 
@@ -74,8 +78,8 @@ class ProgressReport:
   def note(self, text: str):
     """Prints a line that stays."""
     self._to_log(text)
-    if self._live:
-      self._live.console.print(
+    if self._is_live:
+      self._progress.console.print(
         text, markup=False, highlight=False, emoji=False, soft_wrap=True
       )
     else:
@@ -85,69 +89,49 @@ class ProgressReport:
   def update(
     self, step: int, loss: float, speed: float, *, log: bool, extra: str = ""
   ):
-    """Shows a step: loss in the unit, speed in tokens a second.
+    """Shows a step: loss in the unit, speed in tokens a second. What is not
+    known yet is left out.
 
     log: this step is one of the log intervals'.
     """
-    left = self._left(step)
-    if not log and (not self._live or time.monotonic() - self._drawn < 0.1):
+    if not log and time.monotonic() - self._drawn < _DRAWN_EVERY:
       return
-    lines = self._lines(step, loss, speed, left, extra)
+    self._progress.update(self._task, completed=step)
+    where = f"step {step:>{len(str(self._steps))}}/{self._steps}"
+    epoch = f"  epoch {step / self._per_epoch:.2f}" if self._per_epoch else ""
+    score = f"  {significant(loss, zeros=True)}"
+    number = "" if math.isnan(speed) else f"  {speed:,.0f}"
+    whole = f"{where}{epoch}{score} {self._unit}"
+    whole += number and f"{number} {self._token}s/s"
     if log:
-      self._to_log(lines[0])
-      if not self._live:
-        self._print(lines[0])
-    if self._live:
-      width = self._live.console.width - _LEAST_BAR
-      text = next((t for t in lines if len(t) <= width), lines[-1])
-      self._live.update(self._task, completed=step, description=text)
-      self._live.refresh()
-      self._drawn = time.monotonic()
+      left = self._progress.tasks[0].time_remaining
+      end = "" if left is None else f"  {duration(left)} left"
+      self._to_log(whole + end + extra)
+      if not self._is_live:
+        self._print(whole + end + extra)
+    # On a narrow terminal the units go first, then the speed and the epoch.
+    short = where + epoch + score + (number and f"{number}/s")
+    room = self._progress.console.width - _LEAST
+    texts = (whole + extra, short + extra, where + score, where)
+    self._draw(next((text for text in texts if len(text) <= room), ""))
+
+  def _draw(self, text):
+    self._progress.update(self._task, description=text, refresh=True)
+    self._drawn = time.monotonic()
 
   def _print(self, text):
     print(text, flush=True)
     self._printed = time.monotonic()
-
-  def _lines(self, step, loss, speed, left, extra) -> list[str]:
-    """The line and, for narrow terminals, shorter ones: without units, then
-    without the speed and the epoch, then with the time left alone. What is not
-    known yet is left out."""
-    where = f"step {step:>{len(str(self._steps))}}/{self._steps}"
-    epoch = f"  epoch {step / self._per_epoch:.2f}" if self._per_epoch else ""
-    score, unit = f"  {digits(loss)}", f" {self._unit}"
-    speed = "" if math.isnan(speed) else f"  {speed:,.0f}"
-    whole, short = (speed and speed + s for s in (f" {self._token}s/s", "/s"))
-    end = "" if math.isnan(left) else f"  {_duration(left)} left"
-    return [
-      where + epoch + score + unit + whole + end + extra,
-      where + epoch + score + unit + short + end + extra,
-      where + epoch + score + short + end + extra,
-      where + epoch + score + end,
-      where + score + end,
-      where + end,
-    ]
 
   @outliving_terminal()
   def activity(self, text: str):
     """Shows what takes the time between two updates: on the live line, or as a
     plain line after a minute of silence."""
     now = time.monotonic()
-    if self._live and now - self._drawn >= 0.1:
-      self._live.update(self._task, description=text)
-      self._live.refresh()
-      self._drawn = now
-    elif not self._live and now - self._printed >= _SILENCE:
+    if self._is_live and now - self._drawn >= _DRAWN_EVERY:
+      self._draw(text)
+    elif not self._is_live and now - self._printed >= _SILENCE:
       self._print(text)
-
-  def _left(self, step: int) -> float:
-    """Seconds left at the mean speed since the first step, which compiles."""
-    now = time.monotonic()
-    if self._started is None:
-      self._started, self._first = now, step
-    done = step - self._first
-    if not done:
-      return math.nan
-    return (now - self._started) / done * (self._steps - step)
 
   def _to_log(self, text):
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -168,20 +152,18 @@ def make_console() -> Console:
   return console
 
 
-def digits(value: float, places: int = 3) -> str:
-  """A score with so many decimals, or those that say something: 0.00042, 564.1,
-  13,599."""
-  size = abs(value)
-  if size >= 1000:
-    return f"{value:,.0f}"
-  if size >= 10:
-    return f"{value:#.4g}"
-  return f"{value:.{places}f}" if size >= 0.1 else f"{value:.3g}"
+def status_line(text: str):
+  """Shows a line of a terminal in place of the last; "" takes it away. It is on
+  standard error, and nowhere else than on a terminal."""
+  if sys.stderr.isatty():
+    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def _duration(seconds: float) -> str:
-  minutes, seconds = divmod(round(seconds), 60)
-  hours, minutes = divmod(minutes, 60)
-  return (
-    f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-  )
+def percent_line(what: str = "") -> Callable[[int, int], None]:
+  """watch(done, all), which shows how much is done, and nothing when all is."""
+
+  def watch(done: int, every: int):
+    percent = 100 * done // max(every, 1)
+    status_line(f"{what} {percent} %".lstrip() if done < every else "")
+
+  return watch

@@ -8,8 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from experiments.plot import plot_run
-from experiments.progress import digits
+from experiments.plain_text import significant
 from experiments.scores import summarise
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import visible
@@ -38,9 +37,11 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
     return
   cost = checkpointer.validations()[step].cost
   if cost is not None:  # as runs of older versions have it
-    best = digits(task.headline.value(cost), 4)
+    best = significant(task.headline.value(cost), 5)
     report.note(f"best validation {best} {unit(task)} at step {step}")
   try:
+    from experiments.plot import plot_run  # see pictures.py
+
     report.note(f"learning curve in {_short(plot_run(path))}")
   except Exception as error:  # a picture is no reason for a run to fail
     reason = " ".join(str(error).split())[:200]

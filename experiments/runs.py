@@ -14,10 +14,13 @@ import json
 import math
 import pathlib
 
-from absl import flags
-
-from experiments.command_line import new_flags, parse_words, run_command
-from experiments.pictures import significant
+from experiments.command_line import (
+  add_flag,
+  new_flags,
+  parse_words,
+  run_command,
+)
+from experiments.plain_text import align, duration, significant
 from lstm_jax.config import show
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.runs import read_runs
@@ -27,7 +30,7 @@ _HEAD = ("run", "status", "step", "best on validation", "age", "differs in")
 _FIELDS = 4  # as many as a line shows
 
 
-def find(folders: list[str]) -> dict[str, dict]:
+def find_named_runs(folders: list[str]) -> dict[str, dict]:
   """Runs by the name that a list gives them, each of them once.
 
   Raises:
@@ -45,7 +48,7 @@ def find(folders: list[str]) -> dict[str, dict]:
   }
 
 
-def table(runs: dict[str, dict]) -> list[tuple[str, ...]]:
+def runs_table(runs: dict[str, dict]) -> list[tuple[str, ...]]:
   """A row of texts a run."""
   names = {n: None for run in runs.values() for n in run if "." in n}
   differing = [
@@ -70,7 +73,7 @@ def _row(name, run, shown) -> tuple[str, ...]:
   return name, run["state"], step, best, duration(run["age"]), differs
 
 
-def ordered(runs: dict[str, dict], sort: str) -> dict[str, dict]:
+def sort_runs(runs: dict[str, dict], sort: str) -> dict[str, dict]:
   """Those that lack what is sorted by come last."""
 
   def key(pair):
@@ -84,14 +87,6 @@ def ordered(runs: dict[str, dict], sort: str) -> dict[str, dict]:
   return dict(sorted(runs.items(), key=key)) if sort != "name" else runs
 
 
-def duration(seconds: float) -> str:
-  """In the largest unit of which there are two at least."""
-  for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-    if seconds >= 2 * size:
-      return f"{seconds // size:.0f} {unit}"
-  return f"{seconds:.0f} s"
-
-
 def as_json(run: dict) -> str:
   """Without the curves; JSON has no nan, null stands for it."""
   kept = {k: v for k, v in run.items() if k not in ("train", "valid")}
@@ -100,22 +95,19 @@ def as_json(run: dict) -> str:
 
 def main(argv: list[str]):
   values = new_flags()
-  flags.DEFINE_enum("sort", "name", SORTS, "order", flag_values=values)
-  flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
+  add_flag(values, "sort", "name", "order", enum_values=SORTS)
+  add_flag(values, "json", False, "print JSON")
   words = parse_words(values, argv, __doc__)
   if not words:
     raise ConfigError("give a folder of runs, as runs")
-  runs = ordered(find(words), values.sort)
+  runs = sort_runs(find_named_runs(words), values.sort)
   if values.json:
     print("\n".join(map(as_json, runs.values())))
     return
-  rows = [_HEAD, *table(runs)]
+  rows = [_HEAD, *runs_table(runs)]
   if not any(row[-1] for row in rows[1:]):
     rows = [row[:-1] for row in rows]
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-  for row in rows:
-    cells = (text.ljust(n) for text, n in zip(row, widths, strict=True))
-    print("  ".join(cells).rstrip())
+  print("\n".join(align(rows)))
 
 
 if __name__ == "__main__":

@@ -17,25 +17,26 @@ array, whose options are sbatch's, --slurm=partition=gpu,time=60.
 """
 
 import collections
+import importlib
 import pathlib
 import shlex
 import signal
 
-from absl import flags
-
-from experiments import command_line, sweep_plots, user_file
-from experiments import sweep_summary as summary
-from experiments.launchers import local, optuna, ray, slurm, vmap
+from experiments import command_line
+from experiments.launchers import local, slurm, vmap
 from experiments.launchers.child import Job
-from experiments.sweep_summary import Entry
-from lstm_jax.config import Config, checks, sweeps
+from experiments.sweep_results import Entry, find_results, write_index
+from experiments.sweep_summary import TABLE, summarise_results, write_csv
+from lstm_jax.config import Config, checks, sweeps, user_file
 from lstm_jax.config import config as config_lib
 from lstm_jax.config.sweeps import Point, SearchSpace
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run.directory import read_config
-from lstm_jax.run.status import read_status
+from lstm_jax.run.status import read_state
 
 LAUNCHERS = ("local", "vmap", "optuna", "slurm", "ray")
+WORKERS = "runs at once; 0 is one a core or accelerator, or what there is"
+RAY_ADDRESS = "HOST:PORT of a Ray cluster, or auto; empty starts one here"
 
 
 def load_sweep(file: str) -> list[Point] | SearchSpace:
@@ -44,8 +45,8 @@ def load_sweep(file: str) -> list[Point] | SearchSpace:
   Raises:
     ConfigError: no such file, or it fails, or returns something else.
   """
-  path, variant = user_file.find(file, "configs/sweeps", "sweep")
-  sweep = user_file.call(path, "get_sweep", "sweep", variant)
+  path, variant = user_file.find_file(file, "configs/sweeps", "sweep")
+  sweep = user_file.call_in_file(path, "get_sweep", "sweep", variant)
   if isinstance(sweep, SearchSpace):
     return sweep
   if not isinstance(sweep, list) or not all(isinstance(p, dict) for p in sweep):
@@ -57,23 +58,23 @@ def load_sweep(file: str) -> list[Point] | SearchSpace:
   return sweep
 
 
-def point_config(base: list[str], point: Point) -> Config:
-  """The config of a point, checked.
+def make_job(
+  workdir: pathlib.Path, base: list[str], config: Config, point: Point
+) -> Job:
+  """The run of a point, whose overrides were checked.
 
-  base: the words that all points share.
+  base: the words that all points share, which make `config`.
 
   Raises:
     ConfigError: the overrides make no sense.
   """
+  words = (*sweeps.override(base, sweeps.override_words(point)),)
   try:
-    return command_line.parse_config(["sweep", *point_words(base, point)])
+    command_line.parse_config(["sweep", *words])
   except ConfigError as error:
     text = ", ".join(f"{k}={config_lib.show(v)}" for k, v in point.items())
     raise ConfigError(f"point {text}: {error}") from None
-
-
-def point_words(base: list[str], point: Point) -> tuple[str, ...]:
-  return tuple(sweeps.override(base, sweeps.words(point)))
+  return Job(workdir, sweeps.name_point(point, config), words)
 
 
 def base_words(file: str, config: Config) -> list[str]:
@@ -85,10 +86,10 @@ def base_words(file: str, config: Config) -> list[str]:
   changed = {
     k: v for k, v in after.items() if v != before.get(k) and k not in same
   }
-  return [f"--config={file}", *sweeps.words(changed)]
+  return [f"--config={file}", *sweeps.override_words(changed)]
 
 
-def plan(
+def plan_sweep(
   workdir: pathlib.Path, base: list[str], config: Config, points: list[Point]
 ) -> tuple[list[Entry], list[Job]]:
   """A run for each point.
@@ -96,30 +97,22 @@ def plan(
   Raises:
     ConfigError: a point makes no sense, or comes twice.
   """
-  entries, jobs = [], []
-  for point in points:
-    point_config(base, point)
-    name = sweeps.name_point(point, config)
-    entries.append(Entry(name, name, None, point))
-    jobs.append(Job(workdir, name, point_words(base, point)))
-  names = collections.Counter(entry.name for entry in entries)
-  if twice := [name for name, count in names.items() if count > 1]:
-    raise ConfigError(f"the sweep has the point {twice[0]} more than once")
-  return entries, jobs
+  jobs = [make_job(workdir, base, config, point) for point in points]
+  name, count = collections.Counter(j.name for j in jobs).most_common(1)[0]
+  if count > 1:
+    raise ConfigError(f"the sweep has the point {name} more than once")
+  named = zip(jobs, points, strict=True)
+  return [Entry(j.name, j.name, None, point) for j, point in named], jobs
 
 
 def is_finished(job: Job) -> bool:
   """There is nothing left to do. A directory of another config is not
   finished: training will say what differs."""
-  try:
-    if read_status(job.directory).state != "finished":
-      return False
-    config = command_line.parse_config(["sweep", *job.words])
-    old = read_config(job.directory)
-    ignore = ("task.corpus",)
-    return not config_lib.differences(old, config, ignore)
-  except RunError:
+  if read_state(job.directory) != "finished":
     return False
+  config = command_line.parse_config(["sweep", *job.words])
+  old = read_config(job.directory)
+  return not config_lib.differences(old, config, ("task.corpus",))
 
 
 def take_shard(jobs: list[Job], text: str | None) -> list[Job]:
@@ -140,61 +133,50 @@ def take_shard(jobs: list[Job], text: str | None) -> list[Job]:
   return jobs[int(number) - 1 :: int(total)]
 
 
-def finish(workdir: pathlib.Path) -> int:
+def report_sweep(workdir: pathlib.Path) -> int:
   """Summary, CSV and pictures; the exit code."""
-  results = summary.find_results([workdir])
-  print(summary.summarise(results))
-  summary.write_csv(workdir / summary.TABLE, results)
+  from experiments.sweep_plots import plot_results  # see pictures.py
+
+  results = find_results([workdir])
+  print(summarise_results(results))
+  write_csv(workdir / TABLE, results)
   try:
-    for path in sweep_plots.plot_results(results, workdir):
+    for path in plot_results(results, workdir):
       print(path)
   except RunError as error:
     print(f"no picture: {error}")
-  print(workdir / summary.TABLE)
+  print(workdir / TABLE)
   failed = any(result.state == "failed" for result in results)
   return command_line.EXIT_ERROR if failed else 0
 
 
-def define_flags() -> flags.FlagValues:
-  values = command_line.new_flags()
-  flags.DEFINE_string("sweep", None, "sweep file", flag_values=values)
-  flags.DEFINE_string(
-    "workdir", None, "directory of the runs", flag_values=values
-  )
-  flags.DEFINE_enum(
-    "launcher", "local", LAUNCHERS, "what runs the points", flag_values=values
-  )
-  flags.DEFINE_integer(
-    "workers",
-    0,
-    "runs at once; 0 is one a core or accelerator, or what the cluster allows",
-    lower_bound=0,
-    upper_bound=10_000,
-    flag_values=values,
-  )
-  flags.DEFINE_bool(
-    "dry_run", False, "print the commands and do nothing", flag_values=values
-  )
-  flags.DEFINE_list(
-    "slurm",
-    [],
-    f"options of sbatch: {', '.join(slurm.OPTIONS)}",
-    flag_values=values,
-  )
-  flags.DEFINE_string(
-    "ray_address",
-    "",
-    "HOST:PORT of a Ray cluster, or auto; empty starts one here",
-    flag_values=values,
-  )
-  flags.DEFINE_string(
-    "shard", None, "K/N: every N-th run from the K-th on", flag_values=values
-  )
-  return values
+def _launcher(name: str, package: str):
+  """The module of a launcher that needs a package.
+
+  Raises:
+    ConfigError: it is not installed.
+  """
+  try:
+    return importlib.import_module(f"experiments.launchers.{name}")
+  except ImportError:
+    raise ConfigError(
+      f"--launcher={name}: it is not installed; pip install '{package}'"
+    ) from None
 
 
 def main(argv: list[str]) -> int:
-  values = define_flags()
+  values = command_line.new_flags()
+  for name, default, text, more in (
+    ("sweep", None, "sweep file", {}),
+    ("workdir", None, "directory of the runs", {}),
+    ("launcher", "local", "what runs the points", {"enum_values": LAUNCHERS}),
+    ("workers", 0, WORKERS, {"lower_bound": 0, "upper_bound": 10_000}),
+    ("dry_run", False, "print the commands and do nothing", {}),
+    ("slurm", [], f"options of sbatch: {', '.join(slurm.OPTIONS)}", {}),
+    ("ray_address", "", RAY_ADDRESS, {}),
+    ("shard", None, "K/N: every N-th run from the K-th on", {}),
+  ):
+    command_line.add_flag(values, name, default, text, **more)
   config = command_line.parse_config(argv, values, __doc__)
   for name in ("sweep", "workdir"):
     if not values[name].value:
@@ -203,54 +185,55 @@ def main(argv: list[str]) -> int:
   for flag, launcher in (("slurm", "slurm"), ("ray_address", "ray")):
     if values[flag].value and values.launcher != launcher:
       raise ConfigError(f"--{flag}: it is for --launcher={launcher}")
-  base = base_words(command_line.take_config_flag(argv)[0], config)
+  base = base_words(values.config, config)
   workdir = pathlib.Path(values.workdir).expanduser()
   if (workdir / "config.json").exists():
     raise RunError(f"{workdir}: is a run; take another --workdir for the sweep")
   sweep = load_sweep(values.sweep)
   if values.launcher == "optuna":
-    return search(values, workdir, base, config, sweep)
-  points = sweeps.sample(sweep) if isinstance(sweep, SearchSpace) else sweep
-  entries, jobs = plan(workdir, base, config, points)
+    return search_points(values, workdir, base, config, sweep)
+  is_space = isinstance(sweep, SearchSpace)
+  entries, jobs = plan_sweep(
+    workdir, base, config, sweeps.sample(sweep) if is_space else sweep
+  )
   if values.launcher == "vmap":
-    entries, jobs = vmap.join(workdir, base, config, entries)
+    entries, jobs = vmap.join_points(workdir, base, config, entries)
   jobs = take_shard(jobs, values.shard)
   todo = [job for job in jobs if not is_finished(job)]
   if values.dry_run:
     if todo and values.launcher == "slurm":
-      print(slurm.script(workdir, todo, options, values.workers))
+      print(slurm.batch_script(workdir, todo, options, values.workers))
     for job in todo:
       print(shlex.join(job.command()))
     return 0
   command_line.make_folder(values, "workdir")
-  summary.write_index(workdir, entries)
+  write_index(workdir, entries)
   done = {job.name for job in jobs} - {job.name for job in todo}
   if done:
     print(f"{len(done)} of {len(jobs)} runs are finished already")
   if not todo:
-    return finish(workdir)
+    return report_sweep(workdir)
   if values.launcher == "slurm":
     numbers = slurm.submit(workdir, todo, options, values.workers)
     waiting = len(todo) - len(numbers)
     print(f"{waiting} are queued or running, {len(numbers)} submitted now")
     return 0
   if values.launcher == "ray":
-    early = isinstance(sweep, SearchSpace)
-    stopped = ray.run_jobs(
-      jobs if early else todo,
+    stopped = _launcher("ray", "ray[tune]").run_on_ray(
+      jobs if is_space else todo,
       config,
       finished=done,
-      early=early,
+      early=is_space,
       address=values.ray_address,
       workers=values.workers,
     )
   else:
     places = local.choose_places(config, values.workers)
-    stopped = local.run_jobs(todo, places)
-  return finish(workdir) if stopped is None else say_stopped(stopped)
+    stopped = local.run_jobs(local.JobList(todo), places)
+  return _end(workdir, stopped)
 
 
-def search(values, workdir, base, config, space) -> int:
+def search_points(values, workdir, base, config, space) -> int:
   """Points that Optuna chooses, by what the others scored."""
   if not isinstance(space, SearchSpace):
     raise ConfigError(
@@ -261,23 +244,23 @@ def search(values, workdir, base, config, space) -> int:
       raise ConfigError(
         f"--{name}: the points are chosen as the search goes on"
       )
-
-  def make_job(point: Point) -> Job:
-    point_config(base, point)
-    name = sweeps.name_point(point, config)
-    return Job(workdir, name, point_words(base, point))
-
+  optuna = _launcher("optuna", "optuna")
   command_line.make_folder(values, "workdir")
   places = local.choose_places(config, values.workers)
-  stopped, tried = optuna.run_search(workdir, space, make_job, places)
-  entries = [Entry(job.name, job.name, None, point) for job, point in tried]
-  summary.write_index(workdir, entries)
-  return finish(workdir) if stopped is None else say_stopped(stopped)
+  search = optuna.OptunaSearch(
+    workdir, space, lambda point: make_job(workdir, base, config, point)
+  )
+  stopped = local.run_jobs(search, places)
+  tried = search.tried().items()
+  write_index(workdir, [Entry(j.name, j.name, None, p) for j, p in tried])
+  return _end(workdir, stopped)
 
 
-def say_stopped(number: int) -> int:
+def _end(workdir, stopped: int | None) -> int:
+  if stopped is None:
+    return report_sweep(workdir)
   print("stopped; the same command goes on there")
-  if number == signal.SIGINT:
+  if stopped == signal.SIGINT:
     return command_line.EXIT_SAVED_ON_SIGINT
   return command_line.EXIT_SAVED_ON_SIGTERM
 

@@ -4,6 +4,7 @@ hyper_parameters.png   the best validation score against each hyper-parameter
 learning_curves.png    validation curves: each seed's, or median and quartiles
 """
 
+import collections
 import math
 import pathlib
 from typing import Any
@@ -12,11 +13,11 @@ import numpy as np
 
 from experiments.curves import (
   Choice,
+  choose_metric,
   curve,
   draw_curves,
-  find_metric,
+  metric_words,
   scale_scores,
-  words,
   x_label,
 )
 from experiments.pictures import (
@@ -28,7 +29,8 @@ from experiments.pictures import (
   scale,
   shorten,
 )
-from experiments.sweep_summary import Result, group_seeds, rank, text
+from experiments.sweep_results import Result, text
+from experiments.sweep_summary import group_seeds, rank
 from lstm_jax.config.sweeps import SEED
 from lstm_jax.errors import RunError
 
@@ -45,7 +47,7 @@ def plot_results(
     ConfigError: no run has the score that was chosen.
     RunError: nothing to plot yet, or the runs are of different tasks.
   """
-  metric = find_metric([r.run for r in results if r.run], choice.metric)
+  metric = choose_metric([r.run for r in results if r.run], choice.metric)
   scored = [r for r in results if not math.isnan(r.score(metric))]
   if not scored:
     raise RunError(f"{results[0].name}: no metrics to plot yet")
@@ -106,83 +108,62 @@ def _plot_hyper_parameters(results, names, metric, choice, path):
 
 def _panel(axes, results, name, metric):
   """The score of each run, the median at each value, and the best setting."""
-  values = [number(r.point[name]) for r in results]
-  ticks = ordered(values)
-  places = {text(v): float(k) for k, v in enumerate(ticks)}
+  values = [single(r.point[name]) for r in results]
+  ticks = order_values(values)
   numbers = all(isinstance(v, int | float) for v in ticks)
+  places = {text(v): float(v if numbers else k) for k, v in enumerate(ticks)}
   if numbers:
-    places = {text(v): float(v) for v in ticks}
     scale(axes, "x", ticks)
-  if not numbers or len(ticks) <= 6:
-    axes.set_xticks(
-      [places[text(v)] for v in ticks], [shorten(text(v), 24) for v in ticks]
-    )
-    axes.minorticks_off()
-  if not numbers:
+  else:
     axes.set_xlim(-0.5, len(ticks) - 0.5)
+  if not numbers or len(ticks) <= 6:
+    labels = [shorten(text(v), 24) for v in ticks]
+    axes.set_xticks([places[text(v)] for v in ticks], labels)
+    axes.minorticks_off()
   x = np.array([places[text(v)] for v in values])
   scores = np.array([r.score(metric) for r in results])
   failed = np.array([r.state == "failed" for r in results])
   ended = np.array([r.state == "finished" for r in results])
   good = np.isfinite(scores) & ~failed
+  run = {"ls": "", "ms": 3, "alpha": 0.6, "marker": "o", "color": BLUE}
   for chosen, style, label in (
-    (good & ended, {"marker": "o", "color": BLUE}, "a run"),
-    (
-      good & ~ended,
-      {"marker": "o", "color": BLUE, "mfc": "none"},
-      "a run that has not ended",
-    ),
+    (good & ended, {}, "a run"),
+    (good & ~ended, {"mfc": "none"}, "a run that has not ended"),
   ):
-    if chosen.any():
-      axes.plot(
-        x[chosen], scores[chosen], ls="", ms=3, alpha=0.6, label=label, **style
-      )
+    axes.plot(x[chosen], scores[chosen], label=label, **run, **style)
   if failed.any():
-    top = {"transform": axes.get_xaxis_transform(), "clip_on": False}
-    ones = np.ones(failed.sum())
-    axes.plot(
-      x[failed], ones, "x", color=VERMILLION, label="failed, no score", **top
-    )
+    style = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+    style |= {"ls": "", "marker": "x", "color": VERMILLION}
+    axes.plot(x[failed], [1] * failed.sum(), label="failed, no score", **style)
   each = np.unique(x[good])
-  line = "-" if numbers else ""
   if len(each) < good.sum():
     middle = [np.median(scores[good & (x == place)]) for place in each]
     style = {"color": BLACK, "marker": "_", "ms": 9, "lw": 1}
-    axes.plot(each, middle, ls=line, label="median of the runs", **style)
-  found: dict[float, list[float]] = {}
+    style["ls"] = "-" if numbers else ""
+    axes.plot(each, middle, label="median of the runs", **style)
+  means = collections.defaultdict(list)  # of the settings at each place
   for _, group in group_seeds(results):
-    mean = np.mean(
-      [r.score(metric) for r in group if r.state != "failed"] or [np.nan]
-    )
-    found.setdefault(places[text(number(group[0].point[name]))], []).append(
-      mean
-    )
-  if (
-    any(len(means) > 1 for means in found.values()) and "accuracy" not in metric
-  ):
-    best = sorted(
-      (p, np.nanmin(m)) for p, m in found.items() if np.isfinite(m).any()
-    )
-    axes.plot(
-      *np.transpose(best),
-      marker="v",
-      ls="--" if numbers else "",
-      lw=1,
-      color=VERMILLION,
-      label="best setting, mean of its seeds",
-    )
+    place = places[text(single(group[0].point[name]))]
+    seeds = [r.score(metric) for r in group if r.state != "failed"]
+    means[place].append(np.mean(seeds or [np.nan]))
+  several = any(len(settings) > 1 for settings in means.values())
+  if several and "accuracy" not in metric:
+    best = {p: np.nanmin(m) for p, m in means.items() if np.isfinite(m).any()}
+    style = {"color": VERMILLION, "marker": "v", "lw": 1}
+    style["ls"] = "--" if numbers else ""
+    label = "best setting, mean of its seeds"
+    axes.plot(*np.transpose(sorted(best.items())), label=label, **style)
   axes.set_xlabel(name)
   axes.grid()
 
 
-def number(value: Any) -> Any:
+def single(value: Any) -> Any:
   """A list of one is its element."""
-  return (
-    value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
-  )
+  is_one = isinstance(value, list | tuple) and len(value) == 1
+  return value[0] if is_one else value
 
 
-def ordered(values) -> list:
+def order_values(values) -> list:
   """Each value once: numbers by size, then lists by theirs, then words in the
   order of the sweep."""
   once = list({text(v): v for v in values}.values())
@@ -222,7 +203,7 @@ def _plot_curves(results, metric, choice, path):
       values += [v for run in runs for v in curve(run, name, choice.x)[:, 1]]
     scale_scores(axes, metric, values)
     axes.set_xlabel(x_label(results[0].run, choice.x))
-    axes.set_ylabel(f"{words(metric)} on validation")
+    axes.set_ylabel(f"{metric_words(metric)} on validation")
     if len(groups) > _CURVES:
       axes.set_title(f"the best {_CURVES} of {len(groups)} settings")
     axes.grid()
@@ -231,5 +212,5 @@ def _plot_curves(results, metric, choice, path):
 def _score_label(results, metric) -> str:
   watched = next(r.run["metric"] for r in results if r.run.get("metric"))
   if metric == watched:
-    return f"best {words(metric)}\non validation"
-  return f"{words(metric)} at\nthe best {words(watched)}"
+    return f"best {metric_words(metric)}\non validation"
+  return f"{metric_words(metric)} at\nthe best {metric_words(watched)}"

@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 
 from experiments.launchers.child import Job, failure, is_saved
-from experiments.progress import digits, make_console
+from experiments.plain_text import significant
+from experiments.progress import make_console
 from experiments.signals import outliving_terminal
 from lstm_jax.errors import RunError
 from lstm_jax.run.status import Status, read_status
@@ -20,8 +21,8 @@ from lstm_jax.run.status import Status, read_status
 class SweepTable:
   """Use as a context manager around the launcher's loop."""
 
-  def __init__(self, jobs: list[Job], total: int = 0):
-    self._total = total or len(jobs)
+  def __init__(self, total: int):
+    self._total = total
     self._since, self._running = time.monotonic(), {}
     self._done = self._failed = 0
     self._live, self._drawn = None, 0.0
@@ -97,5 +98,5 @@ def _status(job) -> Status | None:
 def _best(status) -> str:
   if status is None or math.isnan(status.best):
     return ""
-  best = digits(status.best, 4)
+  best = significant(status.best, 5)
   return f", {status.metric} {best} at step {status.best_step}"

@@ -25,8 +25,9 @@ from absl import flags
 from experiments import command_line
 from experiments.device_setup import start_process
 from experiments.meter import Meter
+from experiments.plain_text import significant
 from experiments.profiling import parse_steps, profiled
-from experiments.progress import ProgressReport, digits
+from experiments.progress import ProgressReport
 from experiments.report import (
   count,
   describe,
@@ -217,7 +218,7 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     checkpointer.save(experiment.to_file(state), validation)
     if validates():
       write_scores(writer, task, step, sums)
-      score = digits(scores[task.headline.name], 4)
+      score = significant(scores[task.headline.name], 5)
       report.note(f"step {step}: validation {score} {unit(task)}")
     owed = False
   meter.flush()

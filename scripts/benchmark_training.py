@@ -23,7 +23,6 @@ from experiments.command_line import (
   new_flags,
   parse_config,
   run_command,
-  take_config_flag,
 )
 from experiments.device_setup import start_process
 from experiments.train import train
@@ -99,9 +98,7 @@ def main(argv: list[str]):
   flags.DEFINE_integer(
     "rounds", 5, "rounds of each", lower_bound=1, flag_values=values
   )
-  if take_config_flag(argv)[0] is None:
-    argv = [*argv, "--config=configs/char_lm.py"]
-  config = parse_config(argv, values, __doc__)
+  config = parse_config(argv, values, __doc__, "configs/char_lm.py")
   if config.task.family != "text":
     raise ConfigError(f'task.name: "{config.task.name}" has no text to sample')
   if config.train.trials > 1:

@@ -33,7 +33,6 @@ from experiments.command_line import (
   new_flags,
   parse_config,
   run_command,
-  take_config_flag,
 )
 from experiments.device_setup import start_process
 from lstm_jax.config import sweeps
@@ -198,9 +197,7 @@ def main(argv: list[str]):
   for name in ("num_processes", "process_id"):
     flags.DEFINE_integer(name, None, "internal", flag_values=values)
   scaling_paper.define_flags(values)
-  if take_config_flag(argv)[0] is None:
-    argv = [argv[0], "--config=configs/char_lm.py", *argv[1:]]
-  config = parse_config(argv, values, __doc__)
+  config = parse_config(argv, values, __doc__, "configs/char_lm.py")
   if values.worker:
     with processes.joined(
       values.coordinator, values.num_processes, values.process_id

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from configs import adding
-from experiments import sweep_summary as summary
+from experiments import sweep_results
 from lstm_jax.config import to_json
 from lstm_jax.config.sweeps import grid, name_point
 
@@ -38,11 +38,11 @@ def fake_sweep(folder):
   )
   config = adding.get_config("tiny")
   entries = [
-    summary.Entry(name, name, None, point)
+    sweep_results.Entry(name, name, None, point)
     for point in points
     for name in [name_point(point, config)]
   ]
-  summary.write_index(folder, entries)
+  sweep_results.write_index(folder, entries)
   fake_run(folder / entries[0].name, points[0], [(10, 3.0), (20, 1.0)])
   fake_run(folder / entries[1].name, points[1], [(10, 2.0), (20, 4.0)])
   fake_run(folder / entries[2].name, points[2], [(10, 0.5)], end=False)

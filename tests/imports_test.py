@@ -86,6 +86,8 @@ def test_importing_everything_starts_no_backend():
     if path.name != "__init__.py"
     # a peer's file needs that peer
     and (path.parent.name != "peers" or path.name in ("ours.py", "problem.py"))
+    # which need the packages of their names
+    and (path.parent.name != "launchers" or path.stem not in ("optuna", "ray"))
   ]
   configs = [
     name

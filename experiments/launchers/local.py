@@ -14,43 +14,70 @@ from experiments.launchers.child import Child, Job, Place, is_saved
 from experiments.signals import StopSignal
 from experiments.sweep_table import SweepTable
 from lstm_jax.config import Config
-from lstm_jax.errors import RunError
 from lstm_jax.parallel import runtime
-from lstm_jax.run.status import read_status
+from lstm_jax.run.status import read_state
 
 _SECONDS = 0.2  # between looks at the processes
 
 
-def run_jobs(jobs: list[Job], places: list[Place]) -> int | None:
-  """Runs the jobs, as many at once as there are places.
+class JobList:
+  """Jobs in their order. One that was stopped from outside goes on; a directory
+  where another process trains is waited for."""
 
-  A directory where another process trains is waited for.
+  def __init__(self, jobs: list[Job]):
+    self._waiting, self.total = list(jobs), len(jobs)
+
+  def is_done(self) -> bool:
+    """Whether none is left to start."""
+    return not self._waiting
+
+  def take(self, running: list[Job]) -> Job | None:
+    """The job to start now; None where there is none yet."""
+    free = (j for j in self._waiting if read_state(j.directory) != "running")
+    if job := next(free, None):
+      self._waiting.remove(job)
+    return job
+
+  def watch(self, job: Job) -> str:
+    """Why a running job is to be stopped; "" lets it run."""
+    return ""
+
+  def put_back(self, job: Job, code: int, stopped: bool) -> bool:
+    """Whether a job that has ended is started again.
+
+    stopped: the launcher ends all.
+    """
+    goes_on = is_saved(code) and not stopped
+    self._waiting += [job] * goes_on
+    return goes_on
+
+
+def run_jobs(jobs, places: list[Place]) -> int | None:
+  """Runs a `JobList`, or what is like it, as many at once as there are places.
 
   Returns:
     The signal that stopped it, else None.
   """
-  waiting, running = list(jobs), {}
-  with StopSignal() as stop, SweepTable(jobs) as table:
-    while running or (waiting and stop.number is None):
+  running: dict[Place, Child] = {}
+  with StopSignal() as stop, SweepTable(jobs.total) as table:
+    while running or (stop.number is None and not jobs.is_done()):
       for place in places:
-        if place in running or stop.number is not None:
+        if place in running or stop.number is not None or jobs.is_done():
           continue
-        job = next((j for j in waiting if not _is_taken(j)), None)
-        if job:
-          waiting.remove(job)
+        if job := jobs.take([child.job for child in running.values()]):
           running[place] = Child(job, place)
           table.started(job)
       time.sleep(_SECONDS)
       for place, child in list(running.items()):
-        code = child.poll()
-        if code is not None:
-          del running[place]
-          if stop.number is None and is_saved(code):
-            waiting.append(child.job)  # stopped from outside: goes on
-          else:
-            table.ended(child.job, code, stopped=stop.number is not None)
-        elif stop.number is not None:
+        child.beat()
+        reason, code = jobs.watch(child.job), child.poll()
+        stopped = stop.number is not None
+        if code is None and (reason or stopped):
           child.stop()
+        elif code is not None:
+          del running[place]
+          if not jobs.put_back(child.job, code, stopped):
+            table.ended(child.job, code, reason, stopped)
       table.draw()
     return stop.number
 
@@ -115,10 +142,3 @@ def accelerators() -> list[tuple[tuple[str, str], ...]]:
       )
     return [(("CUDA_VISIBLE_DEVICES", str(name)),) for name in found]
   return []
-
-
-def _is_taken(job: Job) -> bool:
-  try:
-    return read_status(job.directory).state == "running"
-  except RunError:
-    return False

@@ -12,96 +12,163 @@ import platform
 import time
 from collections.abc import Callable
 
-from experiments.launchers.child import Child, Job, Place, is_saved
-from experiments.signals import StopSignal
-from experiments.sweep_table import SweepTable
+import optuna
+from optuna.storages import journal
+from optuna.trial import TrialState
+
+from experiments.launchers.child import Job, is_saved
 from lstm_jax.config import show
 from lstm_jax.config.sweeps import Choice, Integers, Point, SearchSpace
-from lstm_jax.errors import ConfigError
 from lstm_jax.run.status import read_curve, read_state
 
-_SECONDS = 0.2  # between looks at the processes
 _INSTEAD_OF = "instead_of"  # number of the trial that one takes over
-_UNCOUNTED = "uncounted"  # its point was tried by another trial
 _FAILED = "failed"  # its run did, by itself
+_PRUNED = "pruned"  # its run lags behind
+_TOLD = "told"  # how many of its validations Optuna knows
 _NOBODY = "nobody"  # in place of a worker that has stopped
 _MOMENT = 10  # seconds from telling that a trial is dead to queueing it again
 _DEAD = 120  # seconds without a sign of life
 _JOURNAL = "optuna.journal"
 
 
-def run_search(
-  workdir: pathlib.Path,
-  space: SearchSpace,
-  make_job: Callable[[Point], Job],
-  places: list[Place],
-) -> tuple[int | None, list[tuple[Job, Point]]]:
-  """Tries as many points as the space says, the trials of all workers counted.
+class OptunaSearch:
+  """The trials of a study, as `local.run_jobs` takes jobs; those of all workers
+  count."""
 
-  Returns:
-    The signal that stopped it, else None, and every point that was tried.
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    space: SearchSpace,
+    make_job: Callable[[Point], Job],
+  ):
+    self._study = open_study(workdir, space)
+    self._space, self._make_job, self.total = space, make_job, space.trials
+    self._running, self._waiting = {}, []  # trials by job; (job, trial)
+    self.take_over()
 
-  Raises:
-    ConfigError: Optuna is not installed, or a point makes no sense.
-  """
-  running, clashed = {}, False
-  with StopSignal() as stop, SweepTable([], space.trials) as table:
-    study, states = open_study(workdir, space)
-    _take_over(study, states, space, make_job)
-    while running or (stop.number is None and _left(study, states, space)):
-      for place in places:
-        free = place not in running and stop.number is None
-        if free and not clashed and _left(study, states, space):
-          trial = study.ask()
-          trial.set_user_attr("worker", _me())
-          job = make_job(suggest(trial, space))
-          if any(job == child.job for _, child in running.values()):
-            # A small space: the same point, which is under way here. The next
-            # is asked for when a run has ended.
-            clashed = True
-            trial.set_user_attr(_UNCOUNTED, True)
-            study.tell(trial, state=states.FAIL)
-            continue
-          while read_state(job.directory) == "running" and stop.number is None:
-            time.sleep(_SECONDS)  # it saves, after its launcher's death
-          running[place] = trial, Child(job, place)
-          table.started(job)
-      time.sleep(_SECONDS)
-      for place, (trial, child) in list(running.items()):
-        child.beat()
-        curve = read_curve(child.job.directory)
-        pruned = trial.user_attrs.get("pruned") or _report(trial, curve)
-        code = child.poll()
-        if code is None and (pruned or stop.number is not None):
-          child.stop()
-        elif code is not None:
-          del running[place]
-          clashed, stopped = False, stop.number is not None
-          note = "lags behind" * bool(pruned)
-          table.ended(child.job, code, note, stopped)
-          if pruned:
-            study.tell(trial, state=states.PRUNED)
-          elif code == 0 and curve:
-            study.tell(trial, min(value for _, value in curve))
-          elif not is_saved(code, stopped):
-            trial.set_user_attr(_FAILED, True)
-            study.tell(trial, state=states.FAIL)
-          elif stopped:  # with this launcher: the next one takes it over
-            trial.set_user_attr("worker", _NOBODY)
-          else:  # from outside: goes on
-            running[place] = trial, Child(child.job, place)
-            table.started(child.job)
-      table.draw()
-  tried = [
-    _point(trial.params, space)
-    for trial in study.get_trials()
-    if _is_whole(trial, space)
-  ]
-  jobs = {job.name: (job, p) for p in tried for job in [make_job(p)]}
-  return stop.number, list(jobs.values())
+  def is_done(self) -> bool:
+    """Trials that failed count; those that were taken over, or whose worker
+    died before they had a point, do not."""
+    trials = self._study.get_trials(deepcopy=False)
+    if self._waiting or any(t.state == TrialState.WAITING for t in trials):
+      return False
+    again = self._taken_over(trials)
+    begun = [
+      t
+      for t in trials
+      if t.number not in again
+      and (t.state != TrialState.FAIL or self._is_whole(t))
+    ]
+    return len(begun) >= self.total
+
+  def take(self, running: list[Job]) -> Job | None:
+    """A trial may wait: for the same point of a small space, which is under way
+    here, or for a process to save that has lost its launcher."""
+    if not self._waiting:
+      trial = self._study.ask()
+      trial.set_user_attr("worker", _me())
+      job = self._make_job(suggest_point(trial, self._space))
+      self._waiting.append((job, trial))
+    for job, trial in self._waiting:
+      if job not in running and read_state(job.directory) != "running":
+        self._waiting.remove((job, trial))
+        self._running[job] = trial
+        return job
+    return None
+
+  def watch(self, job: Job) -> str:
+    """Tells Optuna the validations that are new; one is the unit of rungs."""
+    trial = self._running[job]
+    told = trial.user_attrs.get(_TOLD, 0)
+    for count, (_, score) in enumerate(read_curve(job.directory)[told:], told):
+      if _PRUNED in trial.user_attrs:
+        break
+      trial.report(score, count + 1)
+      trial.set_user_attr(_TOLD, count + 1)
+      if trial.should_prune():
+        trial.set_user_attr(_PRUNED, True)
+    return "lags behind" * (_PRUNED in trial.user_attrs)
+
+  def put_back(self, job: Job, code: int, stopped: bool) -> bool:
+    trial, tell = self._running.pop(job), self._study.tell
+    curve = read_curve(job.directory)
+    if _PRUNED in trial.user_attrs:
+      tell(trial, state=TrialState.PRUNED)
+    elif code == 0 and curve:
+      tell(trial, min(score for _, score in curve))
+    elif not is_saved(code, stopped):
+      trial.set_user_attr(_FAILED, True)
+      tell(trial, state=TrialState.FAIL)
+    elif stopped:  # with this launcher: the next one takes it over
+      trial.set_user_attr("worker", _NOBODY)
+    else:  # from outside
+      self._waiting.append((job, trial))
+      return True
+    return False
+
+  def tried(self) -> dict[Job, Point]:
+    """Every point that was tried, by whatever worker."""
+    trials = filter(self._is_whole, self._study.get_trials())
+    points = [_point(trial.params, self._space) for trial in trials]
+    return {self._make_job(point): point for point in points}
+
+  def take_over(self):
+    """Queues the points of trials whose worker has died again."""
+    ours, fail = set(), TrialState.FAIL
+    for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
+      log = None
+      if self._is_whole(trial):
+        log = self._make_job(_point(trial.params, self._space)).log
+      if not _lives(trial, log):
+        with contextlib.suppress(ValueError):  # another worker has just done so
+          self._study.tell(trial.number, state=fail)
+          ours |= {trial.number, trial.user_attrs.get(_INSTEAD_OF)}
+    trials = self._study.get_trials(deepcopy=False)
+    again = self._taken_over(trials)
+    for trial in trials:
+      if trial.state != fail or not self._is_whole(trial):
+        continue
+      # Another worker may have died before it queued what it told.
+      told = time.time() - trial.datetime_complete.timestamp() > _MOMENT
+      done = trial.number in again or _FAILED in trial.user_attrs
+      if (trial.number in ours or told) and not done:
+        attributes = {_INSTEAD_OF: trial.number}
+        self._study.enqueue_trial(trial.params, user_attrs=attributes)
+
+  def _taken_over(self, trials) -> set[int | None]:
+    """Numbers of the trials whose points others have, or will have."""
+    return {
+      trial.user_attrs.get(_INSTEAD_OF)
+      for trial in trials
+      if trial.state != TrialState.FAIL or self._is_whole(trial)
+    }
+
+  def _is_whole(self, trial) -> bool:
+    """It has a point. A worker that dies while asking leaves some without."""
+    return len(trial.params) == len(self._space.axes)
 
 
-def suggest(trial, space: SearchSpace) -> Point:
+def open_study(workdir: pathlib.Path, space: SearchSpace) -> optuna.Study:
+  """The study of a directory."""
+  optuna.logging.set_verbosity(optuna.logging.WARNING)
+  workdir.mkdir(parents=True, exist_ok=True)
+  study = optuna.create_study(
+    study_name="sweep",
+    storage=optuna.storages.JournalStorage(
+      journal.JournalFileBackend(str(workdir / _JOURNAL))
+    ),
+    load_if_exists=True,
+    direction="minimize",
+    pruner=optuna.pruners.SuccessiveHalvingPruner(),
+  )
+  # Another start, or worker, must not draw the first one's points again. A
+  # trial under way counts as a bad one, so that workers keep apart.
+  seed = space.seed + len(study.get_trials(deepcopy=False))
+  study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+  return study
+
+
+def suggest_point(trial, space: SearchSpace) -> Point:
   """A point from Optuna."""
   for name, axis in space.axes.items():
     if isinstance(axis, Choice):
@@ -125,94 +192,6 @@ def _point(params, space) -> Point:
   return point
 
 
-def open_study(workdir: pathlib.Path, space: SearchSpace):
-  """The study of a directory, and the states that its trials may have.
-
-  Raises:
-    ConfigError: Optuna is not installed.
-  """
-  try:
-    import optuna
-    from optuna.storages import journal
-  except ImportError:
-    raise ConfigError(
-      "--launcher=optuna: it is not installed; pip install optuna"
-    ) from None
-  optuna.logging.set_verbosity(optuna.logging.WARNING)
-  workdir.mkdir(parents=True, exist_ok=True)
-  storage = optuna.storages.JournalStorage(
-    journal.JournalFileBackend(str(workdir / _JOURNAL))
-  )
-  study = optuna.create_study(
-    study_name="sweep",
-    storage=storage,
-    load_if_exists=True,
-    direction="minimize",
-    pruner=optuna.pruners.SuccessiveHalvingPruner(),
-  )
-  # Another start, or worker, must not draw the first one's points again. A
-  # trial under way counts as a bad one, so that workers keep apart.
-  seed = space.seed + len(study.get_trials(deepcopy=False))
-  study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-  return study, optuna.trial.TrialState
-
-
-def _left(study, states, space) -> bool:
-  """Trials that failed count; those that were taken over, or whose worker died
-  before they had a point, do not."""
-  trials = study.get_trials(deepcopy=False)
-  if any(trial.state == states.WAITING for trial in trials):
-    return True
-  again = _taken_over(trials, states, space)
-  begun = [
-    t
-    for t in trials
-    if t.number not in again
-    and _UNCOUNTED not in t.user_attrs
-    and (t.state != states.FAIL or _is_whole(t, space))
-  ]
-  return len(begun) < space.trials
-
-
-def _take_over(study, states, space, make_job):
-  """Queues the points of trials whose worker has died again."""
-  ours = set()
-  for trial in study.get_trials(states=(states.RUNNING,)):
-    log = None
-    if _is_whole(trial, space):
-      log = make_job(_point(trial.params, space)).log
-    if _lives(trial, log):
-      continue
-    with contextlib.suppress(ValueError):  # another worker has just done so
-      study.tell(trial.number, state=states.FAIL)
-      ours |= {trial.number, trial.user_attrs.get(_INSTEAD_OF)}
-  trials = study.get_trials(deepcopy=False)
-  again = _taken_over(trials, states, space)
-  for trial in trials:
-    if trial.state != states.FAIL or not _is_whole(trial, space):
-      continue
-    # Another worker may have died before it queued what it told.
-    told = time.time() - trial.datetime_complete.timestamp() > _MOMENT
-    itself = {_FAILED, _UNCOUNTED} & trial.user_attrs.keys()
-    if (trial.number in ours or told) and not itself | {trial.number} & again:
-      attributes = {_INSTEAD_OF: trial.number}
-      study.enqueue_trial(trial.params, user_attrs=attributes)
-
-
-def _taken_over(trials, states, space) -> set[int | None]:
-  """Numbers of the trials whose points others have, or will have."""
-  return {
-    trial.user_attrs.get(_INSTEAD_OF)
-    for trial in trials
-    if trial.state != states.FAIL or _is_whole(trial, space)
-  }
-
-
-def _is_whole(trial, space) -> bool:
-  """It has a point. A worker that dies while asking leaves some without."""
-  return len(trial.params) == len(space.axes)
-
-
 def _me() -> str:
   return f"{platform.node()} {os.getpid()}"
 
@@ -234,17 +213,3 @@ def _lives(trial, log: pathlib.Path | None) -> bool:
   except (OSError, ValueError):
     return False
   return time.time() - trial.datetime_start.timestamp() < _DEAD
-
-
-def _report(trial, curve) -> bool:
-  """Tells Optuna the validations that are new; whether to stop the trial.
-
-  The unit of its rungs is one validation.
-  """
-  for count in range(trial.user_attrs.get("told", 0), len(curve)):
-    trial.report(curve[count][1], count + 1)
-    trial.set_user_attr("told", count + 1)
-    if trial.should_prune():
-      trial.set_user_attr("pruned", True)
-      return True
-  return False

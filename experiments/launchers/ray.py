@@ -16,7 +16,10 @@ import signal
 import socket
 import time
 
-from experiments.command_line import EXIT_SAVED_ON_SIGTERM, parse_config
+import ray
+from ray import tune
+
+from experiments.command_line import EXIT_SAVED_ON_SIGTERM
 from experiments.launchers.child import SIGNALS, Child, Job, Place, is_saved
 from experiments.signals import StopSignal
 from experiments.sweep_table import SweepTable
@@ -29,9 +32,14 @@ _SECONDS = 0.2  # between looks at a process
 _PATIENCE = 10  # seconds for a cluster to answer
 _DEATHS = 3  # of its worker, that a trial outlives
 _SCORE, _TIME = "score", "validations"  # in what a trial reports
+_SETTINGS = {
+  "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours saves first
+  "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # runs have their own
+  "RAY_AIR_NEW_OUTPUT": "0",  # whose first lines are always shown
+}
 
 
-def run_jobs(
+def run_on_ray(
   jobs: list[Job],
   config: Config,
   *,
@@ -52,10 +60,10 @@ def run_jobs(
     The signal that stopped it, else None.
 
   Raises:
-    ConfigError: Ray is not installed, or the cluster is not there.
+    ConfigError: the cluster is not there, or too small.
   """
-  ray, tune = _start(address, workers * (config.run.threads or 1))
-  resources, words = _resources(ray, config)
+  _connect(address, workers * (config.run.threads or 1))
+  resources, words = _resources(config)
   sweep = jobs[0].sweep.resolve()
   results = sweep / "ray"
   shutil.rmtree(results, ignore_errors=True)  # of an earlier start
@@ -68,13 +76,11 @@ def run_jobs(
     for job in jobs
   ]
   scheduler = None
-  if early:  # at one validation more than there are, as a run ends by itself
-    scheduler = tune.schedulers.ASHAScheduler(
-      time_attr=_TIME, max_t=_validations(jobs) + 1
-    )
-  with StopSignal() as stop, SweepTable(jobs) as table:
+  if early:  # without an end of its own, as a run ends by itself
+    scheduler = tune.schedulers.ASHAScheduler(time_attr=_TIME, max_t=2**31 - 1)
+  with StopSignal() as stop, SweepTable(len(jobs)) as table:
     tune.Tuner(
-      tune.with_resources(_trainable(tune), resources),
+      tune.with_resources(TrainingProcess, resources),
       param_space={"trial": tune.grid_search(trials)},
       tune_config=tune.TuneConfig(
         metric=_SCORE,
@@ -87,8 +93,8 @@ def run_jobs(
         name=results.name,
         storage_path=str(sweep),
         failure_config=tune.FailureConfig(max_failures=_DEATHS),
-        stop=_stopper(tune, stop),
-        callbacks=[_callback(tune, table, stop)],
+        stop=StopAtSignal(stop),
+        callbacks=[ShowInTable(table, stop)],
         verbose=0,
       ),
     ).fit()
@@ -96,21 +102,11 @@ def run_jobs(
   return stop.number
 
 
-def _start(address, cores):
-  """Ray and its Tune, connected."""
-  try:
-    import ray
-    from ray import tune
-  except ImportError:
-    raise ConfigError(
-      "--launcher=ray: it is not installed; pip install 'ray[tune]'"
-    ) from None
-  os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours saves first
-  os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # runs have their own
-  os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # whose first lines are always shown
+def _connect(address, cores):
+  """Raises ConfigError where there is no such cluster."""
+  os.environ |= _SETTINGS
   logging.getLogger("ray.tune").setLevel(logging.ERROR)
   cores = None if address else cores or runtime.cores()
-  here = {"env_vars": {"PYTHONPATH": os.getcwd()}}
   host, _, port = address.removeprefix("ray://").rpartition(":")
   try:
     if port.isdecimal():  # Ray itself would wait for minutes
@@ -124,29 +120,16 @@ def _start(address, cores):
         include_dashboard=False if cores else None,
         log_to_driver=False,
         configure_logging=False,
-        runtime_env=here,
+        runtime_env={"env_vars": {"PYTHONPATH": os.getcwd()}},
       )
     finally:
       signal.pthread_sigmask(signal.SIG_SETMASK, before)
   except (OSError, RuntimeError, ValueError) as error:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     raise ConfigError(f"--ray_address={address}: {reason}") from None
-  return ray, tune
 
 
-def _validations(jobs) -> int:
-  """How many the longest run makes; of epochs, the length of which is not known
-  yet, more than there can be."""
-  settings = [parse_config(["sweep", *job.words]).train for job in jobs]
-  return max(
-    2**31 - 1
-    if s.epochs and s.validate_every
-    else math.ceil(s.steps / s.validation_interval())
-    for s in settings
-  )
-
-
-def _resources(ray, config) -> tuple[dict[str, int], tuple[str, ...]]:
+def _resources(config) -> tuple[dict[str, int], tuple[str, ...]]:
   """What a trial takes, and the words that keep it to that."""
   run, has = config.run, ray.cluster_resources()
   if run.platform != "cpu":
@@ -168,100 +151,95 @@ def _job(config) -> Job:
   return Job(*config["trial"]["job"])  # Tune makes plain tuples of ours
 
 
-def _trainable(tune):
-  """Made here, as there may be no Ray."""
+class TrainingProcess(tune.Trainable):
+  """One training process; a step is a validation of it."""
 
-  class Training(tune.Trainable):
-    """One training process; a step is a validation of it."""
+  def setup(self, config):
+    trial = config["trial"]
+    os.chdir(trial["repository"])
+    self._job, self._finished = _job(config), trial["finished"]
+    self._child, self._told, self._score = None, 0, math.inf
 
-    def setup(self, config):
-      trial = config["trial"]
-      os.chdir(trial["repository"])
-      self._job, self._finished = _job(config), trial["finished"]
-      self._child, self._told, self._score = None, 0, math.inf
+  def step(self):
+    code = None
+    while True:
+      curve = read_curve(self._job.directory)
+      if len(curve) > self._told:
+        self._score = curve[self._told][1]
+        self._told += 1
+        return self._result()
+      if code is not None:  # before the curve was read
+        return self._result() | {"done": True, "exit_code": code}
+      code = self._code()
+      if code is None:
+        time.sleep(_SECONDS)
 
-    def step(self):
-      code = None
-      while True:
-        curve = read_curve(self._job.directory)
-        if len(curve) > self._told:
-          self._score = curve[self._told][1]
-          self._told += 1
-          return self._result()
-        if code is not None:  # before the curve was read
-          return self._result() | {"done": True, "exit_code": code}
-        code = self._code()
-        if code is None:
-          time.sleep(_SECONDS)
+  def cleanup(self):
+    if self._child:
+      self._child.stop()
+      self._child.wait()
 
-    def cleanup(self):
-      if self._child:
-        self._child.stop()
-        self._child.wait()
+  def save_checkpoint(self, folder):  # the run directory has its own
+    return {}
 
-    def save_checkpoint(self, folder):  # the run directory has its own
-      return {}
+  def load_checkpoint(self, nothing):
+    pass
 
-    def load_checkpoint(self, nothing):
-      pass
+  def _result(self):
+    return {_SCORE: self._score, _TIME: self._told}
 
-    def _result(self):
-      return {_SCORE: self._score, _TIME: self._told}
-
-    def _code(self) -> int | None:
-      """The exit code; starts the process if there is none."""
-      if self._finished:
-        return 0
-      if self._child is None:
-        # Another may have to save first, whose worker died.
-        if read_state(self._job.directory) != "running":
-          self._child = Child(self._job, Place())
-        return None
-      code = self._child.poll()
-      if code is not None and is_saved(code):
-        self._child = None  # stopped from outside: goes on
-        return None
-      return code
-
-  return Training
+  def _code(self) -> int | None:
+    """The exit code; starts the process if there is none."""
+    if self._finished:
+      return 0
+    if self._child is None:
+      # Another may have to save first, whose worker died.
+      if read_state(self._job.directory) != "running":
+        self._child = Child(self._job, Place())
+      return None
+    code = self._child.poll()
+    if code is not None and is_saved(code):
+      self._child = None  # stopped from outside: goes on
+      return None
+    return code
 
 
-def _stopper(tune, stop):
-  class Asked(tune.Stopper):
-    """Stops all trials at a signal."""
+class StopAtSignal(tune.Stopper):
+  """Stops all trials at a signal."""
 
-    def __call__(self, trial, result):
-      return False
+  def __init__(self, stop: StopSignal):
+    self._stop = stop
 
-    def stop_all(self):
-      return stop.number is not None
+  def __call__(self, trial, result):
+    return False
 
-    def __reduce__(self):  # Tune keeps a copy, of which nothing is asked
-      return object, ()
+  def stop_all(self):
+    return self._stop.number is not None
 
-  return Asked()
+  def __reduce__(self):  # Tune keeps a copy, of which nothing is asked
+    return object, ()
 
 
-def _callback(tune, table, stop):
-  class Shown(tune.Callback):
-    """Tells the table what happens."""
+class ShowInTable(tune.Callback):
+  """Tells the table what happens."""
 
-    def on_trial_start(self, iteration, trials, trial, **more):
-      table.started(_job(trial.config))
+  def __init__(self, table: SweepTable, stop: StopSignal):
+    self._table, self._stop = table, stop
 
-    def on_trial_complete(self, iteration, trials, trial, **more):
-      code = trial.last_result.get("exit_code", EXIT_SAVED_ON_SIGTERM)
-      behind = is_saved(code) and stop.number is None
-      table.ended(_job(trial.config), code, "lags behind" * behind)
+  def on_trial_start(self, iteration, trials, trial, **more):
+    self._table.started(_job(trial.config))
 
-    def on_trial_error(self, iteration, trials, trial, **more):
-      job = _job(trial.config)
-      table.ended(job, EXIT_SAVED_ON_SIGTERM, "its workers died")
+  def on_trial_complete(self, iteration, trials, trial, **more):
+    code = trial.last_result.get("exit_code", EXIT_SAVED_ON_SIGTERM)
+    behind = is_saved(code) and self._stop.number is None
+    self._table.ended(_job(trial.config), code, "lags behind" * behind)
 
-    def on_step_end(self, iteration, trials, **more):
-      table.draw()
+  def on_trial_error(self, iteration, trials, trial, **more):
+    job = _job(trial.config)
+    self._table.ended(job, EXIT_SAVED_ON_SIGTERM, "its workers died")
 
-    def __reduce__(self):
-      return object, ()
+  def on_step_end(self, iteration, trials, **more):
+    self._table.draw()
 
-  return Shown()
+  def __reduce__(self):
+    return object, ()

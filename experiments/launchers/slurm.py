@@ -86,7 +86,7 @@ def parse_options(words: list[str]) -> dict[str, int | str]:
   return options
 
 
-def script(
+def batch_script(
   workdir: pathlib.Path, jobs: list[Job], options: dict, at_once: int
 ) -> str:
   """The batch script of an array of these jobs.

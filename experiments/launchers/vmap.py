@@ -8,7 +8,7 @@ import pathlib
 
 from experiments import command_line
 from experiments.launchers.child import Job
-from experiments.sweep_summary import Entry
+from experiments.sweep_results import Entry
 from lstm_jax.config import Config, sweeps
 from lstm_jax.config.sweeps import SEED
 from lstm_jax.errors import ConfigError
@@ -16,7 +16,7 @@ from lstm_jax.errors import ConfigError
 RATE = "optimizer.learning_rate"
 
 
-def join(
+def join_points(
   workdir: pathlib.Path, base: list[str], config: Config, entries: list[Entry]
 ) -> tuple[list[Entry], list[Job]]:
   """A run for all points that agree in everything but seed and learning rate.
@@ -32,13 +32,13 @@ def join(
     )
   groups: dict[str, list[Entry]] = {}
   for entry in entries:
-    shared = _shared(entry.point)
+    shared = _shared(entry.overrides)
     groups.setdefault(sweeps.name_point(shared, config), []).append(entry)
   joined, jobs = [], []
   for name, group in groups.items():
     directory = f"{name},trials={len(group)}"
-    of_all = _shared(group[0].point) | _trials(group, config)
-    words = tuple(sweeps.override(base, sweeps.words(of_all)))
+    of_all = _shared(group[0].overrides) | _trials(group, config)
+    words = tuple(sweeps.override(base, sweeps.override_words(of_all)))
     try:
       command_line.parse_config(["sweep", *words])
     except ConfigError as error:
@@ -56,7 +56,7 @@ def _shared(point):
 
 def _trials(group, config):
   """What makes a run of the points of a group."""
-  points = [entry.point for entry in group]
+  points = [entry.overrides for entry in group]
   seeds = tuple(point.get(SEED, config.train.seed) for point in points)
   rate = config.optimizer.learning_rate
   rates = tuple(float(point.get(RATE, rate)) for point in points)

@@ -35,33 +35,30 @@ class Uniform:
   log: bool = False
 
   def __post_init__(self):
-    _check_ends(self)
+    if not self.low < self.high or (self.log and self.low <= 0):
+      above = "above 0 and " * self.log
+      raise ConfigError(f"{self}: low must be {above}below high")
 
   def draw(self, random_: random.Random) -> float:
-    if self.log:
-      low, high = math.log(self.low), math.log(self.high)
-      value = math.exp(random_.uniform(low, high))
-    else:
-      value = random_.uniform(self.low, self.high)
-    return float(f"{value:.4g}")
+    return float(f"{self._draw(random_, self.high):.4g}")
+
+  def _draw(self, random_, high) -> float:
+    if not self.log:
+      return random_.uniform(self.low, high)
+    return math.exp(random_.uniform(math.log(self.low), math.log(high)))
 
 
 @dataclasses.dataclass(frozen=True)
-class Integers:
+class Integers(Uniform):
   """Integers from low to high, both included; `log` as in `Uniform`."""
 
   low: int
   high: int
-  log: bool = False
-
-  def __post_init__(self):
-    _check_ends(self)
 
   def draw(self, random_: random.Random) -> int:
     if not self.log:
       return random_.randint(self.low, self.high)
-    low, high = math.log(self.low), math.log(self.high + 1)
-    return min(int(math.exp(random_.uniform(low, high))), self.high)
+    return min(int(self._draw(random_, self.high + 1)), self.high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +178,7 @@ def name_point(point: Point, config: Config) -> str:
   return f"{name[: _LONGEST_NAME - 9]}-{digest}"
 
 
-def words(point: Point) -> list[str]:
+def override_words(point: Point) -> list[str]:
   """The overrides as words of a command line."""
   return [f"--config.{name}={show(value)}" for name, value in point.items()]
 
@@ -209,9 +206,3 @@ def _merge(points) -> Point:
         raise ConfigError(f"grid: two axes set {name}")
     merged |= point
   return merged
-
-
-def _check_ends(axis):
-  if not axis.low < axis.high or (axis.log and axis.low <= 0):
-    above = "above 0 and " * axis.log
-    raise ConfigError(f"{axis}: low must be {above}below high")

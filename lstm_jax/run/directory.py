@@ -3,6 +3,7 @@
 config.json      the config, whole
 run.json         what the data, the model and each start of the run were
 assets/          what it takes to use the model: a text's vocabulary, as JSON
+config_file.txt  where the config file is that brought the cell or the task
 metrics.jsonl    one line a measurement
 train.log        what was printed
 checkpoints/     the last two and the best, by Orbax
@@ -29,6 +30,7 @@ from lstm_jax.config import (
   differences,
   from_json,
   to_json,
+  user_file,
   validate,
 )
 from lstm_jax.errors import ConfigError, RunError
@@ -37,6 +39,7 @@ from lstm_jax.parallel import processes
 from lstm_jax.run import surroundings
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+_BROUGHT = "config_file.txt"
 _MOST_CHANGED = 6  # fields that a line names
 _COMPARED = (
   *("python", "versions", "platform", "device", "devices"),
@@ -102,11 +105,23 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
 def read_config(workdir: str | pathlib.Path) -> Config:
   """The config of a run directory.
 
+  A config file that brought its cell or task is run again, as --config does.
+
   Raises:
     RunError: there is no run, or its config cannot be read.
   """
   try:
-    return from_json(_read(workdir, "config.json"))
+    text, brought = _read(workdir, "config.json"), _read_brought(workdir)
+    if os.path.isfile(brought):
+      user_file.run_file(brought)
+    elif brought:
+      with contextlib.suppress(ConfigError):  # all names are known already
+        return from_json(text)
+      raise RunError(
+        f"{workdir}: its cell or task is that of {brought}, which is not there;"
+        " put it back"
+      )
+    return from_json(text)
   except (FileNotFoundError, NotADirectoryError):
     raise RunError(
       f"{workdir}: no run here: config.json is missing; train one first, with"
@@ -114,6 +129,13 @@ def read_config(workdir: str | pathlib.Path) -> Config:
     ) from None
   except (OSError, ValueError, RuntimeError, ConfigError) as error:
     raise _unreadable(workdir, "config.json", error) from None
+
+
+def _read_brought(workdir) -> str:
+  try:
+    return _read(workdir, _BROUGHT).strip()
+  except FileNotFoundError:
+    return ""
 
 
 def read_assets(workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -192,6 +214,8 @@ def write_config(path: pathlib.Path, config: Config, assets: dict[str, Any]):
     for name, value in assets.items():
       (path / "assets").mkdir(exist_ok=True)
       write_atomically(path / f"assets/{name}.json", json.dumps(value) + "\n")
+    if brought := user_file.config_file_of(config):
+      write_atomically(path / _BROUGHT, brought + "\n")
     write_atomically(path / "config.json", to_json(config) + "\n")
 
 

@@ -7,8 +7,6 @@ from helpers import sha
 
 from configs import adding, digits
 from experiments.command_line import parse_config
-from experiments.launchers import ray
-from experiments.launchers.child import Job
 from experiments.train import train
 from lstm_jax.config import from_json, to_json, validate
 from lstm_jax.errors import ConfigError
@@ -172,12 +170,3 @@ def test_a_run_of_the_old_default_resumes(small_config, tmp_path):
   small_config.train.validate_every, small_config.train.steps = 4, 20
   with pytest.raises(ConfigError, match="validate_every: 2 -> 4"):
     directory.check_config(tmp_path, small_config, 0)
-
-
-def test_how_many_validations_ray_expects(tmp_path):
-  def expected(*words):
-    return ray._validations([Job(tmp_path, "x", (CHAR_LM[1], *words))])
-
-  assert expected() == 2
-  assert expected("--config.train.validate_every=0") == 10
-  assert expected("--config.train.epochs=2") > 10**6

@@ -22,8 +22,8 @@ from lstm_jax.config.sweeps import (
   grid,
   name_point,
   override,
+  override_words,
   sample,
-  words,
   zip_,
 )
 from lstm_jax.errors import ConfigError
@@ -40,6 +40,14 @@ SPACE = SearchSpace(
   },
   trials=7,
 )
+
+
+def point_config(base, point):
+  """The config of the run that a point becomes."""
+  job = sweep_command.make_job(
+    pathlib.Path("w"), base, parse_config(["sweep", *base]), point
+  )
+  return parse_config(["sweep", *job.words])
 
 
 def test_algebra():
@@ -107,7 +115,7 @@ def test_every_sweep_makes_sense(file):
   points = sample(found) if isinstance(found, SearchSpace) else found
   base = ["--config=configs/adding.py"]
   for point in points:
-    known = fields(sweep_command.point_config(base, point))
+    known = fields(point_config(base, point))
     assert {name: known[name] for name in point} == point
   config = adding.get_config()
   assert len({name_point(p, config) for p in points}) == len(points)
@@ -210,7 +218,7 @@ def test_points_that_make_no_sense(tmp_path):
     ([{"train.steps": -1}], "point train.steps=-1: train.steps: must be"),
   ):
     with pytest.raises(ConfigError, match=message):
-      sweep_command.plan(tmp_path, base, config, points)
+      sweep_command.plan_sweep(tmp_path, base, config, points)
 
 
 def test_base_words():
@@ -224,7 +232,7 @@ def test_base_words():
     "--config.model.hidden_sizes=3,4",
     "--config.run.tensorboard=true",
   ]
-  assert words({"a.b": True, "c": (1,)}) == [
+  assert override_words({"a.b": True, "c": (1,)}) == [
     "--config.a.b=true",
     "--config.c=1",
   ]
@@ -244,13 +252,13 @@ def test_a_sweep_over_cells():
     )
     assert found == argv[1:]
     for point in all_points:
-      config = sweep_command.point_config(found, point)
+      config = point_config(found, point)
       assert config.model.cell == point["model.cell"]
       takes = config.model.cell.endswith("lstm")
       assert config.model.options.forget_bias == (4.0 if takes else 1.0)
   point = {"model.cell": "rnn", "model.options.forget_bias": 2.0}
   with pytest.raises(ConfigError, match="point .*forget_bias: the cell .rnn."):
-    sweep_command.point_config(found, point)
+    point_config(found, point)
 
 
 def test_override():

@@ -168,6 +168,15 @@ def test_slope_and_lag():
 # the command
 
 
+def test_every_lstm_starts_with_the_bias_that_its_name_says():
+  for name, _, init in command.networks(4, 8):
+    params = init(jax.random.key(0))
+    assert params["w_h"].shape[-2] == 4 or "1997" in name
+    if "b_f" in name:
+      bias = float(name.rsplit(" ", 1)[1])
+      np.testing.assert_array_equal(params["b"][4:8], bias)
+
+
 def test_the_command(tmp_path, capsys, monkeypatch):
   made = command.networks(3, 8)
   chosen = [made[0], made[-1]]  # each takes seconds to compile

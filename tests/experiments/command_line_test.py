@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from experiments import config_help
 from experiments.command_line import (
+  add_flag,
   load_config_file,
   new_flags,
   parse_config,
@@ -53,9 +54,30 @@ def test_overrides():
   assert config.train.seed == 5
 
 
+def test_spellings_of_a_value():
+  config = parse(
+    *(TINY, "--config.model.hidden_sizes=(3, 4,)", "--config.run.tensorboard"),
+    *("--config.optimizer.name=SGD", "--config.model.cutoffs=", "--workdir=x"),
+    *("-config.train.steps=0x28", "--config.model.tied=F"),
+  )
+  assert config.model.hidden_sizes == (3, 4) and config.model.cutoffs == ()
+  assert config.run.tensorboard is True and config.model.tied is False
+  assert config.optimizer.name is Optimizer.SGD and config.train.steps == 40
+
+
+def test_the_file_and_the_other_flags_are_kept():
+  values = new_flags()
+  add_flag(values, "workers", 3, "how many", lower_bound=1)
+  parse_config(["x", TINY, "--workers=4"], values)
+  assert values.config == "configs/char_lm.py:tiny" and values.workers == 4
+  parse_config(["x"], new_flags(), default_file="configs/char_lm.py:tiny")
+
+
 @pytest.mark.parametrize(
   "words, message",
   [
+    ([TINY, "--config.model.hidden_sizes"], "commas between them, got ''"),
+    ([TINY, "--config.run.wandb"], "run.wandb: must be text, got ''"),
     ([], "--config is missing; give a config file, as --config=configs/"),
     (["--config"], "--config is missing"),
     (["--config=configs/char.py"], 'did you mean "configs/char_lm.py"?'),

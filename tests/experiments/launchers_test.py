@@ -13,7 +13,7 @@ from helpers import run_process
 from experiments.command_line import parse_config
 from experiments.launchers import child, local, vmap
 from experiments.launchers.child import Place
-from experiments.sweep import plan
+from experiments.sweep import plan_sweep
 from lstm_jax.config.sweeps import grid
 
 # JAX, which warns of forks, is only in the tests' process.
@@ -25,8 +25,8 @@ RATE, SEED = "optimizer.learning_rate", "train.seed"
 
 def joined(points):
   config = parse_config(["sweep", *BASE])
-  entries, _ = plan(pathlib.Path("w"), BASE, config, points)
-  return vmap.join(pathlib.Path("w"), BASE, config, entries)
+  entries, _ = plan_sweep(pathlib.Path("w"), BASE, config, points)
+  return vmap.join_points(pathlib.Path("w"), BASE, config, entries)
 
 
 def test_points_become_trials():
@@ -39,7 +39,7 @@ def test_points_become_trials():
     "hidden_sizes=8,trials=4",
   ]
   assert [e.trial for e in entries] == [0, 1, 2, 3] * 2
-  assert [e.point for e in entries] == points
+  assert [e.overrides for e in entries] == points
   train = parse_config(["sweep", *jobs[1].words]).train
   assert train.trials == 4 and train.trial_seeds == (3, 5, 3, 5)
   assert train.trial_learning_rates == (0.01, 0.01, 0.1, 0.1)

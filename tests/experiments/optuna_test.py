@@ -4,11 +4,11 @@ import signal
 
 import pytest
 
-from experiments.launchers import optuna
+from experiments.launchers import local
 from experiments.launchers.child import Job, Place
-from experiments.sweep import load_sweep
 from lstm_jax.config.sweeps import Choice, Integers, SearchSpace, Uniform
-from lstm_jax.errors import ConfigError
+
+optuna = pytest.importorskip("experiments.launchers.optuna")
 
 BASE = ["--config=configs/adding.py:tiny"]
 RATE, SEED = "optimizer.learning_rate", "train.seed"
@@ -22,63 +22,45 @@ SPACE = SearchSpace(
 )
 
 
-def test_a_search_needs_a_space(tmp_path):
-  assert isinstance(load_sweep("configs/sweeps/adding_search.py"), SearchSpace)
-  with pytest.raises(ConfigError, match="needs a SearchSpace"):
-    from experiments import sweep
-
-    sweep.main(
-      [
-        "sweep",
-        *BASE,
-        "--sweep=configs/sweeps/adding_rates.py",
-        f"--workdir={tmp_path}/runs",
-        "--launcher=optuna",
-      ]
-    )
-
-
 def make_job(tmp_path):
   return lambda point: Job(tmp_path, "run", tuple(BASE))
 
 
 @pytest.mark.filterwarnings("ignore")  # Optuna's, of what is experimental
 def test_trials_of_a_dead_worker_are_taken_over(tmp_path, monkeypatch):
-  pytest.importorskip("optuna")
-  study, states = optuna.open_study(tmp_path, SPACE)
+  states = optuna.TrialState
+  study = optuna.open_study(tmp_path, SPACE)
   dead = study.ask()
   dead.set_user_attr("worker", "another-host 1")
-  point = optuna.suggest(dead, SPACE)
+  point = optuna.suggest_point(dead, SPACE)
   assert set(point) == set(SPACE.axes) and point["train.seed"] in range(4)
   assert 1e-4 <= point[RATE] <= 1e-1
-  study, states = optuna.open_study(tmp_path, SPACE)  # another process
-  optuna._take_over(study, states, SPACE, make_job(tmp_path))
+  study = optuna.open_study(tmp_path, SPACE)  # another process
+  search = optuna.OptunaSearch(tmp_path, SPACE, make_job(tmp_path))
   assert study.get_trials()[0].state == states.RUNNING  # it has just begun
   monkeypatch.setattr(optuna, "_DEAD", -1)
-  optuna._take_over(study, states, SPACE, make_job(tmp_path))
+  search.take_over()
   again = study.ask()
-  assert optuna.suggest(again, SPACE) == point
+  assert optuna.suggest_point(again, SPACE) == point
   assert [t.state for t in study.get_trials()] == [states.FAIL, states.RUNNING]
-  assert optuna._left(study, states, SPACE)
+  assert not search.is_done()
   for _ in range(2):
     study.tell(study.ask(), 1.0)
-  assert not optuna._left(study, states, SPACE)  # one runs, two are done
+  assert search.is_done()  # one runs, two are done
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_two_workers_take_over_at_once(tmp_path, monkeypatch):
-  pytest.importorskip("optuna")
-  study, states = optuna.open_study(tmp_path, SPACE)
-  optuna.suggest(study.ask(), SPACE)
-  monkeypatch.setattr(optuna, "_DEAD", -1)
+  study = optuna.open_study(tmp_path, SPACE)
+  optuna.suggest_point(study.ask(), SPACE)
 
   def other_is_faster(trial, log):
-    study.tell(trial.number, state=states.FAIL)
+    study.tell(trial.number, state=optuna.TrialState.FAIL)
     return False
 
   monkeypatch.setattr(optuna, "_lives", other_is_faster)
-  optuna._take_over(study, states, SPACE, make_job(tmp_path))
-  assert [t.state for t in study.get_trials()] == [states.FAIL]
+  optuna.OptunaSearch(tmp_path, SPACE, make_job(tmp_path))
+  assert [t.state.name for t in study.get_trials()] == ["FAIL"]
 
 
 class Import:
@@ -107,17 +89,18 @@ class Import:
 def search(tmp_path, monkeypatch, process, trials=3):
   """Runs a search of three points, two at once; the states of its trials."""
   space = SearchSpace({SEED: Integers(0, 10**6)}, trials)
-  monkeypatch.setattr(optuna, "Child", process)
+  monkeypatch.setattr(local, "Child", process)
   monkeypatch.setattr(optuna, "read_curve", lambda path: [(1, 0.5)])
-  monkeypatch.setattr(optuna, "_SECONDS", 0.0)
+  monkeypatch.setattr(local, "_SECONDS", 0.0)
 
   def job_of(point):
     return Job(tmp_path, f"seed={point[SEED]}", tuple(BASE))
 
   places = [Place(number) for number in range(2)]
-  stopped, tried = optuna.run_search(tmp_path, space, job_of, places)
-  study, _ = optuna.open_study(tmp_path, space)
-  names = [job.name for job, _ in tried]
+  chosen = optuna.OptunaSearch(tmp_path, space, job_of)
+  stopped = local.run_jobs(chosen, places)
+  study = optuna.open_study(tmp_path, space)
+  names = [job.name for job in chosen.tried()]
   return stopped, names, [trial.state.name for trial in study.get_trials()]
 
 
@@ -127,7 +110,6 @@ def search(tmp_path, monkeypatch, process, trials=3):
 def test_a_point_is_not_lost_with_its_launcher(
   tmp_path, monkeypatch, code, sent
 ):
-  pytest.importorskip("optuna")
   monkeypatch.setattr(Import, "code", code)
   monkeypatch.setattr(Import, "sent", sent)
   stopped, begun, states = search(tmp_path, monkeypatch, Import)
@@ -142,7 +124,6 @@ def test_a_point_is_not_lost_with_its_launcher(
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_run_that_fails_by_itself_is_not_tried_again(tmp_path, monkeypatch):
-  pytest.importorskip("optuna")
 
   class Broken(SlowChild):
     def poll(self):
@@ -159,16 +140,15 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(tmp_path, monkeypatch):
 def test_a_launcher_killed_at_any_moment(tmp_path, monkeypatch, asked):
   """While it asks for a point, after that, and between telling that a trial is
   dead and queueing its point again."""
-  pytest.importorskip("optuna")
   space = SearchSpace({SEED: Integers(0, 10**6)}, 3)
-  study, states = optuna.open_study(tmp_path, space)
+  study = optuna.open_study(tmp_path, space)
   for _ in range(2):
     trial = study.ask()
     trial.set_user_attr("worker", "nobody")
     if asked:
-      optuna.suggest(trial, space)
+      optuna.suggest_point(trial, space)
     if asked == 2:
-      study.tell(trial, state=states.FAIL)
+      study.tell(trial, state=optuna.TrialState.FAIL)
   monkeypatch.setattr(optuna, "_MOMENT", -1)
   begun = [t.params[SEED] for t in study.get_trials() if t.params]
   _, names, ended = search(tmp_path, monkeypatch, SlowChild)
@@ -178,12 +158,10 @@ def test_a_launcher_killed_at_any_moment(tmp_path, monkeypatch, asked):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_launcher_killed_while_it_takes_over(tmp_path, monkeypatch):
-  pytest.importorskip("optuna")
   search(tmp_path, monkeypatch, Import)
   space = SearchSpace({SEED: Integers(0, 10**6)}, 3)
-  study, states = optuna.open_study(tmp_path, space)
-  make = make_job(tmp_path)
-  optuna._take_over(study, states, space, make)
+  optuna.OptunaSearch(tmp_path, space, make_job(tmp_path))
+  study = optuna.open_study(tmp_path, space)
   study.ask().set_user_attr("worker", "nobody")  # and dies
   begun = [t.params[SEED] for t in study.get_trials() if t.params]
   _, names, ended = search(tmp_path, monkeypatch, SlowChild)
@@ -206,30 +184,35 @@ class SlowChild:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_point_under_way_is_asked_for_once(tmp_path, monkeypatch):
-  pytest.importorskip("optuna")
+def test_a_point_under_way_waits_for_itself(tmp_path, monkeypatch):
   space = SearchSpace({SEED: Integers(0, 1)}, trials=4)
-  monkeypatch.setattr(optuna, "Child", SlowChild)
+  monkeypatch.setattr(local, "Child", SlowChild)
   monkeypatch.setattr(optuna, "read_curve", lambda path: [(1, 0.5)])
-  monkeypatch.setattr(optuna, "_SECONDS", 0.0)
-  places = [Place(number) for number in range(3)]
+  monkeypatch.setattr(local, "_SECONDS", 0.0)
+  running = []
 
-  def job_of(point):
-    return Job(tmp_path, f"seed={point[SEED]}", tuple(BASE))
+  class Watched(optuna.OptunaSearch):
+    def take(self, now):
+      running.append(now)
+      return super().take(now)
 
-  optuna.run_search(tmp_path, space, job_of, places)
-  study, states = optuna.open_study(tmp_path, space)
-  asked = [trial.state for trial in study.get_trials()]
-  assert asked.count(states.COMPLETE) == 4
-  assert asked.count(states.FAIL) <= 4  # one for each run that ended
+  search = Watched(
+    tmp_path, space, lambda p: Job(tmp_path, f"seed={p[SEED]}", tuple(BASE))
+  )
+  local.run_jobs(search, [Place(number) for number in range(3)])
+  assert all(len(set(jobs)) == len(jobs) for jobs in running)
+  states = [t.state.name for t in optuna.open_study(tmp_path, space).trials]
+  assert states == ["COMPLETE"] * 4
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_trial_that_lags_behind_is_stopped(tmp_path):
-  pytest.importorskip("optuna")
-  study, _ = optuna.open_study(tmp_path, SPACE)
-  curves = [[(k, 1.0 / k) for k in range(1, 9)] for _ in range(4)]
-  for curve in curves:
-    assert not optuna._report(trial := study.ask(), curve)
-    study.tell(trial, curve[-1][1])
-  assert optuna._report(study.ask(), [(k, 9.0) for k in range(1, 9)])
+def test_a_trial_that_lags_behind_is_stopped(tmp_path, monkeypatch):
+  search = optuna.OptunaSearch(
+    tmp_path, SPACE, lambda p: Job(tmp_path, f"{p}", tuple(BASE))
+  )
+  for worst in (False, False, False, False, True):
+    curve = [(k, 9.0 if worst else 1.0 / k) for k in range(1, 9)]
+    monkeypatch.setattr(optuna, "read_curve", lambda path, c=curve: c)
+    job = search.take([])
+    assert search.watch(job) == "lags behind" * worst
+    assert not search.put_back(job, 0, False)

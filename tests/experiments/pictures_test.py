@@ -64,19 +64,3 @@ def test_formats_and_widths(kind, start, width, inches, tmp_path, capsys):
     assert float(re.search(r'width="([\d.]+)pt"', first.decode())[1]) == (
       pytest.approx(72 * inches)
     )
-
-
-@pytest.mark.parametrize(
-  "value, expected",
-  [
-    (0.00042, "0.00042"),
-    (564.117, "564.1"),
-    (1.83391, "1.834"),
-    (27380.4, "27,380"),
-    (0.0, "0"),
-    (1e12, "1e+12"),
-    (float("nan"), "nan"),
-  ],
-)
-def test_significant_digits(value, expected):
-  assert pictures.significant(value) == expected

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from experiments import pictures, plot, sweep_plots
 from experiments.curves import Choice
-from experiments.sweep_summary import Result, find_results
+from experiments.sweep_results import Result, find_results
 from lstm_jax.errors import ConfigError, RunError
 
 POINT = {"train.seed": 0, "optimizer.learning_rate": 0.1}
@@ -170,7 +170,7 @@ def test_sizes_are_in_order_and_categories_are_not_joined(tmp_path, drawn):
   ],
 )
 def test_values_are_sorted_as_values(values, expected):
-  found = sweep_plots.ordered([sweep_plots.number(v) for v in values])
+  found = sweep_plots.order_values([sweep_plots.single(v) for v in values])
   assert [sweep_plots.text(v) for v in found] == expected.split()
 
 

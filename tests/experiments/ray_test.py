@@ -1,12 +1,8 @@
 """The launcher ray: the same runs as of any other, on a Ray of this machine."""
 
-import sys
-
 import pytest
 from helpers import run_process
 
-from experiments.launchers import ray
-from experiments.launchers.child import Job
 from experiments.sweep import main
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.status import read_curve, read_state
@@ -25,19 +21,8 @@ def words(tmp_path, sweep, name):
   return [*BASE, f"--sweep={tmp_path}/sweep.py", f"--workdir={tmp_path}/{name}"]
 
 
-def test_validations_of_the_longest(tmp_path):
-  jobs = [
-    Job(tmp_path, "a", (*BASE, f"--config.train.steps={steps}"))
-    for steps in (20, 40)
-  ]
-  assert ray._validations(jobs) == 4
-
-
-def test_what_is_missing(tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, "ray", None)
+def test_an_address_is_for_ray(tmp_path):
   more = words(tmp_path, SEEDS, "runs")
-  with pytest.raises(ConfigError, match=r"--launcher=ray: it is not installed"):
-    main(["sweep", *more, "--launcher=ray"])
   for launcher in ("local", "optuna"):
     with pytest.raises(ConfigError, match="--ray_address: it is for --launche"):
       main(["sweep", *more, f"--launcher={launcher}", "--ray_address=auto"])
@@ -53,10 +38,12 @@ def test_what_is_missing(tmp_path, monkeypatch):
 )
 def test_a_cluster_that_is_not_there(address, message):
   pytest.importorskip("ray.tune", exc_type=ImportError)
+  from experiments.launchers import ray
+
   with pytest.raises(
     ConfigError, match=f"--ray_address={address}: .*{message}"
   ):
-    ray._start(address, 0)
+    ray._connect(address, 0)
 
 
 @pytest.mark.slow

@@ -10,8 +10,9 @@ import time
 import pytest
 from helpers import REPOSITORY, Child, run_process
 
-from experiments.sweep import main
-from lstm_jax.errors import RunError
+from experiments.sweep import load_sweep, main
+from lstm_jax.config.sweeps import SearchSpace
+from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run.status import read_status
 
 SWEEP = """
@@ -100,10 +101,31 @@ def test_a_killed_launcher_goes_on(sweep_words, tmp_path, number):
     assert second["from_step"] >= 200
 
 
+def test_a_search_needs_a_space(tmp_path):
+  assert isinstance(load_sweep("configs/sweeps/adding_search.py"), SearchSpace)
+  words = ["--config=configs/adding.py:tiny", f"--workdir={tmp_path}/runs"]
+  with pytest.raises(ConfigError, match="needs a SearchSpace"):
+    main(
+      [
+        *("sweep", *words, "--sweep=configs/sweeps/adding_rates.py"),
+        "--launcher=optuna",
+      ]
+    )
+
+
+@pytest.mark.parametrize("package", ["optuna", "ray"])
+def test_a_launcher_whose_package_is_missing(tmp_path, monkeypatch, package):
+  monkeypatch.setitem(sys.modules, package, None)
+  monkeypatch.delitem(sys.modules, f"experiments.launchers.{package}", False)
+  words = ["--config=configs/adding.py:tiny", f"--workdir={tmp_path}/runs"]
+  words += ["--sweep=configs/sweeps/adding_search.py"]
+  with pytest.raises(ConfigError, match=f"{package}: it is not installed; pip"):
+    main(["sweep", *words, f"--launcher={package}"])
+
+
 def test_a_directory_that_cannot_be_made(tmp_path):
   (tmp_path / "file").write_text("")
   words = ["--config=configs/adding.py:tiny", f"--workdir={tmp_path}/file"]
-  for sweep, launcher in (("rates", "local"), ("search", "optuna")):
-    more = [f"--sweep=configs/sweeps/adding_{sweep}.py"]
-    with pytest.raises(RunError, match="file: cannot be made: File exists"):
-      main(["sweep", *words, *more, f"--launcher={launcher}"])
+  words += ["--sweep=configs/sweeps/adding_rates.py"]
+  with pytest.raises(RunError, match="file: cannot be made: File exists"):
+    main(["sweep", *words])

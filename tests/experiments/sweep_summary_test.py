@@ -9,6 +9,7 @@ from helpers import run_main
 
 from configs import adding
 from experiments import runs as runs_command
+from experiments import sweep_results as found_results
 from experiments import sweep_summary as summary
 from lstm_jax.config.sweeps import grid, name_point
 from lstm_jax.errors import ConfigError, RunError
@@ -16,7 +17,7 @@ from lstm_jax.errors import ConfigError, RunError
 
 def test_summary_and_csv(tmp_path):
   entries = fake_sweep(tmp_path)
-  results = summary.find_results([tmp_path])
+  results = found_results.find_results([tmp_path])
   assert [r.state for r in results] == [
     "finished",
     "finished",
@@ -25,7 +26,9 @@ def test_summary_and_csv(tmp_path):
   ]
   assert [r.best for r in results[:3]] == [1.0, 2.0, 0.5]
   assert results[1].run["best_step"] == 10 and results[1].run["last"] == 4.0
-  lines = [line.split() for line in summary.summarise(results).splitlines()]
+  lines = [
+    line.split() for line in summary.summarise_results(results).splitlines()
+  ]
   assert " ".join(lines[0]) == "2 finished, 1 stopped, 1 failed"
   assert " ".join(lines[1]) == (
     "squared_error on validation, lower is better: each run's best and its"
@@ -50,11 +53,11 @@ def test_summary_and_csv(tmp_path):
 def result(point, best, metric="loss", state="finished"):
   scores = {"best": best, "last": best, "best_scores": {metric: best}}
   where = {"metric": metric, "task.name": f"of {metric}", "workdir": "x"}
-  return summary.Result("", point, state, "", where | scores)
+  return found_results.Result("", point, state, "", where | scores)
 
 
 def test_fields_of_one_name_are_told_apart():
-  lines = summary.summarise(
+  lines = summary.summarise_results(
     [
       result({"optimizer.patience": 5, "train.seed": 0}, 1.0),
       result({"train.averaging.patience": 5, "train.seed": 0}, 0.5),
@@ -67,7 +70,7 @@ def test_fields_of_one_name_are_told_apart():
 
 
 def test_a_failed_seed_is_no_part_of_a_mean():
-  lines = summary.summarise(
+  lines = summary.summarise_results(
     [
       result({"a": 1, "train.seed": 0}, 0.1),
       result({"a": 1, "train.seed": 1}, 0.2, state="failed"),
@@ -80,7 +83,7 @@ def test_a_failed_seed_is_no_part_of_a_mean():
 
 
 def test_scores_of_different_tasks_have_tables_of_their_own():
-  lines = summary.summarise(
+  lines = summary.summarise_results(
     [result({"a": 1}, 0.1), result({"a": 2}, 5.0, "bits_per_char")]
   ).splitlines()
   assert lines[1] == (
@@ -98,7 +101,7 @@ def test_runs_without_an_index(tmp_path):
   fake_run(tmp_path / "many", point, [(20, [8.0, 6.0])], trials=2)
   records = [{"updates": 20, "diverged": k == 1} for k in range(2)]
   (tmp_path / "many" / "trials.json").write_text(json.dumps(records))
-  results = summary.find_results([tmp_path])
+  results = found_results.find_results([tmp_path])
   found = {r.point["train.seed"]: r for r in results}
   assert {seed: r.best for seed, r in found.items()} == {
     4: 4.0,
@@ -109,11 +112,11 @@ def test_runs_without_an_index(tmp_path):
   assert list(found[4].point) == ["train.seed"]  # nothing else differs
   assert found[8].state == "failed" and "not finite" in found[8].reason
   with pytest.raises(RunError, match="no run here"):
-    summary.find_results([tmp_path / "run4" / "tensorboard"])
+    found_results.find_results([tmp_path / "run4" / "tensorboard"])
   # Broken runs are results too, and nothing is counted twice.
   (tmp_path / "many" / "trials.json").write_text("[]")
   (tmp_path / "run5" / "config.json").write_text("{")
-  results = summary.find_results([tmp_path, tmp_path / "run4"])
+  results = found_results.find_results([tmp_path, tmp_path / "run4"])
   assert [(r.name.split("/")[-1], r.state) for r in results] == [
     ("many", "failed"),
     ("run4", "finished"),
@@ -126,9 +129,9 @@ def test_one_value_has_one_spelling(tmp_path):
   config = adding.get_config("tiny")
   names = [name_point(point, config) for point in points]
   assert names == ["hidden_sizes=16,seed=0", "hidden_sizes=8x8,seed=0"]
-  entries = [summary.Entry(n, n, None, p) for n, p in zip(names, points)]
-  summary.write_index(tmp_path, entries)
-  results = summary.find_results([tmp_path])
+  entries = [found_results.Entry(n, n, None, p) for n, p in zip(names, points)]
+  found_results.write_index(tmp_path, entries)
+  results = found_results.find_results([tmp_path])
   labels = [label for label, _ in summary.group_seeds(results)]
   assert labels == ["hidden_sizes=16", "hidden_sizes=8,8"]
 
@@ -160,8 +163,6 @@ def test_list_of_runs(tmp_path, capsys):
   assert [row["best"] for row in rows] == [None, 0.5, 1.0, 2.0]
   assert rows[1]["optimizer.learning_rate"] == 0.01
   assert rows[1]["model.hidden_sizes"] == [8] and "valid" not in rows[1]
-  assert runs_command.duration(59) == "59 s"
-  assert runs_command.duration(7300) == "2 h"
   with pytest.raises(RunError, match="no run here"):
     runs_command.main(["runs", str(tmp_path / "logs")])
   with pytest.raises(ConfigError, match="give a folder"):
