@@ -5,6 +5,7 @@ import importlib
 __version__ = "0.1.0"
 
 _NAMES = {  # of each module, its public names
+  "cells.attending": ("AttendingLSTM", "attention_memory"),
   "cells.conv_lstm": ("ConvLSTM",),
   "cells.greff": ("GreffLSTM",),
   "cells.gru": ("GRU",),
@@ -20,7 +21,9 @@ _NAMES = {  # of each module, its public names
   "cells.projection": ("ProjectionLSTM",),
   "cells.rnn": ("RNN",),
   "cells.slstm": ("SLSTM",),
+  "layers.attention": ("Attention", "attend"),
   "layers.dropout": ("Dropout", "noise_keys"),
+  "layers.pooling": ("AttentionPooling", "pool"),
   "layers.stack": ("Stack",),
   "models.language_model": ("Head", "LanguageModel"),
   "models.sequence_model": ("SequenceModel",),

@@ -179,11 +179,10 @@ def validate(config: Config, typed: Collection[str] | None = None) -> Config:
 
 def _hints(kind) -> dict[str, Any]:
   """The declared types of a dataclass's fields."""
-  hints = typing.get_type_hints(kind)
-  for name, hint in hints.items():
-    if hint is cell_options.CellOptions:
-      hints[name] = cell_options.options_class()
-  return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+  return {
+    field.name: typing.get_type_hints(kind)[field.name]
+    for field in dataclasses.fields(kind)
+  }
 
 
 def check_leaves(config: Any, path: str):
@@ -206,7 +205,7 @@ def check_leaves(config: Any, path: str):
           f' cannot become a "{chosen}"; take another --config'
         )
     if dataclasses.is_dataclass(wanted):
-      if type(value) is not wanted:
+      if not isinstance(value, wanted):
         raise ConfigError(f"{where}: must be a {wanted.__name__}")
       check_leaves(value, where + ".")
       continue
@@ -307,6 +306,8 @@ def from_json(text: str) -> Config:
 def _build(kind, value, path):
   """Rebuilds a value of a declared type from JSON."""
   where = path.rstrip(".")
+  if kind is cell_options.CellOptions:
+    kind = cell_options.options_class()
   if dataclasses.is_dataclass(kind):
     if not isinstance(value, dict):
       raise ConfigError(f"{where or 'config'}: must be an object")

@@ -11,14 +11,14 @@ from lstm_jax.errors import ConfigError, suggest
 _KINDS = (int, float, bool, str, tuple[int, ...], tuple[float, ...])
 
 
+@dataclasses.dataclass(slots=True)
 class CellOptions:
   """Every option of every cell in `CELLS`; each cell takes its own.
 
-  `CellOptions(rounds=3)` makes an instance of `options_class()`: the command
-  line has flags for all of them, since it may choose another cell.
+  `CellOptions(rounds=3)` makes an instance of `options_class()`: a config has
+  all of them, since the command line may choose another cell.
   """
 
-  __slots__ = ()
   CHOICES: ClassVar[dict[str, tuple[str, ...]]]
   RANGES: ClassVar[dict[str, tuple[int | float, int | float]]]
 

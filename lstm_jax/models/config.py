@@ -125,7 +125,9 @@ class RecurrentConfig:
     try:
       for name, size in zip(self._names(), self.hidden_sizes, strict=True):
         kind = CELLS[name]
-        values = {k: getattr(self.options, k) for k in options_of(kind)}
+        # The cell may be newer than the config, and its options at defaults.
+        names = [k for k in options_of(kind) if hasattr(self.options, k)]
+        values = {k: getattr(self.options, k) for k in names}
         made.append(kind(hidden_size=size, **values))
       return made
     except ValueError as error:

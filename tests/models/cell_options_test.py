@@ -10,7 +10,7 @@ from configs import adding, char_lm
 from experiments import config_help, train
 from experiments.command_line import parse_config
 from lstm_jax import LSTM, LSTM1997, load_run
-from lstm_jax.cells.base import BasicCell, option, options_of
+from lstm_jax.cells.base import option, options_of
 from lstm_jax.cells.conv_lstm import ConvLSTM
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.config import from_json, to_json, validate
@@ -196,15 +196,28 @@ def test_a_run_of_a_cell_that_is_not_there(own, monkeypatch):
     from_json(mine)
 
 
-def declare(kind, default, *limits, **more):
-  """A cell with one option, `heads`."""
+def test_a_config_that_is_older_than_a_cell_takes_its_defaults(monkeypatch):
+  config = adding.get_config("tiny")
+  monkeypatch.setitem(CELLS, "mine", declare(float, 0.5, name="leak"))
+  validate(config)
+  config.model.cell = "mine"
+  assert [cell.leak for cell in config.model.cells()] == [0.5]
 
-  @dataclasses.dataclass(frozen=True)
-  class Cell(BasicCell):
-    hidden_size: int
-    heads: kind = option(default, *limits, **more)
 
-  return Cell
+def test_init_scale_leaves_nothing_to_what_parameters_start_as():
+  config = char_lm.get_config("tiny")
+  config.model.init_scale = 0.05
+  config.model.options.cap_input_gate = True
+  validate(config)
+  config.model.options.forget_bias = 2.0
+  with pytest.raises(ConfigError, match="forget_bias: model.init_scale draws"):
+    validate(config)
+
+
+def declare(kind, default, *limits, name="heads", **more):
+  """The LSTM with one more option."""
+  field = name, kind, option(default, *limits, **more)
+  return dataclasses.make_dataclass("Mine", [field], bases=(LSTM,), frozen=True)
 
 
 @pytest.mark.parametrize(
