@@ -19,7 +19,7 @@ from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.models.config import CellOptions, LanguageModelConfig
-from lstm_jax.tasks.text_lm import WordLMConfig
+from lstm_jax.tasks.text_config import WordLMConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 
 PARAMETERS = 2_000_000  # with a vocabulary of 10,000

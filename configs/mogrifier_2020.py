@@ -25,7 +25,7 @@ from configs._recipes_lm import check_variant, shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.models.config import CellOptions, LanguageModelConfig
-from lstm_jax.tasks.text_lm import WordLMConfig
+from lstm_jax.tasks.text_config import WordLMConfig
 from lstm_jax.training.averaging import AveragingConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

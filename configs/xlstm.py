@@ -21,7 +21,7 @@ how the blocks differ from the authors' code.
 from configs._recipes_lm import check_variant, shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.models.config import CellOptions, LanguageModelConfig
-from lstm_jax.tasks.text_lm import ByteLMConfig, CharLMConfig
+from lstm_jax.tasks.text_config import ByteLMConfig, CharLMConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 
 

@@ -16,7 +16,7 @@ def _catch():
   """Ends a command with one line and its exit code while it is imported. Only
   training answers other signals than Ctrl-C with 75, "queue it again"."""
   numbers = [signal.SIGINT]
-  if "experiments.train" in sys.orig_argv:
+  if "experiments.train" in sys.orig_argv or sys.argv[1:2] == ["train"]:
     numbers += [signal.SIGTERM, signal.SIGHUP]
     numbers += [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU]
   for number in numbers:
@@ -24,5 +24,6 @@ def _catch():
       signal.signal(number, _end)
 
 
-if sys.argv[0] == "-m":  # as in python -m experiments.train
+# As in python -m experiments.train, or lstm-jax train.
+if sys.argv[0] == "-m" or os.path.basename(sys.argv[0]) == "lstm-jax":
   _catch()

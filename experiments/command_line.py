@@ -22,6 +22,7 @@ import jax
 from absl import flags
 
 from experiments.config_help import describe_fields
+from experiments.console import join_current_directory
 from lstm_jax.config import Config, user_file
 from lstm_jax.config import config as config_lib
 from lstm_jax.errors import (
@@ -64,6 +65,7 @@ def run_command(main: Callable[[list[str]], int | None]):
   if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # see __init__.py
     signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
+    join_current_directory()
     sys.exit(main(sys.argv) or 0)
   except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)

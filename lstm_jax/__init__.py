@@ -4,7 +4,7 @@ import importlib
 
 __version__ = "0.1.0"
 
-_NAMES = {  # of each module, its public names
+_NAMES = {  # of each module, its public names, which __init__.pyi has too
   "cells.attending": ("AttendingLSTM", "attention_memory"),
   "cells.conv_lstm": ("ConvLSTM",),
   "cells.greff": ("GreffLSTM",),
@@ -25,6 +25,7 @@ _NAMES = {  # of each module, its public names
   "layers.dropout": ("Dropout", "noise_keys"),
   "layers.pooling": ("AttentionPooling", "pool"),
   "layers.stack": ("Stack",),
+  "models.encoder_decoder": ("EncoderDecoder",),
   "models.language_model": ("Head", "LanguageModel"),
   "models.sequence_model": ("SequenceModel",),
   "recurrence.scan": ("Noise",),
@@ -33,10 +34,10 @@ _NAMES = {  # of each module, its public names
   "run.load": ("load_run",),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
-__all__ = sorted(_HOMES)
+__all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name):
+def __getattr__(name: str):
   if name not in _HOMES:
     from lstm_jax.errors import suggest
 

@@ -1,6 +1,7 @@
 """Errors a user can mend. Commands print them as one line and exit with 2."""
 
 import difflib
+from collections.abc import Iterable
 
 _LONGEST = 300  # letters of a list of what is known
 
@@ -44,7 +45,7 @@ def out_of_memory(error: Exception) -> str:
   )
 
 
-def suggest(word: str, known) -> str:
+def suggest(word: str, known: Iterable) -> str:
   """ "; did you mean ...?" with the known word that is like it, or, where none
   is, what is known."""
   known = [str(k) for k in known if str(k)]
@@ -65,7 +66,8 @@ def nearest(word: str, known: list[str]) -> str | None:
 
   def likeness(other, whole=False):
     pair = (word, other) if whole else (_last(word), _last(other))
-    return difflib.SequenceMatcher(None, *map(str.lower, pair)).ratio()
+    a, b = map(str.lower, pair)
+    return difflib.SequenceMatcher(None, a, b).ratio()
 
   best = max(known, key=lambda k: (likeness(k), likeness(k, True)), default="")
   least = min(0.6, 1 - 1 / max(len(_last(word)), 2))  # of short ones one letter

@@ -13,21 +13,14 @@ the layers through cuDNN, and torch, all with TF32 products. Writes
 benchmark.json (every measured run) and benchmark.md.
 """
 
-import math
-import pathlib
-
-from absl import flags
-
 from experiments.command_line import parse_flags, run_command
-from lstm_jax.files import write_atomically
-from scripts.benchmark_lstm import (
+from scripts.benchmark import (
   be_quick,
   chosen,
-  define_shared_flags,
+  chosen_peers,
+  define_flags,
   measure_and_write,
 )
-from scripts.benchmark_records import find, median, unique
-from scripts.benchmark_report import circumstances, ms, table, times
 from scripts.peers import ours
 
 MODULES = {"ours": "ours_lm", "torch": "torch_lm"}
@@ -53,7 +46,7 @@ PARTS = {
   "sample": "Sampling in one stream",
 }
 SAMPLED = 256  # symbols in a run
-ON_GPU = {"cudnn": "ours_lm_cudnn"}
+ON_GPU = {"cudnn": "ours_lm"}
 CONTENDERS = {
   "cpu": (("ours", "default"), ("torch", "default"), ("torch", "tuned")),
   "gpu": (("ours", "default"), ("cudnn", "default"), ("torch", "default")),
@@ -68,11 +61,13 @@ def groups(
   return [
     [
       {
-        "section": "lm", "name": name, "part": part, "peer": peer,
-        "setting": setting,
+        "section": PARTS[part], "row": (name, _shape(shape)),
+        "column": f"{peer}, {setting}", "peer": peer,
         "process": _process(peer, setting, shape, part, platform),
-        "case": {"kind": "lm", "part": part, "length": SAMPLED, **shape},
-        "results": [_results(shape, part)], "tokens": _tokens(shape, part),
+        "case": {"part": part, "length": SAMPLED, **shape}
+        | {"engine": "cudnn" if peer == "cudnn" else "auto"},
+        "results": [_results(shape, part)],
+        "amount": _tokens(shape, part), "unit": "token",
       }
       for peer, setting in CONTENDERS[platform]
       if peer in peers
@@ -103,24 +98,6 @@ def _results(shape, part) -> int:
   return SAMPLED if part == "sample" else 1
 
 
-def markdown(results: dict) -> str:
-  records = results["records"]
-  parts = ["# Language model benchmark", *circumstances(results)]
-  for part in unique(records, "part"):
-    parts += [f"## {PARTS[part]}", _part_table(records, part)]
-  if {"update", "softmax"} <= set(unique(records, "part")):
-    parts += ["## The softmax's share of the update", _share_table(records)]
-  return "\n\n".join(parts) + "\n"
-
-
-def _contenders(records):
-  return [
-    (peer, setting)
-    for peer, setting in dict.fromkeys(sum(CONTENDERS.values(), ()))
-    if find(records, peer=peer, setting=setting)
-  ]
-
-
 def _shape(shape) -> str:
   sizes = "-".join(map(str, (shape["embedding"], *shape["hidden"])))
   tied = ", tied" * shape["tied"]
@@ -128,76 +105,23 @@ def _shape(shape) -> str:
   return f"{shape['batch']} x {shape['time']}, {sizes}, {words}"
 
 
-def _part_table(records, part) -> str:
-  """Median ms, tokens a second, and how many times ours."""
-  found = _contenders(records)
-  rows = []
-  for name in unique(records, "name"):
-    mine = [
-      find(records, name=name, part=part, peer=p, setting=s) for p, s in found
-    ]
-    base = median(find(records, name=name, part=part, peer="ours"))
-    cells = []
-    for record in mine:
-      seconds = median(record)
-      if seconds is None:
-        cells.append("-")
-        continue
-      speed = f"{record['tokens'] / seconds:,.0f} tokens/s"
-      relation = times(seconds, base)
-      if record["peer"] == "ours":
-        relation = record["process"]
-      cells.append(f"{ms(seconds)}, {speed} ({relation})")
-    rows.append([name, _shape(mine[0]["case"]), *cells])
-  header = [
-    f"{peer}, {setting}: ms, speed ("
-    + ("process)" if peer == "ours" else "times ours)")
-    for peer, setting in found
-  ]
-  return table(["", "batch x time, embedding-layers", *header], rows)
-
-
-def _share_table(records) -> str:
-  found = _contenders(records)
-  rows = []
-  for name in unique(records, "name"):
-    row = [name]
-    for peer, setting in found:
-      here = {"name": name, "peer": peer, "setting": setting}
-      top, whole = (
-        median(find(records, part=part, **here)) or math.nan
-        for part in ("softmax", "update")
-      )
-      share = 100 * top / whole
-      row.append("-" if math.isnan(share) else f"{share:.0f} %")
-    rows.append(row)
-  return table(["", *(f"{peer}, {setting}" for peer, setting in found)], rows)
-
-
-def write(results: dict, output: pathlib.Path) -> list[pathlib.Path]:
-  path = output / "benchmark.md"
-  write_atomically(path, markdown(results))
-  return [path]
-
-
 def main(argv: list[str]) -> int:
-  values = define_shared_flags("runs/benchmark_lm")
-  for name, default, text in (
-    ("shapes", SHAPES, "models"),
-    ("parts", PARTS, "what is measured"),
-    ("peers", MODULES, "contenders"),
-  ):
-    flags.DEFINE_list(name, list(default), text, flag_values=values)
+  values = define_flags(
+    "runs/benchmark_lm", shapes=SHAPES, parts=PARTS, peers=MODULES
+  )
   parse_flags(values, argv, __doc__)
   be_quick(values, QUICK)
   shapes = {n: SHAPES[n] for n in chosen("shapes", values.shapes, SHAPES)}
   parts = chosen("parts", values.parts, PARTS)
   modules = MODULES | (ON_GPU if values.platform == "gpu" else {})
-  if values["peers"].using_default_value:
-    values.peers = list(modules)
-  peers = chosen("peers", values.peers, modules)
-  planned = groups(shapes, parts, peers, values.platform)
-  return measure_and_write(planned, values, argv, write, modules)
+  peers = chosen_peers(values, modules)
+  return measure_and_write(
+    "Language model benchmark",
+    groups(shapes, parts, peers, values.platform),
+    modules,
+    values,
+    argv,
+  )
 
 
 if __name__ == "__main__":

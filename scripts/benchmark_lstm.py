@@ -10,251 +10,190 @@ a library's user gets (of ours, what experiments.train sets up); "tuned" has a
 tuned allocator; "split" is tuned, with the batch over two host devices.
 Forward is one pass; train adds the gradients of all parameters and of inputs.
 
-On an NVIDIA GPU there are the layers and matrix products alone, in one setting,
-and ours through cuDNN besides. All take JAX's default there, TF32 products.
+Parts are the layers, matrix products (gemm: the most that the machine reaches),
+and time and memory as sequences grow (length), of which an NVIDIA GPU has the
+layers and matrix products, in one setting, and ours through cuDNN besides. All
+take JAX's default there, TF32 products.
 """
-
-import datetime
-import json
-import os
-import pathlib
-import platform
-import shutil
-import subprocess
-import sys
-import tempfile
 
 from absl import flags
 
-from experiments.command_line import (
-  EXIT_SAVED_ON_SIGINT,
-  make_folder,
-  new_flags,
-  parse_flags,
-  run_command,
-)
+from experiments.command_line import parse_flags, run_command
 from lstm_jax.errors import ConfigError
-from lstm_jax.files import write_atomically
-from scripts import benchmark_cases as cases
-from scripts import benchmark_report
-from scripts.peers.processes import Workers, measure
+from scripts.benchmark import (
+  be_quick,
+  chosen,
+  chosen_peers,
+  define_flags,
+  measure_and_write,
+)
+from scripts.peers import ours, problem
 
-
-def benchmark(
-  groups: list[list[dict]],
-  seconds: float,
-  pythons: dict,
-  show,
-  note,
-  modules: dict[str, str] = cases.MODULES | {"gemm": "gemm"},
-  on: str = "cpu",
-) -> dict:
-  """Measures the groups one after the other.
-
-  Args:
-    groups: lists of records, as `layers` makes them.
-    seconds: for each record's runs.
-    pythons: interpreters by peer; this one for the others.
-    show, note: take a line that moves, and one that stays.
-    modules: files of scripts/peers by peer.
-    on: "cpu" or "gpu".
-  """
-  pythons = dict.fromkeys(modules, sys.executable) | pythons
-  started = datetime.datetime.now(datetime.UTC)
-  complete = False
-  backend = {"cpu": "cpu", "gpu": "cuda"}[on]
-  with Workers(pythons, modules, note, backend) as workers:
-    try:
-      for i, group in enumerate(groups):
-        place = f"{i + 1}/{len(groups)}  {cases.title(group)}"
-        measure(
-          group, workers, seconds, lambda text, p=place: show(f"{p}  {text}")
-        )
-        for record in group:
-          if "error" in record and record["peer"] in workers.versions:
-            note(f"{cases.title(group)}: {record['peer']}: {record['error']}")
-      complete = True
-    except KeyboardInterrupt:
-      note("interrupted; the report holds what was measured")
-    versions = workers.versions
-  return {
-    "date": started.isoformat(timespec="seconds"),
-    "complete": complete,
-    "seconds_per_case": seconds,
-    "machine": machine(on),
-    "versions": versions,
-    "records": [record for group in groups for record in group],
-  }
-
-
-def machine(on: str = "cpu") -> dict:
-  cpu = platform.processor() or platform.machine()
-  path = pathlib.Path("/proc/cpuinfo")
-  if path.is_file():
-    lines = path.read_text().splitlines()
-    names = [x.split(":")[1].strip() for x in lines if x.startswith("model n")]
-    cpu = names[0] if names else cpu
-  cores = len(os.sched_getaffinity(0))
-  found = {"cpu": cpu, "cores": cores, "system": platform.platform()}
-  if on == "gpu":
-    found["gpu"] = _gpu()
-  return found
-
-
-def _gpu() -> str:
-  """Name and driver of the first NVIDIA GPU.
-
-  Raises:
-    ConfigError: there is none.
-  """
-  query = ["nvidia-smi", "--query-gpu=name,driver_version"]
-  query.append("--format=csv,noheader")
-  try:
-    done = subprocess.run(query, capture_output=True, text=True)
-  except OSError as error:
-    reason = f"nvidia-smi: {error.strerror}"
-    raise ConfigError(f"--platform=gpu: no NVIDIA GPU: {reason}") from None
-  lines = done.stdout.strip().splitlines()
-  if done.returncode or not lines:
-    reason = " ".join([*lines, done.stderr.strip()]) or "it names none"
-    raise ConfigError(f"--platform=gpu: no NVIDIA GPU: nvidia-smi: {reason}")
-  return lines[0]
-
-
-def chosen(flag: str, wanted: list[str], known) -> list[str]:
-  """The wanted names, checked."""
-  for name in wanted:
-    if name not in known:
-      raise ConfigError(f'--{flag}: no "{name}"; there are {", ".join(known)}')
-  return wanted
-
-
-def interpreters(words: list[str], peers) -> dict[str, str]:
-  """Of --python=PEER=PATH, the path by peer."""
-  pythons = {}
-  for word in words:
-    peer, _, path = word.partition("=")
-    chosen("python", [peer], peers)
-    if not path:
-      raise ConfigError(f"--python={word}: give PEER=PATH")
-    if not shutil.which(path):
-      raise ConfigError(f"--python={word}: no such program; give PEER=PATH")
-    # An interpreter is found from here, not from the worker's folder.
-    pythons[peer] = os.path.abspath(path) if os.sep in path else path
-  return pythons
-
-
-def define_shared_flags(output: str) -> flags.FlagValues:
-  values = new_flags()
-  flags.DEFINE_float(
-    "seconds", 2.0, "for each contender and case", 0.0, flag_values=values
-  )
-  flags.DEFINE_multi_string(
-    "python", [], "PEER=PATH, another interpreter", flag_values=values
-  )
-  flags.DEFINE_string(
-    "output", output, "folder of the report", flag_values=values
-  )
-  flags.DEFINE_enum(
-    "platform", "cpu", ["cpu", "gpu"], "where", flag_values=values
-  )
-  flags.DEFINE_bool(
-    "quick", False, "a minute: few shapes and peers", flag_values=values
-  )
-  return values
-
-
-def define_flags() -> flags.FlagValues:
-  values = define_shared_flags("runs/benchmark")
-  for name, default, text in (
-    ("shapes", cases.SHAPES, "shapes of the layers"),
-    ("peers", cases.MODULES, "contenders"),
-    ("modes", cases.MODES, "forward and train"),
-    ("skip", [], f"parts to leave out: {', '.join(cases.SECTIONS)}"),
-  ):
-    flags.DEFINE_list(name, list(default), text, flag_values=values)
-  flags.DEFINE_enum(
-    "setting", "all", list(cases.SETTINGS), "settings", flag_values=values
-  )
-  return values
-
-
-def be_quick(values: flags.FlagValues, quick: dict):
-  """With --quick, these values of the flags that were not given."""
-  for name, value in quick.items():
-    if values.quick and not values[name].present:
-      setattr(values, name, value)
-
-
-def measure_and_write(groups, values, argv, write, modules) -> int:
-  """Measures the groups, writes benchmark.json and the report; exit code."""
-  clear = "\r\x1b[2K" if sys.stdout.isatty() else ""
-
-  def show(text):
-    if clear:
-      print(clear + text[:78], end="", flush=True)
-
-  def note(text):
-    print(clear + text, flush=True)
-
-  pythons = interpreters(values.python, modules)
-  machine(values.platform)  # says so where there is no GPU
-  output = make_folder(values, "output")
-  tempfile.TemporaryFile(dir=output).close()  # says so where it is read-only
-  results = benchmark(
-    groups, values.seconds, pythons, show, note, modules, values.platform
-  )
-  show("")
-  results["command"] = " ".join(argv)
-  write_atomically(output / "benchmark.json", json.dumps(results, indent=1))
-  for path in write(results, output):
-    note(str(path))
-  return 0 if results["complete"] else EXIT_SAVED_ON_SIGINT
-
-
+SECTIONS = ("gemm", "layers", "length")
+# batch, time, input, hidden, layers
+SHAPES = {
+  "a": (20, 20, 200, 200, 2),  # Zaremba et al. 2014, small
+  "b": (20, 35, 650, 650, 2),  # medium
+  "c": (20, 35, 1500, 1500, 2),  # large
+  "d": (64, 128, 512, 512, 1),  # characters
+  "e": (100, 784, 1, 128, 1),  # pixels of MNIST
+  "f": (50, 1000, 2, 128, 1),  # adding problem
+  "g": (1, 512, 512, 512, 1),  # one stream
+}
+MODULES = {  # peer: its file in scripts/peers
+  "ours": "ours",
+  "torch": "torch_lstm",
+  "linen": "flax_linen",
+  "nnx": "flax_nnx",
+  "haiku": "haiku_lstm",
+  "equinox": "equinox_lstm",
+  "keras": "keras_lstm",
+}
+ON_GPU = {"cudnn": "ours"}  # one more contender: ours by another engine
+MODES = ("forward", "train")
+SETTINGS = {
+  "default": ("default",),
+  "tuned": ("tuned",),
+  "split": ("split",),
+  "both": ("default", "tuned"),
+  "all": ("default", "tuned", "split"),
+}
 QUICK = {
   "shapes": ["a", "e", "g"],
   "peers": ["ours", "torch", "linen"],
-  "skip": ["length", "extremes"],
+  "skip": ["length"],
   "setting": "default",
   "seconds": 0.3,
 }
 
 
+def layer_record(
+  peer, process, shape, mode, section, variant="", temporary=False, **more
+) -> dict:
+  """What `measure` fills in.
+
+  process: the setting of the worker process. temporary: count the program's
+  memory, too, which compiles once more.
+  """
+  case = {"shape": shape, "mode": mode, "variant": variant}
+  return {
+    "section": f"{section}, {mode}",
+    "row": (_text(shape),),
+    "column": peer,
+    "peer": peer,
+    "process": process,
+    "case": case | {"temporary": temporary},
+    "results": sorted(problem.result_sizes(shape, mode)),
+    "amount": problem.flops(shape, mode) / 1e9,
+    "unit": "GFLOP",
+    **more,
+  }
+
+
+def _text(shape) -> str:
+  return ", ".join(map(str, shape))
+
+
+def layers(shapes, peers, modes, settings, platform="cpu") -> list[list[dict]]:
+  """A group for each shape and mode: every peer in every setting."""
+
+  def process(peer, setting, shape):
+    if platform == "gpu":
+      return "default"  # the others tune a CPU
+    if peer == "ours" and setting == "default":
+      return ours.default_setting(shape)
+    if setting == "split" and (peer == "torch" or shape[0] % 2):
+      return None  # not JAX, or a batch that does not divide
+    return setting
+
+  return [
+    [
+      layer_record(
+        peer, process(peer, setting, shape), shape, mode, "LSTM layers",
+        row=(name, _text(shape), setting), setting=setting,
+        variant="cudnn" if peer == "cudnn" else "",
+      )
+      for setting in settings
+      for peer in peers
+      if process(peer, setting, shape)
+    ]
+    for name, shape in shapes.items()
+    for mode in modes
+  ]  # fmt: skip
+
+
+def gemm(sizes=(1024, 2048, 4096), platform="cpu") -> list[list[dict]]:
+  kind, by = "float32", ("xla", "numpy")
+  if platform == "gpu":
+    kind, by = "TF32", ("xla",)
+  return [
+    [
+      {
+        "section": f"Matrix products, {kind}", "row": (str(size),),
+        "column": who, "peer": "gemm", "process": "tuned",
+        "amount": 2 * size**3 / 1e9, "unit": "GFLOP",
+        "case": {"by": who, "size": size},
+      }
+      for who in by
+      for size in sizes
+    ]
+  ]  # fmt: skip
+
+
+def length(times=(128, 1024, 2048, 4096, 16384)) -> list[list[dict]]:
+  return [
+    [
+      layer_record(
+        peer, "tuned", (16, time, 32, 128, 1), "train", "Sequence length",
+        column=name, variant=variant, temporary=True,
+      )
+      for peer, variant, name in (
+        ("ours", "", 'ours, memory="full"'),
+        ("ours", "sqrt", 'ours, memory="sqrt"'),
+        ("linen", "", "linen"),
+      )
+    ]
+    for time in times
+  ]  # fmt: skip
+
+
 def main(argv: list[str]) -> int:
-  values = parse_flags(define_flags(), argv, __doc__)
+  values = define_flags(
+    "runs/benchmark", shapes=SHAPES, peers=MODULES, modes=MODES
+  )
+  flags.DEFINE_list(
+    "skip", [], f"parts to leave out: {', '.join(SECTIONS)}", flag_values=values
+  )
+  flags.DEFINE_enum(
+    "setting", "all", list(SETTINGS), "settings", flag_values=values
+  )
+  parse_flags(values, argv, __doc__)
   be_quick(values, QUICK)
-  skip = chosen("skip", values.skip, cases.SECTIONS)
-  modules, settings = cases.MODULES, cases.SETTINGS[values.setting]
+  skip = chosen("skip", values.skip, SECTIONS)
+  modules, settings = MODULES, SETTINGS[values.setting]
   on_gpu = values.platform == "gpu"
   if on_gpu:
-    modules = modules | cases.ON_GPU
+    modules = modules | ON_GPU
     if values["setting"].present:
       raise ConfigError("--setting: there is one on a GPU; leave it out")
-    settings = cases.SETTINGS["default"]
-    skip = [*skip, "length", "extremes"]
-    if values["peers"].using_default_value:
-      values.peers = list(modules)
-  peers = chosen("peers", values.peers, modules)
-  modes = chosen("modes", values.modes, cases.MODES)
-  shapes = {
-    n: cases.SHAPES[n] for n in chosen("shapes", values.shapes, cases.SHAPES)
-  }
+    settings = SETTINGS["default"]
+    skip = [*skip, "length"]
+  peers = chosen_peers(values, modules)
+  modes = chosen("modes", values.modes, MODES)
+  shapes = {n: SHAPES[n] for n in chosen("shapes", values.shapes, SHAPES)}
   groups = {
-    "gemm": cases.gemm(
-      (2048,) if values.quick else (1024, 2048, 4096),
-      ("xla",) if on_gpu else ("xla", "numpy"),
+    "gemm": gemm(
+      (2048,) if values.quick else (1024, 2048, 4096), values.platform
     ),
-    "layers": cases.layers(shapes, peers, modes, settings, values.platform),
-    "length": cases.length(),
-    "extremes": cases.extremes(),
+    "layers": layers(shapes, peers, modes, settings, values.platform),
+    "length": length(),
   }
   return measure_and_write(
+    "LSTM benchmark",
     [g for name, part in groups.items() if name not in skip for g in part],
+    modules | {"gemm": "gemm"},
     values,
     argv,
-    benchmark_report.write,
-    modules | {"gemm": "gemm"},
   )
 
 

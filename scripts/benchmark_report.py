@@ -1,237 +1,142 @@
-"""Tables and a chart of what scripts.benchmark_lstm measured.
+"""The report of what the benchmarks measured: tables, and a chart of layers.
 
-  python -m scripts.benchmark_report --output=runs/benchmark
-
-writes benchmark.md and benchmark.png again from benchmark.json.
+A record has a `section`, the cells of its `row`, its `column` there, and how
+much one run computes: an `amount` of a `unit`. `peers/processes.py` says what
+measuring adds.
 """
 
-import json
 import pathlib
 
 import numpy as np
-from absl import flags
 
-from experiments.command_line import new_flags, parse_flags, run_command
-from lstm_jax.errors import UserError
+from experiments.pictures import BLACK, look, picture
 from lstm_jax.files import write_atomically
-from scripts.benchmark_chart import chart
-from scripts.benchmark_records import find, median, section, unique
+from scripts.markdown import table
 
 
 def write(results: dict, output: pathlib.Path) -> list[pathlib.Path]:
   """benchmark.md and, where layers were timed, benchmark.png."""
   paths = [output / "benchmark.md"]
   write_atomically(paths[0], markdown(results))
-  if any(median(r) for r in section(results, "layers")):
+  layers = [r for r in results["records"] if "setting" in r and median(r)]
+  if layers:
     paths.append(output / "benchmark.png")
-    chart(results, paths[1])
+    chart(layers, paths[1])
   return paths
 
 
 def markdown(results: dict) -> str:
-  parts = [
-    "# LSTM benchmark",
-    *circumstances(results),
-    *_layer_tables(results),
-    *_gemm_table(results),
-    *_length_table(results),
-    *_extremes_table(results),
-    *_spread_table(results),
-  ]
-  return "\n\n".join(parts) + "\n"
-
-
-def circumstances(results: dict) -> tuple[str, str]:
-  """When, where and with which versions it was measured."""
-  machine = results["machine"]
-  hardware = ", ".join(
-    machine[part] for part in ("gpu", "cpu") if part in machine
-  )
+  machine, records = results["machine"], results["records"]
+  hardware = [machine[part] for part in ("gpu", "cpu") if part in machine]
   versions = "; ".join(
     f"{peer}: " + ", ".join(f"{n} {v}" for n, v in packages.items())
     for peer, packages in results["versions"].items()
   )
-  return (
-    f"{results['date']}, {hardware}, {machine['cores']} cores,"
+  parts = [
+    f"# {results['title']}",
+    f"{results['date']}, {', '.join(hardware)}, {machine['cores']} cores,"
     f" {machine['system']}. `{results.get('command', '')}`",
     f"Versions: {versions}.",
-  )
+    "Median ms and speed; and how many times ours in the same row, above 1 ours"
+    " is faster, or the setting of ours.",
+  ]
+  for section in unique(records, "section"):
+    mine = [r for r in records if r["section"] == section]
+    parts += [f"## {section}", _comparison(mine)]
+  return "\n\n".join([*parts, "## Spread", _spread(records)]) + "\n"
 
 
-def ms(seconds: float | None) -> str:
-  if seconds is None:
-    return "-"
+def median(record) -> float | None:
+  if record is None or "error" in record or not record.get("seconds"):
+    return None
+  return float(np.median(record["seconds"]))
+
+
+def unique(records, name) -> list:
+  return list(dict.fromkeys(record[name] for record in records))
+
+
+def find(records, **fields) -> dict | None:
+  for record in records:
+    if all(record[name] == value for name, value in fields.items()):
+      return record
+  return None
+
+
+def ms(seconds: float) -> str:
   return f"{1e3 * seconds:.{2 if seconds < 0.01 else 1 if seconds < 1 else 0}f}"
 
 
-def _gflops(record) -> str:
-  seconds = median(record)
-  return "-" if seconds is None else f"{record['flops'] / seconds / 1e9:.0f}"
+def _comparison(records) -> str:
+  """The contenders of each row side by side."""
+  columns, rows = unique(records, "column"), []
+  base = next((c for c in columns if c.startswith("ours")), columns[0])
+  for row in unique(records, "row"):
+    theirs = [find(records, row=row, column=column) for column in columns]
+    ours = median(find(records, row=row, column=base))
+    cells = []
+    for record in theirs:
+      if not (seconds := median(record)):
+        cells.append("-")
+        continue
+      speed = f"{record['amount'] / seconds:,.0f} {record['unit']}/s"
+      relation = f"{seconds / ours:.2f}" if ours else "-"
+      if record["column"] == base:
+        relation = record["process"]
+      cells.append(f"{ms(seconds)}, {speed} ({relation})")
+    rows.append([*row, *cells])
+  return table([*[""] * len(records[0]["row"]), *columns], rows)
 
 
-def _mb(count) -> str:
-  return "-" if count is None else f"{count / 1e6:.1f}"
-
-
-def times(seconds, base) -> str:
-  return "-" if None in (seconds, base) else f"{seconds / base:.2f}"
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-  lines = [header, ["-"] * len(header), *rows]
-  return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def _shape(record) -> str:
-  return ", ".join(map(str, record["case"]["shape"]))
-
-
-def _layer_tables(results):
-  records = section(results, "layers")
-  peers = unique(records, "peer")
-  for mode in unique(records, "mode"):
-    rows = []
-    for name in unique(records, "name"):
-      for setting in unique(records, "setting"):
-        row = [
-          find(records, name=name, setting=setting, peer=peer, mode=mode)
-          for peer in peers
-        ]
-        known = next((r for r in row if r), None)
-        if known is None:
-          continue
-        ours = find([r for r in row if r], peer="ours")
-        cells = []
-        for record in row:
-          seconds = median(record)
-          if seconds is None:
-            cells.append("-")
-          elif record is ours:
-            process = "" if ours["process"] == setting else ours["process"]
-            notes = filter(None, [f"{_gflops(ours)} GFLOP/s", process])
-            cells.append(f"{ms(seconds)} ({', '.join(notes)})")
-          else:
-            cells.append(f"{ms(seconds)} ({times(seconds, median(ours))}x)")
-        rows.append([name, _shape(known), setting, *cells])
-    yield f"## LSTM layers, {mode}"
-    yield (
-      "Median ms, and in brackets how many times ours in the same row: above 1"
-      " ours is faster. Shape: batch, time, input, hidden, layers."
-    )
-    yield table(["", "shape", "setting", *peers], rows)
-
-
-def _gemm_table(results):
-  records = section(results, "gemm")
-  if records:
-    kind = "TF32" if "gpu" in results["machine"] else "float32"
-    yield f"## Matrix products, {kind}"
-    yield table(
-      ["", "size", "GFLOP/s, median", "best"],
-      [
+def _spread(records) -> str:
+  header = ["", "", "min", "25 %", "median", "75 %", "runs"]
+  header += ["first call, s", "peak MB", "temporary MB"]
+  rows = []
+  for r in records:
+    if median(r):
+      levels = np.percentile(r["seconds"], [0, 25, 50, 75])
+      temporary = r["temporary_bytes"]
+      rows.append(
         [
-          r["by"],
-          r["size"],
-          _gflops(r),
-          f"{r['flops'] / min(r['seconds']) / 1e9:.0f}" if median(r) else "-",
+          ", ".join([r["section"], *r["row"]]),
+          r["column"],
+          *map(ms, levels),
+          len(r["seconds"]),
+          f"{r['first_seconds']:.2f}",
+          f"{r['peak_bytes'] / 1e6:.0f}",
+          "-" if temporary is None else f"{temporary / 1e6:.1f}",
         ]
-        for r in records
-      ],
-    )
-
-
-def _length_table(results):
-  records = section(results, "length")
-  if records:
-    yield "## Sequence length, train"
-    yield (
-      f"Batch {records[0]['case']['shape'][0]}, input"
-      f" {records[0]['case']['shape'][2]}, hidden"
-      f" {records[0]['case']['shape'][3]}; tuned. Temporary memory is the"
-      " compiled program's; the first call compiles."
-    )
-    yield table(
-      [
-        "time",
-        "",
-        "ms",
-        "microseconds a step",
-        "temporary MB",
-        "first call, s",
-      ],
-      [
-        [
-          r["time"],
-          r["name"],
-          ms(median(r)),
-          f"{1e6 * median(r) / r['time']:.1f}" if median(r) else "-",
-          _mb(r.get("temporary_bytes")),
-          f"{r['first_seconds']:.2f}" if "first_seconds" in r else "-",
-        ]
-        for r in records
-      ],
-    )
-
-
-def _extremes_table(results):
-  records = section(results, "extremes")
-  if records:
-    rows = []
-    for ours, plain in zip(records[::2], records[1::2], strict=True):
-      a, b = median(ours), median(plain)
-      rows.append([_shape(ours), ours["mode"], ms(a), ms(b), times(b, a)])
-    yield "## Small and large inputs, tuned"
-    yield table(["shape", "mode", "ours, ms", "plain scan, ms", "times"], rows)
-
-
-def _spread_table(results):
-  records = section(results, "layers")
-  if records:
-    rows = []
-    for r in records:
-      if median(r):
-        levels = np.percentile(r["seconds"], [0, 25, 50, 75])
-        rows.append(
-          [
-            *(r[k] for k in ("name", "mode", "setting", "peer")),
-            *map(ms, levels),
-            len(r["seconds"]),
-            f"{r['first_seconds']:.2f}",
-            f"{r['peak_bytes'] / 1e6:.0f}" if "peak_bytes" in r else "-",
-          ]
-        )
-    yield "## Spread of the layers' times"
-    yield "ms; the first call compiles; peak is the process's resident memory."
-    names = [
-      "min",
-      "25 %",
-      "median",
-      "75 %",
-      "runs",
-      "first call, s",
-      "peak MB",
-    ]
-    yield table(["shape", "mode", "setting", "peer", *names], rows)
-
-
-def main(argv: list[str]):
-  values = new_flags()
-  flags.DEFINE_string(
-    "output", "runs/benchmark", "folder of the report", flag_values=values
+      )
+  return (
+    "ms; the first call compiles; peak is the process's resident memory,"
+    " temporary what the compiled program holds besides arguments and"
+    f" results.\n\n{table(header, rows)}"
   )
-  parse_flags(values, argv, __doc__)
-  output = pathlib.Path(values.output).expanduser()
-  try:
-    results = json.loads((output / "benchmark.json").read_text())
-  except (OSError, ValueError) as error:
-    reason = getattr(error, "strerror", None) or error
-    raise UserError(
-      f"{output}/benchmark.json: cannot be read: {reason}; measure first, with"
-      f" python -m scripts.benchmark_lstm --output={output}"
-    ) from None
-  for path in write(results, output):
-    print(path)
 
 
-if __name__ == "__main__":
-  run_command(main)
+def chart(records, path: pathlib.Path):
+  """Bars for each shape: a contender's time over ours, lower is faster."""
+  settings = unique(records, "setting")
+  sections, names = unique(records, "section"), unique(records, "row")
+  peers = [peer for peer in unique(records, "column") if peer != "ours"]
+  width = 0.8 / max(len(peers), 1)
+  grid = {"nrows": len(settings), "ncols": len(sections), "sharey": "row"}
+  with picture(path, height=2.4 * len(settings), **grid) as (_, panels):
+    for (i, j), axes in np.ndenumerate(panels):
+      here = {"setting": settings[i], "section": sections[j]}
+      mine = [row for row in names if row[-1] == settings[i]]
+      for x, row in enumerate(mine):
+        ours = median(find(records, row=row, column="ours", **here))
+        for k, peer in enumerate(peers):
+          theirs = median(find(records, row=row, column=peer, **here))
+          if ours and theirs:
+            place = x + (k - (len(peers) - 1) / 2) * width
+            style = {"color": look(k)["color"], "label": peer}
+            axes.bar(place, theirs / ours, width, **style)
+      axes.axhline(1, color=BLACK, ls="--", label="ours")
+      axes.set_xticks(range(len(mine)), [row[0] for row in mine])
+      axes.set_xlim(-0.5, len(mine) - 0.5)
+      axes.set_title(f"{sections[j]}, {settings[i]}")
+      axes.grid(axis="y")
+      if j == 0:
+        axes.set_ylabel("time / ours; lower is faster")

@@ -1,5 +1,5 @@
-"""Makes data sets of TFDS out of corpora that you have, without TensorFlow, and
-gets those that TFDS has itself.
+"""Checks and cuts corpora that you have, once, and gets those that TensorFlow
+Datasets (TFDS) has.
 
   python -m scripts.prepare_data ptb --source=simple-examples.tgz
   python -m scripts.prepare_data enwik8 --source=enwik8.zip
@@ -11,7 +11,7 @@ any of your own. The source is a folder, a zip or tar archive, or a file; sizes
 and digests of the known ones are checked. A text of one file is cut 90/5/5,
 else there must be train.txt, valid.txt and test.txt. TFDS's own sets
 tiny_shakespeare, lm1b, wiki40b (English) and pg19 are downloaded, which alone
-needs TensorFlow. Then train with
+needs the extra `data` and TensorFlow. Then train with
 
   --config.task.corpus=tfds:NAME
 
@@ -30,18 +30,12 @@ from absl import flags
 
 from experiments.command_line import new_flags, parse_words, run_command
 from lstm_jax.data.cuts import whole_cut
-from lstm_jax.data.known_corpora import (
-  KNOWN,
-  SPLITS,
-  TFDS_SETS,
-  Known,
-  how_to_prepare,
-)
-from lstm_jax.data.prepared import data_folder, prepare
+from lstm_jax.data.prepared import SPLITS, data_folder, prepare
 from lstm_jax.data.source_files import SourceFile, choose, open_source, pieces
-from lstm_jax.data.tfds_sets import prepare_set
 from lstm_jax.data.words import WordSplit
 from lstm_jax.errors import ConfigError, DataError, suggest
+from scripts.known_corpora import KNOWN, TFDS_SETS, Known, how_to_prepare
+from scripts.tfds_sets import prepare_set
 
 
 class Reader:

@@ -33,9 +33,14 @@ from lstm_jax.files import existing_path
 from lstm_jax.run import lock
 from scripts import reproduce_records as records
 from scripts.papers.base import Row, Run, all_rows, load_paper, runs
-from scripts.reproduce_beside import beside
 from scripts.reproduce_commands import Stopped, score, search, train
-from scripts.reproduce_page import COMMITTED, is_committed, verdict, write_page
+from scripts.reproduce_page import (
+  COMMITTED,
+  beside,
+  is_committed,
+  verdict,
+  write_page,
+)
 
 
 def reproduce(

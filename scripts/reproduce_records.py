@@ -18,7 +18,7 @@ from typing import Any
 from lstm_jax.errors import RunError
 from lstm_jax.run.directory import read_record
 from lstm_jax.run.metric_writer import read_metrics
-from scripts.benchmark_lstm import machine
+from scripts.machine import machine
 from scripts.papers.base import Row, Run, Trial, runs
 
 NAME = "runs.jsonl"

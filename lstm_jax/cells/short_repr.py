@@ -4,26 +4,26 @@ import dataclasses
 from typing import Any
 
 
-def short(value: Any) -> str:
+def short(self: Any) -> str:
   """What `repr` says, with float32[2, 3] for an array.
 
-  A class takes it as its `__repr__`.
+  A class takes it as its `__repr__`, which is why its argument is called so.
   """
-  if hasattr(value, "shape") and hasattr(value, "dtype"):
-    return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
-  if dataclasses.is_dataclass(value) and not isinstance(value, type):
-    names = [field.name for field in dataclasses.fields(value) if field.repr]
-    return _named(value, {name: getattr(value, name) for name in names})
-  if hasattr(value, "_fields"):
-    return _named(value, value._asdict())
-  if isinstance(value, dict):
-    inside = (f"{key!r}: {short(item)}" for key, item in value.items())
+  if hasattr(self, "shape") and hasattr(self, "dtype"):
+    return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+  if dataclasses.is_dataclass(self) and not isinstance(self, type):
+    names = [field.name for field in dataclasses.fields(self) if field.repr]
+    return _named(self, {name: getattr(self, name) for name in names})
+  if hasattr(self, "_fields"):
+    return _named(self, self._asdict())
+  if isinstance(self, dict):
+    inside = (f"{key!r}: {short(item)}" for key, item in self.items())
     return "{" + ", ".join(inside) + "}"
-  if isinstance(value, tuple):
-    return f"({', '.join(map(short, value))}{',' * (len(value) == 1)})"
-  if isinstance(value, list):
-    return f"[{', '.join(map(short, value))}]"
-  return repr(value)
+  if isinstance(self, tuple):
+    return f"({', '.join(map(short, self))}{',' * (len(self) == 1)})"
+  if isinstance(self, list):
+    return f"[{', '.join(map(short, self))}]"
+  return repr(self)
 
 
 def _named(value, fields):

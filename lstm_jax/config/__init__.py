@@ -14,6 +14,14 @@ from lstm_jax.config.config import (
 )
 
 __all__ = [
-  *("Config", "RunConfig", "TrainConfig", "differences", "fields"),
-  *("from_json", "show", "to_json", "type_name", "validate"),
+  "Config",
+  "RunConfig",
+  "TrainConfig",
+  "differences",
+  "fields",
+  "from_json",
+  "show",
+  "to_json",
+  "type_name",
+  "validate",
 ]

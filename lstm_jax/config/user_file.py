@@ -15,12 +15,15 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import lstm_jax
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.errors import ConfigError, nearest
 from lstm_jax.tasks.registry import TASKS
 
 _REGISTRIES = (CELLS, TASKS)
 Names = list[tuple[dict, str, type]]  # registry, name, and what it names
+# The package's own configs are beside the package, in a wheel too.
+_ROOT = pathlib.Path(lstm_jax.__file__).parent.parent
 # By path and text: each file is run once, so that its classes stay the same.
 _files: dict[tuple[str, bytes], tuple[types.ModuleType, Names]] = {}
 
@@ -28,18 +31,21 @@ _files: dict[tuple[str, bytes], tuple[types.ModuleType, Names]] = {}
 def find_file(file: str, folder: str, kind: str) -> tuple[str, str]:
   """The path and the variant of FILE[:variant]; a path may have colons too.
 
-  folder: where files of this kind are, to suggest one.
+  folder: where files of this kind are, to suggest one. The package's own are
+    found where the current directory has none of that name.
 
   Raises:
     ConfigError: there is no such file.
   """
   ends = [i for i, letter in enumerate(file) if letter == ":"] + [len(file)]
-  for end in reversed(ends):
-    if os.path.isfile(file[:end]):
-      return file[:end], file[end + 1 :]
+  for place in ("", f"{_ROOT}/" * file.startswith(f"{folder}/")):
+    for end in reversed(ends):
+      if os.path.isfile(place + file[:end]):
+        return place + file[:end], file[end + 1 :]
   name = file[: ends[0]]
-  here = {p.stem: str(p) for p in sorted(pathlib.Path(folder).glob("*.py"))}
-  here = {stem: path for stem, path in here.items() if stem[0] != "_"}
+  places = (_ROOT / folder, pathlib.Path(folder))
+  stems = sorted({p.stem for at in places for p in at.glob("[!_]*.py")})
+  here = {stem: f"{folder}/{stem}.py" for stem in stems}
   if os.path.isdir(file) or os.path.isdir(name):
     example = next(iter(here.values()), f"{folder}/NAME.py")
     raise ConfigError(f"{file}: is a folder; give a {kind} file, as {example}")

@@ -1,13 +1,10 @@
-"""Corpora that scripts.prepare_data has made data sets of TFDS of.
+"""Corpora that were checked and cut once, beside which their tokens are kept.
 
-They are prepared and read without TensorFlow, as array_record files. An example
-is a piece of text, some 1 MiB, as bytes.
+DATA/lm_text/NAME/2 has train.txt, valid.txt and test.txt, and corpus.json, what
+they are. Up to lstm_jax 0.1 it was NAME/1.0.0, a data set of TFDS's.
 """
 
-import contextlib
 import hashlib
-import importlib
-import io
 import json
 import os
 import pathlib
@@ -15,14 +12,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
-from lstm_jax.data.known_corpora import SPLITS, how_to_prepare
+from lstm_jax.data.source_files import pieces, plain_text
 from lstm_jax.errors import DataError
 from lstm_jax.files import write_atomically
 
+SPLITS = ("train", "valid", "test")
 PREFIX = "tfds:"
-_BUILDER, _VERSION, _RECORD = "lm_text", "1.0.0", "corpus.json"
+_FOLDER, _VERSION, _OLD = "lm_text", "2", "1.0.0"
+_RECORD = "corpus.json"
 
 
 class Prepared(NamedTuple):
@@ -35,27 +32,24 @@ class Prepared(NamedTuple):
       json.dumps([self.record[split] for split in SPLITS]).encode()
     ).hexdigest()
 
-  def pieces(self, split: str) -> Iterator[bytes]:
-    """The text of a split."""
-    source = load_tfds().builder_from_directory(self.path).as_data_source(split)
-    for number in range(len(source)):
-      yield np.asarray(source[number]["text"], np.uint8).tobytes()
+  def texts(self, split: str, as_bytes: bool) -> Iterator[str | bytes]:
+    """A split in pieces of some 1 MiB, none of which ends inside a word.
 
-
-def load_tfds():
-  """TensorFlow Datasets, imported late: it is in no run that does not ask.
-
-  Raises:
-    DataError: it is not installed.
-  """
-  try:
-    importlib.import_module("array_record")  # TFDS imports it late
-    return importlib.import_module("tensorflow_datasets")
-  except ImportError as error:
-    raise DataError(
-      f"{error.name} is not installed, which prepared corpora need: pip install"
-      " tensorflow-datasets array_record importlib_resources (the extra `data`)"
-    ) from None
+    Raises:
+      DataError: they cannot be read, or are not UTF-8.
+    """
+    path = self.path / f"{split}.txt"
+    try:
+      with path.open("rb") as file:
+        for piece in pieces(file, self.record[split]["bytes"]):
+          yield piece if as_bytes else plain_text(piece)
+    except UnicodeDecodeError as error:
+      raise DataError(
+        f"{path}: not UTF-8: {error.reason}; read it as bytes, with the task"
+        " byte_lm"
+      ) from None
+    except OSError as error:
+      raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def data_folder(folder: str = "") -> pathlib.Path:
@@ -71,21 +65,24 @@ def open_prepared(corpus: str) -> Prepared:
     DataError: it has not been prepared, or is damaged.
   """
   folder, _, name = corpus.removeprefix(PREFIX).rpartition("/")
-  path = data_folder(folder) / _BUILDER / name / _VERSION
+  place = data_folder(folder) / _FOLDER / name
+  path = place / _VERSION
+  todo = f"scripts/prepare_data.py makes it ({name})"
   try:
-    record = json.loads((path / _RECORD).read_text())
-    if not all(record[split]["sha256"] for split in SPLITS):
-      raise ValueError("a split is missing")
+    record = json.loads((path / _RECORD).read_text("utf-8"))
+    for split in SPLITS:
+      size = (path / f"{split}.txt").stat().st_size
+      if size != record[split]["bytes"] or not record[split]["sha256"]:
+        raise ValueError(f"{split}.txt is not as it was written")
   except (FileNotFoundError, NotADirectoryError):
-    raise DataError(
-      f"{corpus}: not prepared yet; {how_to_prepare(name)}"
-    ) from None
+    what = "not prepared yet"
+    if (place / _OLD).exists():
+      what = "prepared by an older version of lstm_jax; do it again"
+    raise DataError(f"{corpus}: {what}: {todo}") from None
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise DataError(
-      f"{corpus}: {path / _RECORD} cannot be read: {error};"
-      f" {how_to_prepare(name)}"
+      f"{corpus}: {path / _RECORD} cannot be read: {error}; {todo}"
     ) from None
-  load_tfds()
   return Prepared(path, record)
 
 
@@ -101,53 +98,28 @@ def prepare(
   check: looks at the record before the corpus takes its place.
 
   Raises:
-    DataError: TFDS is missing, or the corpus cannot be written.
+    DataError: the corpus cannot be written.
   """
-  tfds = load_tfds()
-  record, config = {}, tfds.core.BuilderConfig(name=name)
-
-  class LmText(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Pieces of a text, in order."""
-
-    VERSION = tfds.core.Version(_VERSION)
-    BUILDER_CONFIGS = (config,)
-    name = _BUILDER
-
-    def _info(self):
-      text = tfds.features.Tensor(shape=(None,), dtype=np.uint8)
-      return tfds.core.DatasetInfo(
-        builder=self,
-        description=f"The corpus {name} in pieces of some 1 MiB.",
-        features=tfds.features.FeaturesDict({"text": text}),
-        disable_shuffling=True,
-      )
-
-    def _split_generators(self, dl_manager):
-      return {split: self._generate_examples(split) for split in SPLITS}
-
-    def _generate_examples(self, split):
-      digest, size = hashlib.sha256(), 0
-      for number, piece in enumerate(splits[split]()):
-        digest.update(piece)
-        size += len(piece)
-        yield number, {"text": np.frombuffer(piece, np.uint8)}
-      record[split] = {"bytes": size, "sha256": digest.hexdigest()}
-
-  final = folder / _BUILDER / name / _VERSION
+  final = folder / _FOLDER / name / _VERSION
   draft = folder / f".preparing-{name}"
+  record = {}
   try:
     shutil.rmtree(draft, ignore_errors=True)  # what a kill left
     draft.mkdir(parents=True)
-    tfds.disable_progress_bar()
-    builder = LmText(data_dir=draft, config=name, file_format="array_record")
-    with contextlib.redirect_stdout(io.StringIO()):  # it praises itself
-      builder.download_and_prepare()
+    for split in SPLITS:
+      digest, size = hashlib.sha256(), 0
+      with (draft / f"{split}.txt").open("wb") as file:
+        for piece in splits[split]():
+          digest.update(piece)
+          size += file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+      record[split] = {"bytes": size, "sha256": digest.hexdigest()}
     check(record)
-    made = pathlib.Path(builder.data_dir)
-    write_atomically(made / _RECORD, json.dumps(record, indent=1) + "\n")
+    write_atomically(draft / _RECORD, json.dumps(record, indent=1) + "\n")
     shutil.rmtree(final, ignore_errors=True)
     final.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(made, final)
+    os.replace(draft, final)
   except OSError as error:
     raise DataError(
       f"{folder}: cannot be written: {error.strerror or error}"

@@ -1,8 +1,8 @@
 """Contiguous streams for truncated backpropagation through time.
 
 A long token sequence is laid out as b parallel streams, each a contiguous piece
-of it. Window w holds steps [w t, (w + 1) t) of every stream, so that the state
-after window w is the state before window w + 1, row by row.
+of it. The windows of a stream follow on each other, so that the state after one
+is the state before the next, row by row.
 """
 
 import math
@@ -15,48 +15,101 @@ from jax import lax
 from lstm_jax.array_types import Array, Float, Int, Shaped
 
 
-class Streams(NamedTuple):
-  """inputs and targets are the same sequence one step apart."""
+class Windows(NamedTuple):
+  """Streams, or the parts of them that some updates read; inputs and targets
+  are the same sequence one step apart."""
 
   inputs: Shaped[Array, "b n"]
   targets: Shaped[Array, "b n"]
-  weights: Float[Array, "b n"] | None
+  first: Int[Array, ""]  # the update that reads the first window
+  starts: Int[Array, "w"]  # of each window, in the whole streams
+  places: Int[Array, "w"]  # and here
+  lengths: Int[Array, "w"] | None  # None: all are as long as the longest
 
 
-class RandomWindows(NamedTuple):
-  """Streams, and where windows of random lengths lie in them.
+class TrainingWindows:
+  """A `Source` of `batch` streams in windows; what is left over at the end of
+  the sequence and of each stream, less than a window each, is not used.
 
-  The windows of a round follow on each other from the start of the streams to
-  their end; the next round begins at the start again.
-  """
+  With a spread the windows have the lengths of `draw_windows`, from the start
+  of the streams to their end, round after round, each padded to the longest.
 
-  inputs: Shaped[Array, "b n"]
-  targets: Shaped[Array, "b n"]
-  starts: Int[Array, "w"]
-  lengths: Int[Array, "w"]
-
-
-def training_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
-  """`batch` streams of whole windows; what is left over at the end of the
-  sequence and of each stream, less than a window each, is not used.
+  on_disk: tokens are mapped from a file; they are read when asked for.
 
   Raises:
-    ValueError: the sequence is shorter than one batch of windows.
+    ValueError: the sequence is shorter than one batch of windows, or with a
+      spread than a token a stream.
   """
-  windows = (len(tokens) - 1) // batch // window
-  if windows < 1:
-    raise ValueError(
-      f"{len(tokens)} tokens are fewer than one batch of windows"
-      f" ({batch} x {window} + 1)"
+
+  def __init__(
+    self,
+    tokens: Shaped[Array, "n"],
+    batch: int,
+    window: int,
+    spread: float = 0.0,
+    on_disk: bool = False,
+  ):
+    self._tokens, self._batch = tokens, batch
+    self._length = length = (len(tokens) - 1) // batch
+    self.longest = longest_window(window, spread)
+    if spread:
+      if length < 1:
+        raise ValueError(
+          f"{len(tokens)} tokens are too few for {batch} streams"
+        )
+      self._starts, self._lengths = draw_windows(length, window, spread)
+      self.per_epoch = max(len(self._starts) // ROUNDS, 1)
+      self.mean_length = float(self._lengths.mean())
+    else:
+      if length < window:
+        raise ValueError(
+          f"{len(tokens)} tokens are fewer than one batch of windows"
+          f" ({batch} x {window} + 1)"
+        )
+      self.per_epoch, self.mean_length = length // window, float(window)
+      self._starts = window * np.arange(self.per_epoch, dtype=np.int32)
+      self._lengths = None
+    self._all = None if on_disk else self._cut_all()
+
+  def at(self, step: int, steps: int) -> Windows:
+    """What the updates [step, step + steps) read."""
+    return self._all or self._read(step, steps)
+
+  def _cut_all(self) -> Windows:
+    end = int(self._starts.max()) + self.longest
+    inputs, targets = (
+      np.pad(
+        self._tokens[i : i + self._batch * self._length].reshape(
+          self._batch, self._length
+        ),
+        ((0, 0), (0, self.longest)),
+      )[:, :end].copy()
+      for i in (0, 1)
     )
-  length = (len(tokens) - 1) // batch
-  inputs, targets = (
-    tokens[i : i + batch * length].reshape(batch, length)[:, : windows * window]
-    for i in (0, 1)
-  )
-  return Streams(
-    np.ascontiguousarray(inputs), np.ascontiguousarray(targets), None
-  )
+    starts = self._starts
+    return Windows(
+      inputs, targets, np.zeros((), np.int32), starts, starts, self._lengths
+    )
+
+  def _read(self, step: int, steps: int) -> Windows:
+    numbers = np.arange(step, step + steps) % len(self._starts)
+    longest, shape = self.longest, (self._batch, steps, self.longest)
+    inputs, targets = (np.zeros(shape, self._tokens.dtype) for _ in range(2))
+    for place, start in enumerate(self._starts[numbers]):
+      size = min(longest, self._length - start)
+      for row in range(self._batch):
+        at = row * self._length + start
+        read = self._tokens[at : at + size + 1]
+        inputs[row, place, :size] = read[:-1]
+        targets[row, place, :size] = read[1:]
+    return Windows(
+      inputs.reshape(self._batch, -1),
+      targets.reshape(self._batch, -1),
+      np.array(step, np.int32),
+      self._starts[numbers],
+      longest * np.arange(steps, dtype=np.int32),
+      None if self._lengths is None else self._lengths[numbers],
+    )
 
 
 ROUNDS = 16  # of random windows, before they repeat
@@ -67,28 +120,6 @@ _HALVED = 0.05  # of the windows
 def longest_window(window: int, spread: float) -> int:
   """Of random windows: three standard deviations above the mean."""
   return window + math.ceil(3 * spread)
-
-
-def random_windows(
-  tokens: np.ndarray, batch: int, window: int, spread: float
-) -> RandomWindows:
-  """`batch` streams with windows as `draw_windows` has them, padded so that
-  `longest_window` can be cut everywhere.
-
-  Raises:
-    ValueError: the sequence is shorter than a token a stream.
-  """
-  length = (len(tokens) - 1) // batch
-  if length < 1:
-    raise ValueError(f"{len(tokens)} tokens are too few for {batch} streams")
-  inputs, targets = (
-    np.pad(
-      tokens[i : i + batch * length].reshape(batch, length),
-      ((0, 0), (0, longest_window(window, spread))),
-    )
-    for i in (0, 1)
-  )
-  return RandomWindows(inputs, targets, *draw_windows(length, window, spread))
 
 
 def draw_windows(
@@ -121,6 +152,12 @@ def draw_windows(
   )
 
 
+class Streams(NamedTuple):
+  inputs: Shaped[Array, "b n"]
+  targets: Shaped[Array, "b n"]
+  weights: Float[Array, "b n"]
+
+
 def evaluation_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
   """`batch` streams that hold every token but the first as a target exactly
   once; padding has weight 0. One stream is the exact evaluation: the state runs
@@ -145,15 +182,11 @@ def cut_at(a, start, window: int):
   return lax.dynamic_slice_in_dim(a, start, window, axis=1)
 
 
-def window_batch(
-  streams: Streams, index: Int[Array, ""] | int, window: int
-) -> tuple[Int[Array, "b t"], Int[Array, "b t"], Float[Array, "b t"]]:
-  """Inputs, targets and weights of window `index`."""
-  start = index * window
-  inputs = cut_at(streams.inputs, start, window).astype(jnp.int32)
-  targets = cut_at(streams.targets, start, window).astype(jnp.int32)
-  if streams.weights is None:
-    weights = jnp.ones(inputs.shape)
-  else:
-    weights = cut_at(streams.weights, start, window)
-  return inputs, targets, weights
+def cut_tokens(
+  data: Windows | Streams, start, window: int
+) -> tuple[Int[Array, "b t"], Int[Array, "b t"]]:
+  """Inputs and targets of steps [start, start + window), inside jit."""
+  return (
+    cut_at(data.inputs, start, window).astype(jnp.int32),
+    cut_at(data.targets, start, window).astype(jnp.int32),
+  )

@@ -8,10 +8,8 @@ from typing import NamedTuple
 
 from lstm_jax.data import stdlib
 from lstm_jax.data.cuts import whole_cut
-from lstm_jax.data.known_corpora import SPLITS
-from lstm_jax.data.prepared import PREFIX, open_prepared
+from lstm_jax.data.prepared import PREFIX, SPLITS, open_prepared
 from lstm_jax.data.source_files import READ_ERRORS, choose, plain_text
-from lstm_jax.data.token_files import texts as prepared_texts
 from lstm_jax.errors import DataError
 
 _FILES = [f"{split}.txt" for split in SPLITS]
@@ -86,8 +84,7 @@ def _read_prepared(corpus, as_bytes):
   prepared = open_prepared(corpus)
   empty = b"" if as_bytes else ""
   texts = {
-    split: empty.join(prepared_texts(prepared, split, as_bytes))
-    for split in SPLITS
+    split: empty.join(prepared.texts(split, as_bytes)) for split in SPLITS
   }
   for split, text in texts.items():
     if not text:

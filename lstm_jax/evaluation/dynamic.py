@@ -30,6 +30,7 @@ from flax import nnx
 from jax import lax
 
 from lstm_jax.array_types import Params
+from lstm_jax.data.source import Placed
 from lstm_jax.evaluation.static import last_result
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.text_lm import TextLM
@@ -90,8 +91,8 @@ def gradient_rms(
   A batch gives the mean gradient of its b streams, whose square is b times
   smaller on average where they are independent noise; it is scaled back.
   """
-  data = jax.device_put(task.train)
-  rows = task.train.inputs.shape[0]
+  source = Placed(task.source, jax.device_put)
+  rows = task.source.at(0, 1).inputs.shape[0]
 
   @jax.jit
   def add(data, total, carry, step):
@@ -110,9 +111,8 @@ def gradient_rms(
   windows = min(windows, task.steps_per_epoch)
   total = jax.tree.map(jnp.zeros_like, params)
   carry = nnx.merge(structure, params).initial_state(rows)
-  read = getattr(task, "data_at", lambda step, steps: None)
   for step in range(windows):
-    total, carry = add(read(step, 1) or data, total, carry, jnp.int32(step))
+    total, carry = add(source.at(step, 1), total, carry, jnp.int32(step))
     watch(step + 1, windows)
   return jax.tree.map(lambda t: jnp.sqrt(t / windows), total)
 

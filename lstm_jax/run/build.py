@@ -1,5 +1,6 @@
 """From a config to everything that a training loop needs."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from flax import nnx
 from lstm_jax.config import Config
 from lstm_jax.config.checks import check_family, check_steps
 from lstm_jax.config.trials import list_trials
+from lstm_jax.data.source import Placed, Source
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.models.base import Keys
@@ -34,18 +36,18 @@ class Experiment(NamedTuple):
   plateau: optax.GradientTransformationExtraArgs | None
   # (state, data) -> (state, metrics): steps_per_call updates
   train_call: Callable
-  data: Any  # what train_call reads
+  source: Source  # of what train_call reads, on its devices
   layout: Layout  # of the devices that share a batch, or the trials
   steps_per_call: int = 1
 
+  @property
+  def data(self) -> Any:
+    """What the first call reads."""
+    return self.data_at(0)
+
   def data_at(self, step: int) -> Any:
-    """What the call of updates from this step on reads: `data`, but for tasks
-    that read from disk."""
-    read = getattr(self.task, "data_at", None)
-    data = read(step, self.steps_per_call) if read else None
-    if data is None:
-      return self.data
-    return place(data, self.layout.mesh, COPIES)
+    """What the call of updates from this step on reads."""
+    return self.source.at(step, self.steps_per_call)
 
   def to_file(self, state: TrainState) -> TrainState:
     """A state of these devices as checkpoints have it."""
@@ -143,8 +145,8 @@ def build(
     settings.steps_per_call,
     survive=several,
   )
-  data = jax.device_put(task.train)
   if several:
+    put = jax.device_put
     # On their devices from the start, as a restored state is.
     stacked = _stack_trials(config, task, params, init)
     state = place(stacked, layout.mesh, ROWS)
@@ -156,12 +158,22 @@ def build(
   else:
     state = layout.place_state(init(params, settings.seed))
     state = _reordered(state, layout.from_file)
-    data = place(data, layout.mesh, COPIES)
+    put = functools.partial(_put_copies, layout.mesh)
     call = jax.jit(call, donate_argnums=0)
   experiment = Experiment(
-    task, structure, plateau, call, data, layout, settings.steps_per_call
+    task,
+    structure,
+    plateau,
+    call,
+    Placed(task.source, put),
+    layout,
+    settings.steps_per_call,
   )
   return experiment, state
+
+
+def _put_copies(mesh, tree):
+  return place(jax.device_put(tree), mesh, COPIES)
 
 
 def _load_parent(workdir) -> Run:
@@ -241,6 +253,6 @@ def _check_engine(task, structure, params):
     return model.read(batch.inputs, None, Keys(keys, keys)).features
 
   try:
-    jax.eval_shape(train, params, task.train)
+    jax.eval_shape(train, params, task.source.at(0, 1))
   except ValueError as error:
     raise ConfigError(f"model.engine: {error}") from None

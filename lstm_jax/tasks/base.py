@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
+from lstm_jax.data.source import Source
 from lstm_jax.metrics.sums import Sums
 
 
 class Batch(NamedTuple):
   """Rows, which devices may share: every leaf is [b ...]. Shapes are a function
-  of what `Task.data_at` gives, so that a program is compiled once for each."""
+  of what `Task.source` gives, so that a program is compiled once for each."""
 
   inputs: Any  # a family of `data/inputs.py`: what the model reads
   targets: Any  # what `Task.loss` and `Task.judge` read, with its weights
@@ -105,7 +106,7 @@ class Task(Protocol):
   """Made by a task config's `load`, once a process."""
 
   config: Any
-  train: Any  # arrays that `batch` reads, passed through jit as an argument
+  source: Source  # of the arrays that `batch` reads, passed through jit
   spec: Spec
   steps_per_epoch: int  # 0 where there are no epochs
   headline: Score

@@ -37,7 +37,7 @@ from lstm_jax.tasks.piano_rolls import PianoRollsConfig
 from lstm_jax.tasks.reversed_pairs import ReversedPairsConfig
 from lstm_jax.tasks.selective_copying import SelectiveCopyingConfig
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
-from lstm_jax.tasks.text_lm import ByteLMConfig, CharLMConfig, WordLMConfig
+from lstm_jax.tasks.text_config import ByteLMConfig, CharLMConfig, WordLMConfig
 from lstm_jax.tasks.two_sequence import TwoSequenceConfig
 
 TASKS = {

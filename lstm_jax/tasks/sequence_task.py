@@ -15,6 +15,7 @@ import numpy as np
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
 from lstm_jax.data.inputs import tokens_or_frames
+from lstm_jax.data.source import Memory
 from lstm_jax.errors import ConfigError
 from lstm_jax.likelihoods.registry import LIKELIHOODS
 from lstm_jax.likelihoods.squared_error import SquaredError
@@ -127,6 +128,10 @@ class SequenceTask:
 
   def assets(self) -> dict[str, Any]:
     return {}
+
+  @property
+  def source(self) -> Memory:
+    return Memory(self.train)
 
   def batch(self, data: Any, step: Int[Array, ""], key: Key[Array, ""]):
     keys = jax.random.split(jax.random.fold_in(key, step), self._batch_size)

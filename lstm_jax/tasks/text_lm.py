@@ -4,231 +4,29 @@ Mikolov et al. 2010, "Recurrent neural network based language model": a state is
 carried through the text, and gradients go back through a window of it.
 """
 
-import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from lstm_jax.array_types import Array, Int, Key
-from lstm_jax.data.corpus_tokens import load_corpus, map_corpus
+from lstm_jax.data.corpus_tokens import count_symbol, load_corpus, map_corpus
 from lstm_jax.data.inputs import Tokens
-from lstm_jax.data.known_corpora import SPLITS
-from lstm_jax.data.prepared import PREFIX
+from lstm_jax.data.prepared import SPLITS
 from lstm_jax.data.streams import (
-  ROUNDS,
-  RandomWindows,
   Streams,
+  TrainingWindows,
+  Windows,
   cut_at,
+  cut_tokens,
   evaluation_streams,
-  longest_window,
-  random_windows,
-  training_streams,
-  window_batch,
 )
-from lstm_jax.data.token_files import DiskStreams, DiskWindows, count
-from lstm_jax.data.vocabulary import (
-  ByteVocabulary,
-  CharVocabulary,
-  Vocabulary,
-  restore,
-)
-from lstm_jax.data.words import WordSplit, WordVocabulary
-from lstm_jax.errors import ConfigError, DataError
-from lstm_jax.metrics.sums import (
-  Sums,
-  bits_per_token,
-  nats_per_token,
-  perplexity,
-)
-from lstm_jax.search.base import SearchConfig
-from lstm_jax.tasks.base import (
-  Batch,
-  Controls,
-  Evaluation,
-  Score,
-  Spec,
-  Targets,
-  TaskConfig,
-)
-
-
-@dataclasses.dataclass(slots=True)
-class TextLMConfig(TaskConfig):
-  """What both units share."""
-
-  family: ClassVar = "text"
-  as_bytes: ClassVar = False
-  words: ClassVar = False
-  RANGES: ClassVar = {
-    "window": (1, 10**6),
-    "percent": (0, 100),
-    "window_spread": (0, 10**6),
-    "limit": (0, 10**12),
-    "vocabulary_size": (0, 2**31 - 1),
-    "min_count": (1, 2**31 - 1),
-  }
-
-  name: str = ""
-  # "stdlib", or its "docstrings"; a UTF-8 text file; a folder or zip file with
-  # train.txt, valid.txt and test.txt, whatever stands before these names; or
-  # "tfds:NAME", prepared by scripts.prepare_data
-  corpus: str = "stdlib"
-  # read the training split of a prepared corpus from disk, window by window
-  stream: bool = False
-  # of one file: how much of it is for train, valid and test, in this order
-  percent: tuple[int, ...] = (90, 5, 5)
-  # tokens of truncated backpropagation through time
-  window: int = 128
-  # standard deviation of random window lengths with the mean `window` in
-  # training, where the learning rate is scaled by length / window (Merity et
-  # al. 2018); 0 is windows all of one length
-  window_spread: float = 0.0
-  # characters of the corpus to use from the start of each split, and to the end
-  # of the last word; 0 is all
-  limit: int = 0
-  # symbols of the vocabulary, the most frequent ones, with the unknown one; the
-  # others are unknown, in training too; 0 is all. With train.init_from the
-  # vocabulary is that run's
-  vocabulary_size: int = 0
-  # how often a symbol must occur in the training split to be one of them
-  min_count: int = 1
-
-  def check(self):
-    if self.vocabulary_size == 1:
-      raise ConfigError(
-        "task.vocabulary_size: 1 is the unknown symbol alone; give 0, for all,"
-        " or more"
-      )
-    if (
-      len(self.percent) != 3
-      or sum(self.percent) != 100
-      or (0 in self.percent[:2])
-    ):
-      raise ConfigError(
-        "task.percent: must be three numbers that give 100, as 90,5,5; the"
-        " last alone may be 0"
-      )
-    if self.stream and not self.corpus.startswith(PREFIX):
-      raise ConfigError(
-        'task.stream: give a prepared corpus, --config.task.corpus="tfds:NAME"'
-      )
-    if self.stream and self.limit:
-      raise ConfigError("task.stream: takes no task.limit")
-
-  def make_vocabulary(self, pieces: Iterable[str | bytes]) -> Vocabulary:
-    """That of a text which comes piece by piece."""
-    return self.vocabulary.from_pieces(
-      pieces, self.vocabulary_size, self.min_count
-    )
-
-  def unread(self, with_assets: bool) -> dict[str, str]:
-    why = "the vocabulary is that of train.init_from"
-    names = ("vocabulary_size", "min_count") if with_assets else ()
-    return dict.fromkeys(names, why)
-
-  def spec(self, assets: dict[str, Any] | None = None) -> Spec | None:
-    if assets is None:
-      return None
-    size = len(_vocabulary_of(assets))
-    return Spec("text", size, size)
-
-  @staticmethod
-  def usual_search() -> SearchConfig:
-    return SearchConfig("sample", length=400)
-
-  @staticmethod
-  def request(lines: list[str], assets: dict[str, Any]) -> Tokens:
-    """A prompt, for `generate` to go on from.
-
-    Raises:
-      DataError: the vocabulary lacks some of it.
-    """
-    (prompt,) = lines
-    return Tokens(encode_prompt(_vocabulary_of(assets), prompt)[None])
-
-  @staticmethod
-  def unspoken(assets: dict[str, Any]) -> tuple[int, ...]:
-    """Symbols that are never made."""
-    return (_vocabulary_of(assets).unknown_symbol,)
-
-  @staticmethod
-  def spoken(
-    blocks: Iterable[np.ndarray], assets: dict[str, Any], prompt: str = ""
-  ) -> Iterator[str]:
-    """The text of symbols after a prompt, as they come."""
-    vocabulary = _vocabulary_of(assets)
-    words = isinstance(vocabulary, WordVocabulary)
-    before = " " if words and prompt[-1:].strip() else ""  # another word
-    return decode_blocks(vocabulary, blocks, before)
-
-  def load(
-    self, batch_size: int, assets: dict[str, Any] | None = None
-  ) -> "TextLM":
-    """Reads the corpus. Its vocabulary is made of the training split, unless
-    assets have one."""
-    return TextLM(self, batch_size, assets and _vocabulary_of(assets))
-
-
-@dataclasses.dataclass(slots=True)
-class CharLMConfig(TextLMConfig):
-  token: ClassVar = "character"
-  headline: ClassVar = Score("bits_per_char")
-  vocabulary: ClassVar = CharVocabulary
-
-  name: str = "char_lm"
-
-  @staticmethod
-  def scores(sums: Sums) -> dict[str, float]:
-    return {
-      "bits_per_char": bits_per_token(sums),
-      "nats_per_char": nats_per_token(sums),
-      "perplexity": perplexity(sums),
-    }
-
-
-@dataclasses.dataclass(slots=True)
-class ByteLMConfig(CharLMConfig):
-  """Characters that are bytes, as enwik8's are taken."""
-
-  as_bytes: ClassVar = True
-  vocabulary: ClassVar = ByteVocabulary
-
-  name: str = "byte_lm"
-
-
-@dataclasses.dataclass(slots=True)
-class WordLMConfig(TextLMConfig):
-  """Words are what stands between white space, and each line end."""
-
-  token: ClassVar = "token"
-  headline: ClassVar = Score("perplexity")
-  words: ClassVar = True
-
-  name: str = "word_lm"
-  window: int = 35
-  # in small letters
-  lower: bool = False
-  # punctuation marks and symbols are words of their own, as WordSplit says
-  split_punctuation: bool = False
-
-  def make_vocabulary(self, pieces: Iterable[str | bytes]) -> Vocabulary:
-    split = WordSplit(self.lower, self.split_punctuation)
-    return WordVocabulary.from_pieces(
-      pieces, self.vocabulary_size, self.min_count, split
-    )
-
-  @staticmethod
-  def scores(sums: Sums) -> dict[str, float]:
-    return {
-      "perplexity": perplexity(sums),
-      "nats_per_word": nats_per_token(sums),
-      "bits_per_word": bits_per_token(sums),
-    }
+from lstm_jax.data.vocabulary import Vocabulary
+from lstm_jax.errors import DataError
+from lstm_jax.metrics.sums import Sums
+from lstm_jax.tasks.base import Batch, Controls, Evaluation, Spec, Targets
 
 
 class TextLM:
@@ -241,11 +39,9 @@ class TextLM:
   rows = 1  # exact: the state runs through the whole split
 
   def __init__(
-    self,
-    config: TextLMConfig,
-    batch_size: int,
-    vocabulary: Vocabulary | None = None,
+    self, config: Any, batch_size: int, vocabulary: Vocabulary | None = None
   ):
+    """config: one of `text_config`."""
     self.headline, self.token = config.headline, config.token
     self.scores = config.scores
     self.config = config
@@ -266,9 +62,14 @@ class TextLM:
     self._tokens, self._source = corpus.tokens, corpus.source
     self.vocabulary = vocabulary = corpus.vocabulary
     self.window = config.window
-    self._disk = None
     try:
-      self.train = self._cut_training(batch_size)
+      self.source = TrainingWindows(
+        corpus.tokens["train"],
+        batch_size,
+        config.window,
+        config.window_spread,
+        on_disk=config.stream,
+      )
     except ValueError as error:
       raise DataError(
         f"{self._source}: the training split is too short: {error}; lower"
@@ -278,22 +79,15 @@ class TextLM:
       self._check_split(split)
     v = len(self.vocabulary)
     self.spec = Spec("text", v, v)
-    self.tokens_per_step = batch_size * config.window
-    if config.window_spread:
-      lengths = (self._disk or self.train).lengths
-      self.longest = longest_window(config.window, config.window_spread)
-      self.steps_per_epoch = max(len(lengths) // ROUNDS, 1)
-      self.tokens_per_step = round(batch_size * float(lengths.mean()))
-    elif self._disk:
-      self.steps_per_epoch = len(self._disk.lengths)
-    else:
-      self.steps_per_epoch = self.train.inputs.shape[1] // config.window
+    self.steps_per_epoch = self.source.per_epoch
+    self.tokens_per_step = round(batch_size * self.source.mean_length)
     self.record = {
       "corpus": self._source,
       "corpus_sha256": corpus.digest,
       f"{self.token}s": {k: len(t) for k, t in self._tokens.items()},
       f"unknown_{self.token}s": {
-        k: count(t, vocabulary.unknown_symbol) for k, t in self._tokens.items()
+        k: count_symbol(t, vocabulary.unknown_symbol)
+        for k, t in self._tokens.items()
       },
       "vocabulary_size": len(self.vocabulary),
       "vocabulary_sha256": hashlib.sha256(
@@ -304,24 +98,6 @@ class TextLM:
   def assets(self) -> dict[str, Any]:
     return {"vocabulary": self.vocabulary.symbols}
 
-  def _cut_training(self, batch_size):
-    """Raises ValueError where there are too few tokens."""
-    config, tokens = self.config, self._tokens["train"]
-    if config.stream:
-      self._disk = DiskStreams(
-        tokens, batch_size, config.window, config.window_spread
-      )
-      return self._disk.read(0, 1)
-    if config.window_spread:
-      return random_windows(
-        tokens, batch_size, config.window, config.window_spread
-      )
-    return training_streams(tokens, batch_size, config.window)
-
-  def data_at(self, step: int, steps: int):
-    """What `batch` reads for so many steps from one on; None is `train`."""
-    return self._disk and self._disk.read(step, steps)
-
   def _check_split(self, split):
     if len(self._tokens[split]) < 2:
       raise DataError(
@@ -330,36 +106,21 @@ class TextLM:
       )
 
   def batch(
-    self,
-    data: Streams | RandomWindows | DiskWindows,
-    step: Int[Array, ""],
-    key: Key[Array, ""],
+    self, data: Windows, step: Int[Array, ""], key: Key[Array, ""]
   ) -> tuple[Batch, Controls]:
-    if isinstance(data, RandomWindows):
-      number = step % len(data.starts)
-      return self._random_batch(data, number, data.starts[number])
-    if isinstance(data, DiskWindows):
-      number = step - data.first
-      if self.config.window_spread:
-        return self._random_batch(data, number, number * self.longest)
-      streams = Streams(data.inputs, data.targets, None)
-      batch, _ = _batch(streams, number, self.window)
-      return batch, Controls(restart=data.starts[number] == 0)
-    index = step % (data.inputs.shape[1] // self.window)
-    return _batch(data, index, self.window)
-
-  def _random_batch(self, data, number, place):
-    """Window `number`, which lies at `place`, padded to the longest, so that
-    nothing recompiles."""
-    start, length = data.starts[number], data.lengths[number]
-    inputs, targets = (
-      cut_at(a, place, self.longest).astype(jnp.int32)
-      for a in (data.inputs, data.targets)
-    )
-    mask = jnp.broadcast_to(jnp.arange(self.longest) < length, inputs.shape)
+    number = (step - data.first) % len(data.starts)
+    longest = self.source.longest
+    inputs, targets = cut_tokens(data, data.places[number], longest)
+    restart = data.starts[number] == 0
+    if data.lengths is None:
+      weights = jnp.ones(inputs.shape)
+      return Batch(Tokens(inputs), Targets(targets, weights)), Controls(restart)
+    # Padded to the longest, so that nothing recompiles.
+    length = data.lengths[number]
+    mask = jnp.broadcast_to(jnp.arange(longest) < length, inputs.shape)
     weights = mask.astype(jnp.float32)
     batch = Batch(Tokens(inputs, mask), Targets(targets, weights))
-    return batch, Controls(start == 0, rate=length / self.window)
+    return batch, Controls(restart, rate=length / self.window)
 
   def evaluation(self, split: str, rows: int, window: int = 0) -> Evaluation:
     """window: tokens of one; 0 is the task's."""
@@ -374,19 +135,11 @@ class TextLM:
     return Sums((nll * targets.weights).sum(), targets.weights.sum())
 
 
-def _vocabulary_of(assets: dict[str, Any]) -> Vocabulary:
-  """Raises DataError where it is not as a run wrote it."""
-  try:
-    return restore(assets.get("vocabulary"))
-  except (ValueError, AttributeError, TypeError) as error:
-    raise DataError(
-      f"vocabulary.json: cannot be read: {error}; put back a copy of it"
-    ) from None
-
-
-def _batch(data, index, window):
-  inputs, *targets = window_batch(data, index, window)
-  return Batch(Tokens(inputs), Targets(*targets)), Controls(index == 0)
+def _batch(data: Streams, index, window):
+  start = index * window
+  tokens, targets = cut_tokens(data, start, window)
+  weights = cut_at(data.weights, start, window)
+  return Batch(Tokens(tokens), Targets(targets, weights)), Controls(index == 0)
 
 
 def _digested(symbols: Any) -> bytes:

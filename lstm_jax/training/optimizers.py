@@ -97,18 +97,15 @@ def make_schedule(
     main = optax.cosine_decay_schedule(
       rate, after_warmup, alpha=config.final_fraction
     )
-  elif config.schedule is Schedule.STEP:
+  elif config.schedule in (Schedule.STEP, Schedule.MILESTONES):
 
     def main(count):  # warm-up steps count as part of their epoch
       epoch = (count + config.warmup_steps) // steps_per_epoch
       times = jnp.maximum(epoch - config.decay_from_epoch + 1, 0)
-      return rate * config.decay**times
-
-  elif config.schedule is Schedule.MILESTONES:
-
-    def main(count):
-      epoch = (count + config.warmup_steps) // steps_per_epoch
-      times = (epoch >= jnp.array(config.decay_epochs, jnp.int32)).sum()
+      if config.schedule is Schedule.MILESTONES:
+        times = (epoch >= jnp.array(config.decay_epochs, jnp.int32)).sum()
+      # optax's piecewise_constant_schedule multiplies step by step, which
+      # rounds otherwise, and unrolls over all epochs there may be.
       return rate * config.decay**times
 
   else:

@@ -1,18 +1,17 @@
-"""What the faults share: a small training run, as a process, and findings."""
+"""What the faults share: a small training run, as a process, and findings.
 
-import functools
+A fault is a function (an empty folder, how many times) that yields findings.
+"""
+
 import os
 import pathlib
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 from lstm_jax.config.sweeps import override
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-STEPS = 200
 SAVE_EVERY = 5
 
 
@@ -21,16 +20,6 @@ class Finding(NamedTuple):
   wanted: str  # what should come of it
   found: str  # what came of it
   sound: bool
-
-
-class Fault(NamedTuple):
-  """A way to break things.
-
-  check: (an empty folder, how many times) -> findings.
-  """
-
-  check: Callable[[pathlib.Path, int], list[Finding]]
-  times: int  # as often as the report wants it
 
 
 def write_corpus(folder: pathlib.Path) -> pathlib.Path:
@@ -55,7 +44,7 @@ def words_of(folder: pathlib.Path, run: str, *more: str) -> list[str]:
     "--config.task.limit=0",
     "--config.task.window=8",
     "--config.model.hidden_sizes=8",
-    f"--config.train.steps={STEPS}",
+    "--config.train.steps=200",
     "--config.train.validate_every=50",
     f"--config.run.save_every={SAVE_EVERY}",
     "--config.run.sample_length=0",
@@ -64,8 +53,8 @@ def words_of(folder: pathlib.Path, run: str, *more: str) -> list[str]:
   return override(words, more)
 
 
-def command(*words: str, module: str = "experiments.train") -> list[str]:
-  return [sys.executable, "-m", module, *words]
+def command(*words: str) -> list[str]:
+  return [sys.executable, "-m", "experiments.train", *words]
 
 
 def start(
@@ -80,6 +69,11 @@ def start(
     errors="replace",
     env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
   )
+
+
+def launch(folder, run, *more, **environment) -> subprocess.Popen:
+  """A small run under way."""
+  return start(command(*words_of(folder, run, *more)), **environment)
 
 
 def finish(arguments: list[str], **environment: str) -> tuple[int, str]:
@@ -111,35 +105,33 @@ def uninterrupted(folder: pathlib.Path) -> str:
   return digest(folder, "whole")
 
 
-def error_line(printed: str) -> str:
-  """The one line of an error; what is wrong with it if it is not one."""
-  lines = [line for line in printed.splitlines() if line.strip()]
-  errors = [line for line in lines if line.startswith("error: ")]
-  if "Traceback" in printed:
-    return f"a traceback: {lines[-1][:100]}"
-  return errors[0] if len(errors) == 1 else f"{len(errors)} lines of error"
+def parameters(same: bool) -> str:
+  return f"{'the same' if same else 'other'} parameters"
 
 
-def wait_for(process: subprocess.Popen, text: str) -> list[str]:
+def wait_for(process: subprocess.Popen, text: str):
   """Reads what a process prints until a line has this text."""
   printed = []
   for line in process.stdout:
     printed.append(line)
     if text in line:
-      return printed
+      return
   raise RuntimeError("ended without it:\n" + "".join(printed))
 
 
-@functools.cache
-def start_time() -> float:
-  """Seconds from the start of a process to its first update, measured once."""
-  import tempfile
+def end(process: subprocess.Popen, signal: int):
+  """Sends the signal, and waits."""
+  process.send_signal(signal)
+  process.communicate(timeout=300)
 
-  with tempfile.TemporaryDirectory() as name:
-    folder, started = pathlib.Path(name), time.monotonic()
-    process = start(command(*words_of(folder, "run")))
-    wait_for(process, "step ")
-    seconds = time.monotonic() - started
-    process.kill()
-    process.communicate()
-  return seconds
+
+def error_line(printed: str, folder: pathlib.Path, name: str = "DIR") -> str:
+  """The one line of an error, with a name for the folder; what is wrong with it
+  if it is not one."""
+  lines = [line for line in printed.splitlines() if line.strip()]
+  errors = [line for line in lines if line.startswith("error: ")]
+  if "Traceback" in printed:
+    return f"a traceback: {lines[-1][:100]}"
+  if len(errors) != 1:
+    return f"{len(errors)} lines of error"
+  return errors[0].replace(str(folder), name)

@@ -4,21 +4,12 @@ import os
 import pathlib
 import shutil
 
-from experiments.train import experiment_lib
 from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.errors import UserError
 from lstm_jax.run import directory
+from lstm_jax.run.build import build
 from lstm_jax.training.state import run_step
-from scripts.faults.base import (
-  Fault,
-  Finding,
-  command,
-  digest,
-  finish,
-  start,
-  train,
-  words_of,
-)
+from scripts.faults.base import Finding, digest, launch, parameters, train
 
 
 def _truncate(path):
@@ -40,30 +31,34 @@ DAMAGES = {
 }
 
 
-def checkpoint_files(folder: pathlib.Path, times: int) -> list[Finding]:
-  """Every file of the newest checkpoint, `times` damages of each."""
-  code, printed = train(folder, "run")
+def _files(folder, pattern="*") -> list[pathlib.Path]:
+  """Those that are not empty."""
+  files = (path for path in folder.rglob(pattern) if path.is_file())
+  return sorted(path for path in files if path.stat().st_size)
+
+
+def _train(folder, run, **environment) -> list[str]:
+  """What is said of the compilation cache."""
+  code, printed = train(folder, run, **environment)
   assert code == 0, printed
-  run = folder / "run"
-  config = directory.read_config(run)
+  return [line for line in printed.splitlines() if "cache" in line.lower()]
+
+
+def checkpoint_files(folder: pathlib.Path, times: int):
+  """Every file of the newest checkpoint, `times` damages of each."""
+  _train(folder, "run")
+  run, copy = folder / "run", folder / "copy"
   assets = directory.read_assets(run)
-  _, state = experiment_lib.build(config, assets)
+  _, state = build(directory.read_config(run), assets)
   with Checkpointer(run) as checkpointer:
     before, newest = checkpointer.steps()[-2:]
-  place = f"checkpoints/{newest}"
-  files = sorted(
-    path.relative_to(run)
-    for path in (run / place).rglob("*")
-    if path.is_file() and path.stat().st_size
-  )
-  findings = []
-  for name in list(DAMAGES)[:times]:
-    good, bad = 0, []
+  files = [f.relative_to(run) for f in _files(run / f"checkpoints/{newest}")]
+  for name, damage in list(DAMAGES.items())[:times]:
+    bad = []
     for file in files:
-      copy = folder / "copy"
       shutil.rmtree(copy, ignore_errors=True)
       shutil.copytree(run, copy)
-      DAMAGES[name](copy / file)
+      damage(copy / file)
       try:
         with Checkpointer(copy, writing=True) as checkpointer:
           restored, notes = checkpointer.restore_latest(state)
@@ -71,70 +66,42 @@ def checkpoint_files(folder: pathlib.Path, times: int) -> list[Finding]:
         sound = sound and any(str(newest) in note for note in notes)
       except UserError:
         sound = False
-      good += sound
       bad += [] if sound else [file.name]
-    found = f"{good} of {len(files)} files"
-    findings.append(
-      Finding(
-        f"a file of the newest checkpoint {name}",
-        "found, said, and the checkpoint before it is used",
-        found + (f"; not {', '.join(bad)}" if bad else ""),
-        good == len(files),
-      )
+    found = f"{len(files) - len(bad)} of {len(files)} files"
+    yield Finding(
+      f"a file of the newest checkpoint {name}",
+      "found, said, and the checkpoint before it is used",
+      found + (f"; not {', '.join(bad)}" if bad else ""),
+      not bad,
     )
-    print(f"  {name}: {found}", flush=True)
-  return findings
 
 
-def cache_entries(folder: pathlib.Path, times: int) -> list[Finding]:
+def cache_entries(folder: pathlib.Path, times: int):
   """A torn entry, and two processes that fill one cache."""
   cache = {"XDG_CACHE_HOME": str(folder / "cache")}
-  code, printed = train(folder, "first", **cache)
-  assert code == 0, printed
-  entries = [
-    path
-    for path in (folder / "cache").rglob("*-cache")
-    if path.is_file() and path.stat().st_size
-  ]
+  _train(folder, "first", **cache)
+  entries = _files(folder / "cache", "*-cache")
   for path in entries:
     _truncate(path)
-  lines = []
-  for run in ("torn", "after"):
-    code, printed = train(folder, run, **cache)
-    said = [t for t in printed.splitlines() if "cache" in t.lower()]
-    lines.append(len(said))
-    assert code == 0, printed
+  torn, after = (len(_train(folder, run, **cache)) for run in ("torn", "after"))
   same = digest(folder, "first") == digest(folder, "torn")
-  findings = [
-    Finding(
-      f"all {len(entries)} entries of the compilation cache torn",
-      "one line for each, entries replaced, silence after that",
-      f"{lines[0]} lines at the next start, {lines[1]} at the one after;"
-      f" {'the same' if same else 'other'} parameters",
-      0 < lines[0] <= len(entries) and lines[1] == 0 and same,
-    )
-  ]
-  shutil.rmtree(folder / "cache")
-  pair = [
-    start(command(*words_of(folder, f"both{k}")), **cache) for k in (0, 1)
-  ]
-  printed = [process.communicate(timeout=300)[0] for process in pair]
-  code, after = finish(command(*words_of(folder, "both2")), **cache)
-  said = [t for t in "".join([*printed, after]).splitlines() if "cache" in t]
-  equal = len({digest(folder, f"both{k}") for k in (0, 1, 2)}) == 1
-  findings.append(
-    Finding(
-      "two processes fill an empty compilation cache at once",
-      "both train, nothing torn",
-      f"exit codes {pair[0].returncode} and {pair[1].returncode},"
-      f" {len(said)} warnings, {'the same' if equal else 'other'} parameters",
-      equal and not said and not any(p.returncode for p in pair),
-    )
+  yield Finding(
+    f"all {len(entries)} entries of the compilation cache torn",
+    "one line for each, entries replaced, silence after that",
+    f"{torn} lines at the next start, {after} at the one after;"
+    f" {parameters(same)}",
+    0 < torn <= len(entries) and after == 0 and same,
   )
-  return findings
-
-
-FAULTS = {
-  "damage": Fault(checkpoint_files, len(DAMAGES)),
-  "cache": Fault(cache_entries, 1),
-}
+  shutil.rmtree(folder / "cache")
+  pair = [launch(folder, f"both{k}", **cache) for k in (0, 1)]
+  printed = "".join(p.communicate(timeout=300)[0] for p in pair)
+  said = [line for line in printed.splitlines() if "cache" in line]
+  said += _train(folder, "both2", **cache)
+  same = len({digest(folder, f"both{k}") for k in (0, 1, 2)}) == 1
+  yield Finding(
+    "two processes fill an empty compilation cache at once",
+    "both train, nothing torn",
+    f"exit codes {pair[0].returncode} and {pair[1].returncode},"
+    f" {len(said)} warnings, {parameters(same)}",
+    same and not said and not any(p.returncode for p in pair),
+  )

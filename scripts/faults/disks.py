@@ -11,11 +11,11 @@ import subprocess
 
 from scripts.faults.base import (
   REPOSITORY,
-  Fault,
   Finding,
   command,
   digest,
   error_line,
+  parameters,
   train,
   uninterrupted,
   words_of,
@@ -24,35 +24,35 @@ from scripts.faults.base import (
 _SKIPPED = "not tried: unshare cannot mount here"
 
 
-def _in_namespace(script: str) -> subprocess.CompletedProcess:
+def _shell(*words: str) -> subprocess.CompletedProcess:
   return subprocess.run(
-    ["unshare", "--map-root-user", "--mount", "sh", "-c", script],
-    cwd=REPOSITORY,
-    capture_output=True,
-    text=True,
-    timeout=600,
+    words, cwd=REPOSITORY, capture_output=True, text=True, timeout=600
   )
 
 
-def can_mount(folder: pathlib.Path) -> bool:
-  if not shutil.which("unshare"):
-    return False
-  place = shlex.quote(str(folder))
-  return not _in_namespace(f"mount -t tmpfs tmpfs {place}").returncode
+def _on_disk(folder: pathlib.Path, script: str):
+  """Runs a script that mounts folder/disk; None where that is not possible."""
+  (folder / "disk").mkdir()
+  enter = ("unshare", "--map-root-user", "--mount", "sh", "-c")
+  mount = f"mount -t tmpfs -o size=8m tmpfs {_place(folder)}\n"
+  if not shutil.which("unshare") or _shell(*enter, mount).returncode:
+    return None
+  return _shell(*enter, mount + script)
 
 
-def full_disk(folder: pathlib.Path, times: int) -> list[Finding]:
+def _place(folder) -> str:
+  return shlex.quote(str(folder / "disk"))
+
+
+def _line(folder, *words: str) -> str:
+  return shlex.join(command(*words_of(folder, *words)))
+
+
+def full_disk(folder: pathlib.Path, times: int):
   """The disk fills up during the run; then room is made and it goes on."""
-  wanted = uninterrupted(folder)
-  disk = folder / "disk"
-  disk.mkdir()
-  fault = "disk full while saving"
-  if not can_mount(disk):
-    return [Finding(fault, "", _SKIPPED, False)]
-  line = shlex.join(command(*words_of(folder, "disk/run")))
-  place = shlex.quote(str(disk))
+  wanted, fault = uninterrupted(folder), "disk full while saving"
+  line, place = _line(folder, "disk/run"), _place(folder)
   script = f"""
-    mount -t tmpfs -o size=8m tmpfs {place}
     (while [ ! -d {place}/run/checkpoints/20 ]; do sleep 0.02; done
      dd if=/dev/zero of={place}/filler bs=64k 2>/dev/null) &
     {line}; echo "exit code $?"
@@ -61,78 +61,52 @@ def full_disk(folder: pathlib.Path, times: int) -> list[Finding]:
     {line}; echo "exit code $?"
     cp -r {place}/run {shlex.quote(str(folder))}/run
   """
-  done = _in_namespace(script)
+  if not (done := _on_disk(folder, script)):
+    yield Finding(fault, "", _SKIPPED, False)
+    return
   printed = done.stdout + done.stderr
-  first = printed.split("exit code")[0]
   codes = [t.split()[-1] for t in printed.splitlines() if "exit code" in t]
   same = digest(folder, "run") == wanted
-  said = error_line(done.stderr).replace(str(disk), "DISK")
-  return [
-    Finding(
-      fault,
-      "one clear line; the last good checkpoint is used once there is room",
-      f"`{said}`; exit codes {', '.join(codes)};"
-      f" {'the same' if same else 'other'} parameters at the end",
-      codes == ["2", "0"] and same and "Traceback" not in first,
-    )
-  ]
+  said = error_line(done.stderr, folder / "disk", "DISK")
+  yield Finding(
+    fault,
+    "one clear line; the last good checkpoint is used once there is room",
+    f"`{said}`; exit codes {', '.join(codes)}; {parameters(same)} at the end",
+    codes == ["2", "0"] and same and said.startswith("error: "),
+  )
 
 
-def read_only(folder: pathlib.Path, times: int) -> list[Finding]:
-  disk = folder / "disk"
-  disk.mkdir()
+def read_only(folder: pathlib.Path, times: int):
   fault = "run directory on a disk that is read-only"
-  if not can_mount(disk):
-    return [Finding(fault, "", _SKIPPED, False)]
-  line = shlex.join(command(*words_of(folder, "disk/run")))
-  place = shlex.quote(str(disk))
-  done = _in_namespace(f"""
-    mount -t tmpfs -o size=8m tmpfs {place}
-    {line} --config.train.steps=50 --config.run.save_every=50 > /dev/null
-    mount -o remount,ro {place}
-    {line} --config.train.steps=50 --config.run.save_every=50
+  short = "--config.train.steps=50", "--config.run.save_every=50"
+  line = _line(folder, "disk/run", *short)
+  script = f"""
+    {line} > /dev/null
+    mount -o remount,ro {_place(folder)}
+    {line}
     echo "exit code $?"
-  """)
-  said = error_line(done.stderr).replace(str(disk), "DISK")
+  """
+  if not (done := _on_disk(folder, script)):
+    yield Finding(fault, "", _SKIPPED, False)
+    return
+  said = error_line(done.stderr, folder / "disk", "DISK")
   good = done.stdout.strip().endswith("exit code 2")
-  return [
-    Finding(
-      fault,
-      "one clear line",
-      f"`{said}`",
-      good and said.startswith("error: "),
-    )
-  ]
+  sound = good and said.startswith("error: ")
+  yield Finding(fault, "one clear line", f"`{said}`", sound)
 
 
-def quota(folder: pathlib.Path, times: int) -> list[Finding]:
+def quota(folder: pathlib.Path, times: int):
   """No file may grow beyond 16 KiB: the log gets there first."""
   wanted = uninterrupted(folder)
-  words = words_of(
-    folder, "run", "--config.run.log_every=1", "--config.run.compilation_cache="
-  )
-  line = shlex.join(command(*words))
-  done = subprocess.run(
-    ["bash", "-c", f"ulimit -f 16; {line}"],
-    cwd=REPOSITORY,
-    capture_output=True,
-    text=True,
-  )
-  said = error_line(done.stderr).replace(str(folder), "DIR")
-  code, printed = train(folder, "run")
+  every = "--config.run.log_every=1", "--config.run.compilation_cache="
+  line = _line(folder, "run", *every)
+  done = _shell("bash", "-c", f"ulimit -f 16; {line}")
+  said = error_line(done.stderr, folder)
+  code, _ = train(folder, "run")
   same = code == 0 and digest(folder, "run") == wanted
-  return [
-    Finding(
-      "a quota on the size of files is reached in the log",
-      "one clear line, and the run goes on once there is room",
-      f"`{said}`; {'the same' if same else 'other'} parameters at the end",
-      done.returncode == 2 and "cannot be written" in said and same,
-    )
-  ]
-
-
-FAULTS = {
-  "full_disk": Fault(full_disk, 1),
-  "read_only": Fault(read_only, 1),
-  "quota": Fault(quota, 1),
-}
+  yield Finding(
+    "a quota on the size of files is reached in the log",
+    "one clear line, and the run goes on once there is room",
+    f"`{said}`; {parameters(same)} at the end",
+    done.returncode == 2 and "cannot be written" in said and same,
+  )

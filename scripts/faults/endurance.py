@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from scripts.faults.base import Fault, Finding, command, start, words_of
+from scripts.faults.base import Finding, launch
 
 EVERY = 25_000  # updates between validations, each with a save
 REMARK = (
@@ -19,11 +19,9 @@ REMARK = (
 )
 
 
-def long_run(folder: pathlib.Path, times: int) -> list[Finding]:
+def long_run(folder: pathlib.Path, times: int):
   """Trains for so many minutes, with validation, saves and TensorBoard."""
-  words = words_of(
-    folder,
-    "run",
+  words = (
     "--config.train.steps=100000000",
     "--config.run.tensorboard=true",
     f"--config.train.validate_every={EVERY}",
@@ -31,7 +29,7 @@ def long_run(folder: pathlib.Path, times: int) -> list[Finding]:
     f"--config.run.log_every={EVERY // 10}",
   )
   with (folder / "printed").open("w") as printed:
-    process = start(command(*words), printed)
+    process = launch(folder, "run", *words, output=printed)
   samples, began = [], time.monotonic()
   while (seconds := time.monotonic() - began) < 60 * times:
     time.sleep(5)
@@ -50,17 +48,12 @@ def long_run(folder: pathlib.Path, times: int) -> list[Finding]:
   early, late = (np.median(f) for f in np.array_split(files[later], 2))
   lines = (folder / "run/metrics.jsonl").read_text().splitlines()
   saves = json.loads(lines[-1])["step"] // EVERY
-  return [
-    Finding(
-      f"{times} minutes of training with {saves} validations and saves, and"
-      " TensorBoard",
-      "memory flat, no growth of open files",
-      f"{memory[-1]:.0f} MiB at the end, {slope:+.1f} MiB an hour in the last"
-      f" two thirds; {early:.0f} open files in the middle, {late:.0f} at the"
-      f" end; {len(lines):,} lines of metrics",
-      abs(slope) < 0.05 * memory[-1] and late <= early,
-    )
-  ]
-
-
-FAULTS = {"endurance": Fault(long_run, 30)}
+  yield Finding(
+    f"{times} minutes of training with {saves} validations and saves, and"
+    " TensorBoard",
+    "memory flat, no growth of open files",
+    f"{memory[-1]:.0f} MiB at the end, {slope:+.1f} MiB an hour in the last"
+    f" two thirds; {early:.0f} open files in the middle, {late:.0f} at the"
+    f" end; {len(lines):,} lines of metrics",
+    bool(abs(slope) < 0.05 * memory[-1] and late <= early),
+  )

@@ -1,27 +1,10 @@
-"""Dynamic evaluation and the neural cache, of a model of the Penn Treebank.
-
-The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
-simple-examples.tgz, in one zip file.
-"""
+"""Dynamic evaluation and the neural cache, of a model of the Penn Treebank."""
 
 from experiments.pictures import BLACK, GREY, VERMILLION
-from scripts.papers.base import Row, Run, values
+from scripts.papers.base import PTB, Row, Run, read_text, values
 
-TITLE = "Language models that adapt to what they read"
-CITATION = (
-  "B. Krause, E. Kahembwe, I. Murray and S. Renals, Dynamic Evaluation of"
-  " Neural Sequence Models, ICML 2018; E. Grave, A. Joulin and N. Usunier,"
-  " Improving Neural Language Models with a Continuous Cache, ICLR 2017."
-)
 CONFIG = "configs/zaremba_2014.py"
-INTRODUCTION = (
-  "A word that has just been read is likelier to come again. Dynamic evaluation"
-  " goes on training while it scores; the neural cache mixes in a distribution"
-  " over the words of the recent past. Both are applied here to the medium"
-  " model of [zaremba_2014.md](zaremba_2014.md), which is not trained"
-  " again for them."
-)
-CAPTION = "Test perplexity of one model, read as it was trained and adapting."
+TEXT = read_text(__file__)
 STATIC, SCORE = "static/perplexity", "test/perplexity"
 LEAST = 0.05  # part of the static perplexity that adapting has to save
 # what the papers' models of 24M parameters gained, AWD-LSTM after fine-tuning
@@ -47,8 +30,7 @@ def _row(mode, description):
     runs=(run,),
     paper=dict(zip((STATIC, SCORE), PAPER[mode], strict=True)),
     tests={"static": "", "test": f"--mode={mode} --trial=0"},
-    data="ptb.zip",
-    field="task.corpus",
+    **PTB,
   )
 
 
@@ -82,14 +64,8 @@ def _ours(row, trials):
 
 def _settings(row, trials):
   known = trials[0] if trials else {}
-  return (
-    ", ".join(
-      f"{name} {known[f'test/{name}']}"
-      for name in SETTINGS[row.name]
-      if f"test/{name}" in known
-    )
-    or "-"
-  )
+  names = [name for name in SETTINGS[row.name] if f"test/{name}" in known]
+  return ", ".join(f"{name} {known[f'test/{name}']}" for name in names) or "-"
 
 
 columns = (
@@ -117,21 +93,3 @@ def plot(rows, axes):
   axes.set_xticks(range(len(rows)), [row.description for row, _ in rows])
   axes.set_xlim(-0.6, len(rows) - 0.4)
   axes.set_ylabel("test perplexity")
-
-
-READINGS = (
-  "Reproduced means: the test perplexity is 5 % lower than that of the same"
-  " weights in static evaluation.",
-  "Settings are searched on the validation split alone: for dynamic evaluation"
-  " four rates, then four decays, on its first 10,000 tokens; for the cache 42"
-  " pairs of theta and share on all of it.",
-  "Both read the split in one stream whose state runs through the whole of it.",
-)
-DIFFERENCES = (
-  "The papers' gains are of other, larger models; AWD-LSTM's cache is its"
-  " authors' own, of 2,000 words (Merity et al. 2018).",
-  "The decay (lambda) found here is relative to the mean RMS of all numbers;"
-  " the authors' program takes the mean of the parameters' means, so that their"
-  " lambdas are other numbers. `--form=krause` computes theirs; this row was"
-  " not run with it.",
-)

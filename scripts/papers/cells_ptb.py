@@ -1,43 +1,27 @@
-"""Cells compared on the Penn Treebank: an ablation of ours, of no paper.
-
-The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
-simple-examples.tgz, in one zip file.
-"""
+"""Cells compared on the Penn Treebank: an ablation of ours, of no paper."""
 
 import functools
 import textwrap
 
 import numpy as np
 
-from configs.cells_ptb import CELLS, PARAMETERS, RATES
+from configs.cells_ptb import CELLS, RATES
 from experiments.pictures import GREY, VERMILLION
 from scripts.papers.base import (
+  PTB,
   Row,
   curve_of,
   mean_and_std,
+  mean_score,
+  parameters,
+  read_text,
   validation_curve,
   values,
   with_seed,
 )
 
-TITLE = "Cells on the Penn Treebank, at equal parameters"
-CITATION = (
-  "The question is that of K. Greff, R. K. Srivastava, J. Koutník, B. R."
-  " Steunebrink and J. Schmidhuber, LSTM: A Search Space Odyssey, IEEE"
-  " Transactions on Neural Networks and Learning Systems 28(10), 2017; the"
-  " cells are of the papers that README.md names."
-)
 CONFIG = "configs/cells_ptb.py"
-INTRODUCTION = (
-  f"One layer of each cell predicts the next word, with as many hidden units as"
-  f" make {PARAMETERS:,} parameters, to 1 %. Each learns for five epochs at"
-  f" {len(RATES)} learning rates; the best of them on validation gets two more"
-  " seeds. Nothing else differs."
-)
-CAPTION = (
-  "Test perplexity at the best learning rate, lower is better; the best cell is"
-  " at the left."
-)
+TEXT = read_text(__file__)
 SCORE = "test/perplexity"
 FINAL = "-test"  # names the record of a run that is scored once more
 SEEDS = (0, 1, 2)  # of the final score; rates are compared with the first
@@ -81,8 +65,7 @@ ROWS = tuple(
     seeds=SEEDS[:1],
     tests={"valid": "--split=valid"},
     then=_final_runs,
-    data="ptb.zip",
-    field="task.corpus",
+    **PTB,
   )
   for cell in CELLS
 )
@@ -91,10 +74,6 @@ ROWS = tuple(
 def _chosen(trials):
   """Those at the best learning rate."""
   return [trial for trial in trials if SCORE in trial]
-
-
-def _ours(row, trials):
-  return mean_and_std(values(_chosen(trials), SCORE), 2)
 
 
 def _valid(row, trials):
@@ -112,20 +91,12 @@ def _rates(row, trials):
   return " / ".join(found.get(str(rate), "-") for rate in RATES)
 
 
-def _units(row, trials):
-  return str(CELLS[row.name][2])
-
-
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
 columns = (
-  ("test perplexity: mean ± std", _ours),
+  ("test perplexity: mean ± std", mean_score(SCORE, 2)),
   ("validation: mean ± std", _valid),
   (f"validation at {' / '.join(map(str, RATES))}", _rates),
-  ("hidden units", _units),
-  ("parameters", _parameters),
+  ("hidden units", lambda row, trials: str(CELLS[row.name][2])),
+  ("parameters", parameters),
 )
 
 
@@ -145,11 +116,3 @@ def plot(rows, axes):
   ]
   axes.set_xticks(range(len(found)), names)
   axes.set_ylabel("test perplexity")
-
-
-READINGS = (
-  "The learning rate is chosen by validation with seed 0, and the scores are of"
-  " seeds 0 to 2 at that rate, by the weights of the best validation epoch, in"
-  " one stream whose state runs through the whole split.",
-  "Five epochs are a start: the order may change in longer training.",
-)

@@ -9,24 +9,15 @@ from experiments.pictures import BLACK, look, whole_ticks
 from scripts.papers.base import (
   Row,
   curve_of,
-  mean_and_std,
+  mean_score,
+  parameters,
+  read_text,
   validation_curve,
   values,
 )
 
-TITLE = "Characters of tiny Shakespeare"
-CITATION = (
-  "A. Karpathy, The Unreasonable Effectiveness of Recurrent Neural Networks,"
-  " 2015, whose text and task these are."
-)
 CONFIG = "configs/char_rnn.py"
-INTRODUCTION = (
-  "The first 90 % of a million characters of Shakespeare are learned, the last"
-  " 10 % validate: the split of nanoGPT, whose Transformer of 10.65 million"
-  " parameters has a best validation loss of 1.4697 nats per character. There"
-  " is no test split, so that the score is one of validation."
-)
-CAPTION = "Validation loss by epoch, lower is better."
+TEXT = read_text(__file__)
 SCORE = "valid/nats_per_char"
 MOST, TRANSFORMER = 1.50, 1.4697
 measure = functools.partial(validation_curve, score=SCORE)
@@ -50,27 +41,11 @@ def judge(row: Row, trials) -> tuple[bool, str]:
   return mean <= MOST, f"{mean:.3f} is above {MOST:.2f}"
 
 
-def _bar(row, trials):
-  return f"at most {MOST:.2f}"
-
-
-def _ours(row, trials):
-  return mean_and_std(values(trials, SCORE), 4)
-
-
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
-def _speed(row, trials):
-  return mean_and_std(values(trials, "tokens_per_second"))
-
-
 columns = (
-  ("bar: validation nats/character", _bar),
-  ("ours", _ours),
-  ("parameters", _parameters),
-  ("characters a second", _speed),
+  ("bar: validation nats/character", lambda row, trials: f"at most {MOST:.2f}"),
+  ("ours", mean_score(SCORE, 4)),
+  ("parameters", parameters),
+  ("characters a second", mean_score("tokens_per_second")),
 )
 
 
@@ -90,15 +65,3 @@ def plot(rows, axes):
   whole_ticks(axes.xaxis)
   axes.set_xlabel("epochs")
   axes.set_ylabel("validation nats per character")
-
-
-READINGS = (
-  "The bar is ours; char-rnn's repository publishes no score.",
-  "The score is that of the best of the validated checkpoints, in one stream"
-  " whose state runs through the whole split. It was chosen by the same split,"
-  " as nanoGPT's is: it is no test score.",
-)
-DIFFERENCES = (
-  "char-rnn's own defaults, two layers of 128 with RMSprop and a split of 95/5,"
-  " are the config's default and have no row.",
-)

@@ -1,24 +1,16 @@
 """LSTM and RNN columns of the Chomsky hierarchy paper, seven of its tasks."""
 
 from experiments.pictures import BLACK, GREY, VERMILLION
-from scripts.papers.base import Row, values
+from scripts.papers.base import (
+  Row,
+  best_percent,
+  paper_score,
+  read_text,
+  values,
+)
 
-TITLE = "Neural networks and the Chomsky hierarchy"
-CITATION = (
-  "G. Deletang, A. Ruoss, J. Grau-Moya, T. Genewein, L. K. Wenliang, E. Catt,"
-  " C. Cundy, M. Hutter, S. Legg, J. Veness and P. A. Ortega, Neural Networks"
-  " and the Chomsky Hierarchy, ICLR 2023."
-)
 CONFIG = "configs/deletang_2023.py"
-INTRODUCTION = (
-  "Networks learn strings of 1 to 40 symbols and are tested on 41 to 500. An"
-  " LSTM learns the rule of the regular tasks and, by counting, that of bucket"
-  " sort; where a stack or a tape is needed, it does not."
-)
-CAPTION = (
-  "Accuracy on strings of 41 to 500 symbols, in percent: the paper's best of"
-  " many trials, and ours."
-)
+TEXT = read_text(__file__)
 SCORE = "long/sequence_accuracy"
 TESTS = {"test": "", "long": "--task=shortest=41,length=500"}
 GUESS = {"modular_arithmetic": 20, "cycle_navigation": 20, "bucket_sort": 20}
@@ -59,21 +51,8 @@ def judge(row: Row, trials) -> tuple[bool, str]:
   return low <= best <= high, f"{best:.1f} % is not in {low} to {high} %"
 
 
-def _paper(row, trials):
-  return f"{row.paper[SCORE]:.1f} %"
-
-
-def _best(row, trials):
-  return f"{100 * values(trials, SCORE).max():.1f} %" if trials else "-"
-
-
 def _all(row, trials):
   return ", ".join(f"{100 * v:.1f}" for v in values(trials, SCORE)) or "-"
-
-
-def _short(row, trials):
-  found = values(trials, "test/sequence_accuracy")
-  return f"{100 * found.max():.1f} %" if len(found) else "-"
 
 
 def _updates(row, trials):
@@ -81,10 +60,10 @@ def _updates(row, trials):
 
 
 columns = (
-  ("paper, best", _paper),
-  ("ours, best", _best),
+  ("paper, best", paper_score(SCORE, 1, " %")),
+  ("ours, best", best_percent(SCORE)),
   ("each trial, %", _all),
-  ("best at 1 to 40", _short),
+  ("best at 1 to 40", best_percent("test/sequence_accuracy")),
   ("updates", _updates),
 )
 
@@ -103,21 +82,3 @@ def plot(rows, axes):
   axes.set_xticks(range(len(rows)), [n.replace(" ", "\n") for n in names])
   axes.set_ylim(0, 103)
   axes.set_ylabel("accuracy at 41 to 500 symbols, %")
-
-
-READINGS = (
-  "No trial ends early. When each ended as soon as 256 validation strings of 1"
-  " to 40 symbols were right, after 4,700 to 8,600 updates, the best had 93.0 %"
-  " in modular arithmetic and 38.1 % in cycle navigation.",
-  "Reproduced means: the best trial has at least 99 % in the four regular tasks"
-  " and 90 % in Bucket Sort, and fails where the paper's LSTM does, with 50 to"
-  " 65 %. The RNN's column is a control.",
-  "The score is the mean over strings of the share of right symbols, lengths"
-  " from 41 to 500 being as likely, of 512 test strings.",
-)
-DIFFERENCES = (
-  "64 units for 256, three trials for ten seeds and three rates, batches of 32"
-  " for 128, and 100,000 updates, on a cosine schedule, for a million.",
-  "Each string of a batch has its own length; there a batch has one. The head"
-  " is linear, without a hidden layer of ReLU units.",
-)

@@ -6,46 +6,28 @@ from flax import nnx
 
 from experiments.pictures import GREY, look, scale
 from lstm_jax.run.load import load_trials
-from scripts.papers.base import Row, mean_and_std, values
+from scripts.papers.base import (
+  Row,
+  mean_and_std,
+  mean_percent,
+  read_text,
+  values,
+)
 
-TITLE = "Learning to Forget"
-CITATION = (
-  "F. A. Gers, J. Schmidhuber and F. Cummins, Learning to Forget: Continual"
-  " Prediction with LSTM, Neural Computation 12(10):2451-2471, 2000."
-)
 CONFIG = "configs/gers_2000.py"
-INTRODUCTION = (
-  "Strings of the embedded Reber grammar follow each other without end, and"
-  " nothing resets the network between them. Each string's second symbol, T or"
-  " P, has to be said again before its end, after a lag of seven symbols or"
-  " more. Without forget gates the cell state grows as long as the stream"
-  " goes on; with them the network learns to reset itself."
-)
-CAPTION = (
-  "Mean |c| of a trial's cells along a stream of the validation split. All"
-  " learned from windows of 200 symbols."
-)
+TEXT = read_text(__file__)
 PIECE = 100  # symbols read at a time
 STEPS = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 10_000)  # measured
 ENOUGH, TOO_MUCH = 0.99, 0.60
 
 STREAMS = {"test": "--task=length=10000,evaluation_sequences=10"}
-ROWS = (
-  Row("forget", "with forget gates", ("forget",), {}, tests=STREAMS),
-  Row(
-    "standard",
-    "without, 1997's blocks and truncated gradient",
-    ("standard",),
-    {},
-    tests=STREAMS,
-  ),
-  Row(
-    "none",
-    "without, full gradient",
-    ("none",),
-    {},
-    tests=STREAMS,
-  ),
+ROWS = tuple(
+  Row(name, description, (name,), tests=STREAMS)
+  for name, description in (
+    ("forget", "with forget gates"),
+    ("standard", "without, 1997's blocks and truncated gradient"),
+    ("none", "without, full gradient"),
+  )
 )
 
 
@@ -84,11 +66,6 @@ def measure(path) -> list[dict[str, float]]:
   return found
 
 
-def _accuracy(row, trials):
-  accuracy = 100 * values(trials, "test/accuracy")
-  return f"{mean_and_std(accuracy, 1)} %" if len(accuracy) else "-"
-
-
 def _range(row, trials):
   accuracy = 100 * values(trials, "test/accuracy")
   if not len(accuracy):
@@ -102,7 +79,7 @@ def _growth(row, trials):
 
 
 columns = (
-  ("outer symbols right: mean ± std", _accuracy),
+  ("outer symbols right: mean ± std", mean_percent("test/accuracy")),
   ("over trials", _range),
   ("mean cell state after 1,000 / 10,000 symbols", _growth),
 )
@@ -122,29 +99,3 @@ def plot(rows, axes):
   scale(axes, "y", [1, 10_000])
   axes.set_xlabel("symbols of a stream without reset")
   axes.set_ylabel("mean |cell state|")
-
-
-READINGS = (
-  "Reproduced means: with forget gates every trial predicts at least 99 % of"
-  " the outer symbols, the second T or P of each string, in test streams of"
-  " 10,000 symbols that nothing resets; without, the trials' mean is at most"
-  " 60 %, where guessing gives 50 %.",
-)
-DIFFERENCES = (
-  "The paper gives perfect solutions (a million symbols without an error) in"
-  " percent of 100 networks: none without forget gates, 18 % with them, 62 % if"
-  " the learning rate falls as well. That takes 30,000 training streams a"
-  " network; the claim behind it is shown here in a modern setting.",
-  "Adam with batches of 8 windows of 200 symbols and full backpropagation"
-  " through time, cross-entropy; the paper learns online with the truncated"
-  " gradient, rate 0.5 and the squared error.",
-  "16 cells, in place of 4 blocks of 2. The standard network, the paper's"
-  " baseline, has them in 4 blocks of 4, with the paper's gate biases and the"
-  " truncated gradient; the others have gates for each cell and peepholes.",
-  "`none` differs from `forget` in the forget gate alone, and misses: it"
-  " remembers over 10,000 symbols without one. The cell state grows there too,"
-  " but in nine of ten trials only with the logarithm of the time. Peepholes"
-  " show its gates how full a cell is, and the full gradient teaches them to"
-  " act on it; which of the two it takes was not tried.",
-  "Windows start at the beginning of a string with an empty state.",
-)

@@ -1,21 +1,10 @@
 """Counting: how far networks generalise that learned short strings."""
 
 from experiments.pictures import BLACK, VERMILLION, scale
-from scripts.papers.base import Row
+from scripts.papers.base import Row, read_text
 
-TITLE = "LSTM learns simple context-free and context-sensitive languages"
-CITATION = (
-  "F. A. Gers and J. Schmidhuber, LSTM Recurrent Networks Learn Simple"
-  " Context-Free and Context-Sensitive Languages, IEEE Transactions on Neural"
-  " Networks 12(6):1333-1340, 2001."
-)
 CONFIG = "configs/gers_schmidhuber_2001.py"
-INTRODUCTION = (
-  "A network reads a^n b^n, or a^n b^n c^n, symbol by symbol and says which"
-  " symbols may follow. It learns strings up to some n and is tested on longer"
-  " ones, which it accepts only if it has learned to count."
-)
-CAPTION = "How far each trial accepts every string, from n = 1 on."
+TEXT = read_text(__file__)
 
 
 def _row(name, language, trained, bounds, factor):
@@ -69,12 +58,11 @@ def _median(row, trials):
   return f"{found[(len(found) - 1) // 2]:,}" if found else "-"
 
 
-def _wanted(row, trials):
-  return f"n = {row.paper['wanted']}"
-
-
 columns = (
-  ("reproduced means: best reaches", _wanted),
+  (
+    "reproduced means: best reaches",
+    lambda row, trials: f"n = {row.paper['wanted']}",
+  ),
   ("ours: all strings of training right", _learned),
   ("best trial reaches n =", _best),
   ("median trial reaches n =", _median),
@@ -101,20 +89,3 @@ def plot(rows, axes):
     [row.description for row, _ in rows],
   )
   axes.set_ylabel("n up to which all strings are accepted")
-
-
-READINGS = (
-  "Reproduced means: the best of ten trials accepts every n up to ten times"
-  " (a^n b^n) or twice (a^n b^n c^n) the longest n of training.",
-  "A string is accepted if at every step all symbols that may follow, and no"
-  " others, have an output above the middle. Every n of a range is drawn many"
-  " times in 2,560 test strings; a trial reaches the end of a range if none of"
-  " them, and none of the ranges before, is wrong.",
-)
-DIFFERENCES = (
-  "Adam in batches of 16 for a fixed number of updates and the full gradient;"
-  " the paper learns online with momentum and the truncated gradient.",
-  "One layer of 4 peephole cells (a^n b^n) or 6 (a^n b^n c^n), with outputs"
-  " judged each by itself by the cross-entropy; forget gates start at a bias of"
-  " 5.",
-)

@@ -3,54 +3,26 @@
 import numpy as np
 
 from experiments.pictures import BLACK, VERMILLION, scale
-from scripts.papers import _readings_1997
 from scripts.papers.base import (
   Row,
   draw_solved,
   mean_and_std,
+  read_text,
+  solved,
   succeeded,
   values,
 )
 
-TITLE = "Long Short-Term Memory"
-CITATION = (
-  "S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, Neural Computation"
-  " 9(8):1735-1780, 1997."
-)
 CONFIG = "configs/hochreiter_1997.py"
-INTRODUCTION = (
-  "Networks of memory blocks, without forget gates, learn tasks whose answer"
-  " depends on inputs up to 1000 steps ago: online, by plain gradient descent"
-  " with the truncated gradient. The paper counts the training sequences until"
-  " a rule is met, such as that the last 2000 of them are right."
-)
-CAPTION = (
-  "Training sequences until the stopping rule is met; trials that failed ended"
-  " without meeting it. At the right, how many of the trials met it."
-)
+TEXT = read_text(__file__)
 UNBIASED = "; cell inputs without biases"
 TEST_SEQUENCES = 2560  # of the paper's counts of wrong predictions
 
 
-def _row(
-  name,
-  description,
-  *sequences,
-  success=None,
-  wrong=None,
-  misclassified=None,
-  variants=None,
-):
-  """A row with the paper's mean number of sequences to each bound of its rule.
-
-  Of a fraction of misclassified test sequences, their number is kept.
-  """
-  paper = {f"sequences_{i}": mean for i, mean in enumerate(sequences)}
-  if misclassified is not None:
-    wrong = misclassified * TEST_SEQUENCES
-  for key, value in (("success", success), ("wrong", wrong)):
-    if value is not None:
-      paper[key] = value
+def _row(name, description, *sequences, variants=None, **paper):
+  """A row with the paper's mean number of sequences to each bound of its rule,
+  its success and its wrong test sequences."""
+  paper |= {f"sequences_{i}": mean for i, mean in enumerate(sequences)}
   return Row(name, description, variants or (name,), paper)
 
 
@@ -82,7 +54,7 @@ def _two(part, length, informative, *sequences, misclassified):
     f"two-sequence problem, T = {length}, N = {informative} telling"
     f" elements{noise}{biases}",
     *sequences,
-    misclassified=misclassified,
+    wrong=misclassified * TEST_SEQUENCES,
   )
 
 
@@ -212,10 +184,6 @@ def _paper_sequences(row, trials):
   return " / ".join(f"{mean:,}" for mean in means) or "-"
 
 
-def _our_success(row, trials):
-  return f"{len(succeeded(trials))}/{len(trials)}" if trials else "-"
-
-
 def _our_sequences(row, trials):
   pairs = _sequences(row, trials) if trials else ()
   return " / ".join(mean_and_std(numbers) for _, numbers in pairs) or "-"
@@ -241,7 +209,7 @@ def _wrong(row, trials):
 columns = (
   ("paper: success", _paper_success),
   ("paper: mean sequences", _paper_sequences),
-  ("ours: success", _our_success),
+  ("ours: success", solved),
   ("ours: mean ± std", _our_sequences),
   ("ratio", _ratio),
   ("wrong of 2,560, paper / ours", _wrong),
@@ -289,24 +257,3 @@ def _short(row) -> str:
   ):
     text = text.replace(long, short)
   return f"{row.name.split('-')[0]}  {text}"
-
-
-READINGS = _readings_1997.READINGS
-DIFFERENCES = (
-  "Experiments 2c and 5 have no recurrent weights, and the cell inputs of 3b"
-  " with 1000 steps and of 4 with 500 and more no biases: the paper's networks"
-  " have them.",
-  "The trials of a run are computed side by side in one program, in float32,"
-  " with JAX's random numbers; trial k has the seed k.",
-  "Rules that look at a fixed set (experiments 1, 2a, 2b, 3) are tried every"
-  " `train.steps_per_call` updates, so that the counts are multiples of it. The"
-  " set is the same at every look.",
-  "A trial ends without success at the config's `train.steps`, or when its loss"
-  " is no longer finite.",
-  "Experiment 1 goes through the training strings in a new order each time,"
-  " where the paper picks them at random.",
-  "The paper's other algorithms (RTRL, BPTT, Elman nets, recurrent cascade"
-  " correlation, neural sequence chunkers) are not run. The control is a tanh"
-  " network of about as many weights with the full gradient, see `-rnn` in the"
-  " config file.",
-)

@@ -1,33 +1,22 @@
-"""The first epochs of AWD-LSTM on the words of the Penn Treebank.
-
-The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
-simple-examples.tgz, in one zip file.
-"""
+"""The first epochs of AWD-LSTM on the words of the Penn Treebank."""
 
 import functools
 
 from experiments.pictures import BLACK, VERMILLION, scale, whole_ticks
 from scripts.papers.base import (
+  PTB,
   Row,
   curve_of,
   mean_and_std,
+  mean_score,
+  paper_score,
+  read_text,
   validation_curve,
   values,
 )
 
-TITLE = "Regularizing and optimizing LSTM language models"
-CITATION = (
-  "S. Merity, N. S. Keskar and R. Socher, Regularizing and Optimizing LSTM"
-  " Language Models, ICLR 2018."
-)
 CONFIG = "configs/awd_lstm.py"
-INTRODUCTION = (
-  "AWD-LSTM: three layers of 1150, 1150 and 400 units whose recurrent weights"
-  " are dropped, as are embeddings, inputs and outputs. The paper trains for"
-  " 500 epochs; this is the beginning of that run, under the same settings, and"
-  " says nothing about the paper's score."
-)
-CAPTION = "Validation perplexity by epoch, lower is better."
+TEXT = read_text(__file__)
 EPOCHS = 500
 VALID = "valid/perplexity"
 measure = functools.partial(validation_curve, score=VALID)
@@ -39,18 +28,13 @@ ROWS = (
     ("ptb_20",),
     {VALID: 60.7},
     tests={"valid": "--split=valid"},
-    data="ptb.zip",
-    field="task.corpus",
+    **PTB,
   ),
 )
 
 
 def partial(row, trials) -> str:
   return f"{min(len(curve_of(t)) for t in trials)} of {EPOCHS} epochs"
-
-
-def _paper(row, trials):
-  return f"{row.paper[VALID]} after {EPOCHS} epochs"
 
 
 def _ours(row, trials):
@@ -61,14 +45,13 @@ def _ours(row, trials):
   return f"{', '.join(best)} in 10 streams" if best else "-"
 
 
-def _speed(row, trials):
-  return mean_and_std(values(trials, "tokens_per_second"))
-
-
 columns = (
-  ("paper: validation perplexity", _paper),
+  (
+    "paper: validation perplexity",
+    paper_score(VALID, 1, f" after {EPOCHS} epochs"),
+  ),
   ("ours, best so far", _ours),
-  ("tokens a second", _speed),
+  ("tokens a second", mean_score("tokens_per_second")),
 )
 
 
@@ -84,15 +67,3 @@ def plot(rows, axes):
   whole_ticks(axes.xaxis)
   axes.set_xlabel("epochs")
   axes.set_ylabel("validation perplexity")
-
-
-READINGS = (
-  "No row is judged. The learning rate is constant and averaging starts only"
-  " where validation no longer improves, so that the first epochs are those of"
-  " the whole run.",
-  "The validation score of a whole run is that of its best checkpoint in one"
-  " stream; the curve is of 10 streams, as the authors validate.",
-)
-DIFFERENCES = (
-  "Weights start in this library's way, and there is one bias a gate, not two.",
-)

@@ -6,28 +6,15 @@ from scripts.papers.base import (
   Row,
   draw_solved,
   mean_and_std,
+  parameters,
+  read_text,
+  solved,
   succeeded,
   values,
 )
 
-TITLE = "The tasks of 1997, learned as one would now"
-CITATION = (
-  "The tasks are those of S. Hochreiter and J. Schmidhuber, Long Short-Term"
-  " Memory, Neural Computation 9(8):1735-1780, 1997; forget gates are from"
-  " F. A. Gers, J. Schmidhuber and F. Cummins, Learning to Forget, Neural"
-  " Computation 12(10):2451-2471, 2000."
-)
 CONFIG = "configs/modern_1997.py"
-INTRODUCTION = (
-  "One layer of LSTM with forget gates, Adam and batches of 32 fresh sequences,"
-  " 64 in experiment 5."
-  " Nothing here is the paper's setting but the tasks; that is on the [page of"
-  " 1997](hochreiter_1997.md)."
-)
-CAPTION = (
-  "Training sequences until the rule is met, the paper's by its own rule; at"
-  " the right, how many of the trials met it."
-)
+TEXT = read_text(__file__)
 
 # by variant: description, the row of the 1997 paper, right sequences of 256
 TASKS = {
@@ -45,12 +32,7 @@ TASKS = {
 }
 _KNOWN = {row.name: row.paper for row in hochreiter_1997.ROWS}
 ROWS = tuple(
-  Row(
-    name,
-    description,
-    (name,),
-    {"sequences": list(_KNOWN[row].values())[0]},
-  )
+  Row(name, description, (name,), {"sequences": _KNOWN[row]["sequences_0"]})
   for name, (description, row, _) in TASKS.items()
 )
 
@@ -67,14 +49,6 @@ def _batch(row) -> int:
   return 64 if row.name == "5" else 32
 
 
-def _solved(row, trials):
-  return f"{len(succeeded(trials))}/{len(trials)}" if trials else "-"
-
-
-def _rule(row, trials):
-  return TASKS[row.name][2]
-
-
 def _updates(row, trials):
   return mean_and_std(values(succeeded(trials), "met_0"))
 
@@ -83,27 +57,19 @@ def _sequences(row, trials):
   return mean_and_std(_batch(row) * values(succeeded(trials), "met_0"))
 
 
-def _paper(row, trials):
-  return f"{row.paper['sequences']:,}"
-
-
 def _right(row, trials):
   wrong = values(succeeded(trials), "test/wrong_sequences")
   return f"{100 * (1 - wrong.mean()):.2f} %" if len(wrong) else "-"
 
 
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
 columns = (
-  ("rule: right of 256", _rule),
-  ("solved", _solved),
+  ("rule: right of 256", lambda row, trials: TASKS[row.name][2]),
+  ("solved", solved),
   ("updates", _updates),
   ("sequences", _sequences),
-  ("1997: sequences", _paper),
+  ("1997: sequences", lambda row, trials: f"{row.paper['sequences']:,}"),
   ("test sequences right", _right),
-  ("parameters", _parameters),
+  ("parameters", parameters),
 )
 HEIGHT = 3.4
 
@@ -127,19 +93,3 @@ def plot(rows, axes):
   scale(axes, "x", [1000, 1_000_000])
   axes.set_xlabel("training sequences")
   axes.grid(axis="x")
-
-
-READINGS = (
-  "Reproduced means: every trial meets the rule, or nine of ten in 2a. The rule"
-  " looks at a fixed set of validation sequences every 50 updates.",
-  "The paper's numbers of sequences belong to its own rules, for experiment 1"
-  " to three blocks of size two at the rate 0.5, for 5 to n_seq = 140. The time"
-  " is that of all trials of a row together.",
-)
-DIFFERENCES = (
-  "In 2a and 2b the last step is weighted 100 times, or the easy symbols drown"
-  " its gradient.",
-  "Losses are the cross-entropy where the answer is a class (2a to 2c, 6a, 6b)"
-  " and the squared error elsewhere; sizes and rates are in the configs of the"
-  " single tasks.",
-)

@@ -6,24 +6,17 @@ from configs.tallec_2018 import SIZES
 from experiments.pictures import BLUE, GREY, ORANGE, SKY, VERMILLION, scale
 from lstm_jax.run.metric_writer import read_metrics
 from lstm_jax.tasks.copy_memory import CopyMemoryConfig
-from scripts.papers.base import Row, mean_and_std, succeeded, values
+from scripts.papers.base import (
+  Row,
+  curve_of,
+  mean_and_std,
+  read_text,
+  succeeded,
+  values,
+)
 
-TITLE = "Can recurrent neural networks warp time?"
-CITATION = (
-  "C. Tallec and Y. Ollivier, Can Recurrent Neural Networks Warp Time?, ICLR"
-  " 2018."
-)
 CONFIG = "configs/tallec_2018.py"
-INTRODUCTION = (
-  "A forget gate of bias b forgets after about exp(b) steps. Chrono"
-  " initialisation draws the biases so that these times are spread from one"
-  " step to the longest that the task may need, where the usual bias is 1."
-)
-CAPTION = (
-  "Validation loss of each trial, a line each, as a multiple of what a network"
-  " without memory reaches: 10 ln 8 / (T + 20) nats a step in copying, a"
-  " squared error of 1/6 in adding."
-)
+TEXT = read_text(__file__)
 ADDING_BASELINE = 1 / 6
 
 
@@ -68,17 +61,9 @@ def _of(trials, start) -> list:
   return [trial for trial in trials if trial["run"].endswith(start)]
 
 
-def _curve(trial) -> dict[int, float]:
-  return {
-    int(name.removeprefix("curve/")): loss
-    for name, loss in trial.items()
-    if name.startswith("curve/")
-  }
-
-
 def _means(row, trials, start) -> dict[int, float]:
   """Mean loss at each validation, as a multiple of the baseline."""
-  curves = [_curve(trial) for trial in _of(trials, start)]
+  curves = [curve_of(trial) for trial in _of(trials, start)]
   steps = set.intersection(*map(set, curves)) if curves else ()
   return {
     step: float(np.mean([curve[step] for curve in curves])) / _baseline(row)
@@ -139,7 +124,7 @@ def plot(rows, panels):
         words = "chrono" if start == "chrono" else "bias 1"
         label = f"{row.description}, {words}"
         for trial in _of(trials, start):
-          curve = _curve(trial)
+          curve = curve_of(trial)
           relative = [loss / _baseline(row) for loss in curve.values()]
           style = {"color": colours[place], "ls": line, "lw": 0.9}
           axes.plot(list(curve), relative, label=label, **style)
@@ -149,18 +134,3 @@ def plot(rows, panels):
     axes.set_xlabel("updates")
     axes.set_title("copying" if task == "copy" else "adding")
   panels[0].set_ylabel("loss / loss without memory")
-
-
-READINGS = (
-  "Reproduced means: in copying, that chrono's mean validation loss is under"
-  " 10 % of the memoryless loss at a validation where the mean with a bias of 1"
-  " is still over 50 %; in adding, that chrono needs at most half the updates"
-  " to a squared error of 0.01 on 256 validation sequences. The paper has"
-  " curves and no table.",
-  "T_max is 3T/2 in copying and T in adding, as there; adding is Le's, with"
-  " values in [0, 1] and one marker in each half.",
-)
-DIFFERENCES = (
-  "Adding has 32 units, batches of 16 and three trials, where the paper has 128"
-  " and 50; copying has these, and one trial.",
-)

@@ -1,8 +1,4 @@
-"""Words of the Penn Treebank with the networks of Zaremba et al. 2014.
-
-The text is Mikolov's, ptb.train.txt, ptb.valid.txt and ptb.test.txt of
-simple-examples.tgz, in one zip file.
-"""
+"""Words of the Penn Treebank with the networks of Zaremba et al. 2014."""
 
 import functools
 
@@ -11,29 +7,20 @@ import numpy as np
 from configs.zaremba_2014 import RECIPES
 from experiments.pictures import BLACK, look, whole_ticks
 from scripts.papers.base import (
+  PTB,
   Row,
   curve_of,
   mean_and_std,
+  mean_score,
+  paper_score,
+  parameters,
+  read_text,
   validation_curve,
   values,
 )
 
-TITLE = "Recurrent neural network regularization"
-CITATION = (
-  "W. Zaremba, I. Sutskever and O. Vinyals, Recurrent Neural Network"
-  " Regularization, arXiv 1409.2329, 2014."
-)
 CONFIG = "configs/zaremba_2014.py"
-INTRODUCTION = (
-  "Two layers of LSTM predict the next word of the Penn Treebank, 10,000 words"
-  " and 929,589 tokens of training. The paper's point is dropout on everything"
-  " but the recurrence: it lets the large networks train; the small one has"
-  " none."
-)
-CAPTION = (
-  "Perplexity, lower is better: on validation by epoch, of each run whose curve"
-  " was recorded, and on the test split after the last."
-)
+TEXT = read_text(__file__)
 SCORE = "test/perplexity"
 VALID = {"small": 120.7, "medium": 86.2}  # the paper's
 measure = functools.partial(validation_curve, score="valid/perplexity")
@@ -47,8 +34,7 @@ ROWS = tuple(
     (variant,),
     {SCORE: PAPER[variant][0]},
     seeds=seeds,
-    data="ptb.zip",
-    field="task.corpus",
+    **PTB,
   )
   for variant, description, seeds in (
     ("small", "2 x 200, 13 epochs, no dropout", (0, 1, 2)),
@@ -68,18 +54,6 @@ def partial(row, trials) -> str:
   return f"{min(done)} of {RECIPES[row.name].epochs} epochs" if done else ""
 
 
-def _paper(row, trials):
-  return f"{row.paper[SCORE]:.1f}"
-
-
-def _ours(row, trials):
-  return mean_and_std(values(trials, SCORE), 2)
-
-
-def _parameters(row, trials):
-  return f"{trials[0]['parameters']:,}" if trials else "-"
-
-
 def _valid(row, trials):
   best = [min(curve_of(t).values()) for t in trials if curve_of(t)]
   text = mean_and_std(np.array(best), 2)
@@ -87,10 +61,10 @@ def _valid(row, trials):
 
 
 columns = (
-  ("paper: test perplexity", _paper),
-  ("ours: mean ± std", _ours),
+  ("paper: test perplexity", paper_score(SCORE, 1)),
+  ("ours: mean ± std", mean_score(SCORE, 2)),
   ("best on validation, paper / ours", _valid),
-  ("parameters", _parameters),
+  ("parameters", parameters),
 )
 
 
@@ -111,24 +85,3 @@ def plot(rows, axes):
   whole_ticks(axes.xaxis)
   axes.set_xlabel("epochs")
   axes.set_ylabel("perplexity")
-
-
-READINGS = (
-  "Reproduced means: the mean over seeds is at most 116.5 (small) or 84.0"
-  " (medium).",
-  "The paper's gradient is a sum over the steps of a window and a mean over the"
-  " streams, ours a mean over both: the learning rate is multiplied, and the"
-  " clipping norm divided, by the window.",
-  "The rate is 1 in the first six epochs and falls from the seventh on; the"
-  " authors' code for the other two networks begins an epoch later.",
-  "All parameters, biases too, start as U(±0.1) or U(±0.05), as in the authors'"
-  " code.",
-  "The test split is read once, by the weights of the best validation epoch, in"
-  " one stream whose state runs through the whole split.",
-)
-DIFFERENCES = (
-  "Validation runs in 20 streams of the split, as in the authors' code; the"
-  " state starts empty in each.",
-  "Training windows that do not fill a whole one at the end of each stream are"
-  " left out.",
-)

@@ -20,13 +20,11 @@ def default_setting(shape) -> str:
   return "split" if choose_devices(batch, (hidden,), cores) == 2 else "tuned"
 
 
-def options(time: int, variant: str = "") -> Options:
-  """variant: "sqrt" for less memory, "plain" for autodiff through one scan,
-  "cudnn" for NVIDIA's own."""
+def options(variant: str) -> Options:
+  """variant: "sqrt" for less memory, "cudnn" for NVIDIA's own."""
   return {
     "": Options(),
     "sqrt": Options(memory="sqrt"),
-    "plain": Options(backward="autodiff", chunk=time),
     "cudnn": Options(engine="cudnn"),
   }[variant]
 
@@ -35,7 +33,7 @@ def layer(shape, variant: str = ""):
   # As experiments.train does. Not at import: the benchmark imports this file,
   # and the peers inherit its environment.
   runtime.repeat_on_gpu()
-  _, time, inputs, hidden, layers = shape
+  _, _, inputs, hidden, layers = shape
   cell = LSTM(hidden)
 
   def init(key):
@@ -45,7 +43,7 @@ def layer(shape, variant: str = ""):
 
   def apply(params, x):
     for p in params:
-      x, _ = unroll(cell, p, x, options=options(time, variant))
+      x, _ = unroll(cell, p, x, options=options(variant))
     return x
 
   return init, apply

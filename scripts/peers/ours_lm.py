@@ -16,7 +16,8 @@ from lstm_jax.parallel import runtime
 from lstm_jax.parallel.rows import COPIES, ROWS, Layout, make_mesh, place
 from lstm_jax.search.sample import generate
 from lstm_jax.tasks.base import Batch, Controls, Targets
-from lstm_jax.tasks.text_lm import TextLM, WordLMConfig
+from lstm_jax.tasks.text_config import WordLMConfig
+from lstm_jax.tasks.text_lm import TextLM
 from lstm_jax.training import optimizers
 from lstm_jax.training.state import init_state, make_model
 from lstm_jax.training.step import make_train_step

@@ -1,5 +1,6 @@
-"""The worker processes, and measuring a group of cases in alternation."""
+"""Measures a group of cases in alternation, each in a process of its own."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,16 +13,18 @@ LEAST, MOST = 3, 1000  # timed runs of a case
 
 
 class WorkerError(Exception):
-  """A contender cannot run here, or one of its cases failed; one line."""
+  """A contender cannot run here, or its case failed; one line."""
 
 
 class Worker:
-  """A process of `worker.py`, asked one thing at a time.
+  """A process of `worker.py`.
 
   platform: "cpu" or "cuda", which JAX and torch know by the same names.
   """
 
-  def __init__(self, python: str, module: str, setting: str, platform: str):
+  def __init__(
+    self, python: str, module: str, setting: str, case: dict, platform: str
+  ):
     environment = dict(os.environ)
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     if platform == "cpu":  # whose settings a worker chooses
@@ -32,10 +35,11 @@ class Worker:
       "PYTHONPATH": os.pathsep.join(filter(None, paths)),
       "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the contenders share a GPU
     }
+    command = [python, "-m", "scripts.peers.worker", module, setting]
     self._errors = tempfile.TemporaryFile("w+", errors="replace")
     try:
       self._process = subprocess.Popen(
-        [python, "-m", "scripts.peers.worker", module, setting],
+        [*command, json.dumps(case)],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,
@@ -46,26 +50,15 @@ class Worker:
     except OSError as error:
       self._errors.close()
       raise WorkerError(f"{python}: {error.strerror}") from None
-    try:
-      self.versions = self._answer()["versions"]
-    except BaseException:
-      self.kill()
-      raise
 
-  def ask(self, **command) -> dict:
-    """Sends a command and waits for its answer.
-
-    Raises:
-      WorkerError: it failed, or the process has ended.
-    """
-    try:
-      self._process.stdin.write(json.dumps(command) + "\n")
+  def run(self, times: int) -> dict:
+    """Raises WorkerError: it failed, or the process has ended."""
+    with contextlib.suppress(OSError):  # it has ended; its last words say why
+      self._process.stdin.write(f"{times}\n")
       self._process.stdin.flush()
-    except OSError:
-      pass  # the process has ended; its last words say why
-    return self._answer()
+    return self.answer()
 
-  def _answer(self):
+  def answer(self) -> dict:
     line = self._process.stdout.readline()
     if not line:
       code = self._process.wait()
@@ -81,52 +74,46 @@ class Worker:
     self._process.kill()
     self._process.wait()
     for stream in (self._process.stdin, self._process.stdout, self._errors):
-      try:
+      with contextlib.suppress(BrokenPipeError):
         stream.close()
-      except BrokenPipeError:
-        pass
 
 
-class Workers:
-  """Starts each worker when it is first needed, and ends all of them.
+class Peers:
+  """Starts workers, and knows who cannot run here.
 
   pythons: the interpreter of each peer; modules: its file in scripts/peers.
+  note: takes a line that stays.
   """
 
-  def __init__(
-    self, pythons: dict[str, str], modules: dict[str, str], note, platform: str
-  ):
+  def __init__(self, pythons: dict, modules: dict, note, platform: str):
     self._pythons, self._modules, self._note = pythons, modules, note
     self._platform = platform
-    self._workers = {}
+    self._missing = {}
     self.versions = {}
 
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *error):
-    for worker in self._workers.values():
-      if isinstance(worker, Worker):
-        worker.kill()
-
-  def get(self, peer: str, setting: str) -> Worker:
+  def start(self, record: dict) -> Worker:
     """Raises WorkerError where the peer cannot run, and notes it once."""
-    key = peer, setting
-    if key not in self._workers:
+    peer, setting = key = record["peer"], record["process"]
+    if key in self._missing:
+      raise self._missing[key]
+    try:
+      worker = Worker(
+        *(self._pythons[peer], self._modules[peer], setting, record["case"]),
+        self._platform,
+      )
       try:
-        python, module = self._pythons[peer], self._modules[peer]
-        worker = Worker(python, module, setting, self._platform)
-        self.versions[peer] = worker.versions
-      except WorkerError as error:
-        worker = error
-        self._note(f"{peer} ({setting}) is left out: {error}")
-      self._workers[key] = worker
-    if isinstance(self._workers[key], WorkerError):
-      raise self._workers[key]
-    return self._workers[key]
+        self.versions[peer] = worker.answer()["versions"]
+      except BaseException:
+        worker.kill()
+        raise
+    except WorkerError as error:
+      self._missing[key] = error
+      self._note(f"{peer} ({setting}) is left out: {error}")
+      raise
+    return worker
 
 
-def measure(group: list[dict], workers: Workers, seconds: float, show):
+def measure(group: list[dict], peers: Peers, seconds: float, show):
   """Fills in the records of a group: all prepare, then rounds in turn.
 
   A record names its `peer`, the `process` setting of its worker and its `case`,
@@ -135,41 +122,36 @@ def measure(group: list[dict], workers: Workers, seconds: float, show):
 
   seconds: the time for each record's runs, of which there are at least LEAST.
   """
-  ready = []
-  for record in group:
-    show(f"{record['peer']} ({record['process']}) compiles")
-    try:
-      worker = workers.get(record["peer"], record["process"])
-      answer = worker.ask(do="prepare", case=record["case"])
-      _check(record, answer)
-    except WorkerError as error:
-      record["error"] = str(error)
-      continue
-    record["seconds"] = []
-    for name in ("first_seconds", "temporary_bytes"):
-      if name in answer:
-        record[name] = answer[name]
-    runs = min(max(int(seconds / answer["seconds"]), LEAST), MOST)
-    ready.append((record, worker, answer["number"], runs))
-  for i in range(ROUNDS):
-    for record, worker, number, runs in ready:
-      times = runs * (i + 1) // ROUNDS - runs * i // ROUNDS
-      if not times or "error" in record:
-        continue
-      show(f"{record['peer']} ({record['process']}), round {i + 1}/{ROUNDS}")
+  with contextlib.ExitStack() as workers:
+    ready = []
+    for record in group:
+      show(f"{record['peer']} ({record['process']}) compiles")
       try:
-        answer = worker.ask(do="run", number=number, times=times)
-        record["seconds"] += answer["seconds"]
+        worker = peers.start(record)
+        workers.callback(worker.kill)
+        answer = worker.answer()
+        _check(record, answer)
       except WorkerError as error:
         record["error"] = str(error)
-  for worker in {worker for _, worker, _, _ in ready}:
-    try:
-      peak = worker.ask(do="release")["peak_bytes"]
-    except WorkerError:
-      continue
-    for record, other, _, _ in ready:
-      if other is worker:
-        record["peak_bytes"] = peak
+        continue
+      runs = min(max(int(seconds / answer["seconds"]), LEAST), MOST)
+      record["seconds"] = []
+      for name in ("first_seconds", "temporary_bytes"):
+        record[name] = answer[name]
+      ready.append((record, worker, runs))
+    for i in range(ROUNDS):
+      for record, worker, runs in ready:
+        times = runs * (i + 1) // ROUNDS - runs * i // ROUNDS
+        if not times or "error" in record:
+          continue
+        show(f"{record['peer']} ({record['process']}), round {i + 1}/{ROUNDS}")
+        try:
+          answer = worker.run(times)
+        except WorkerError as error:
+          record["error"] = str(error)
+          continue
+        record["seconds"] += answer["seconds"]
+        record["peak_bytes"] = answer["peak_bytes"]
 
 
 def _check(record, answer):

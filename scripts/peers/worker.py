@@ -1,15 +1,15 @@
-"""One contender in a process of its own: JSON lines in, JSON lines out.
+"""One contender computes one case, in a process of its own.
 
-  python -m scripts.peers.worker MODULE SETTING
+  python -m scripts.peers.worker MODULE SETTING CASE
 
 SETTING is "default", "tuned" (allocator and threads) or "split" (tuned, and the
-batch over two host devices). Commands are `prepare`, `run` and `release`; an
-answer holds "error" where one failed. Each interpreter runs this file, so it
-imports nothing but the standard library, NumPy and its contender.
+batch over two host devices); CASE is JSON. Says in lines of JSON which versions
+it has, then what a first run gave, then, for each number of runs that it reads,
+how long they took; or "error". Each interpreter runs this file, so it imports
+nothing but the standard library, NumPy and its contender.
 """
 
 import ctypes
-import gc
 import importlib
 import importlib.metadata
 import json
@@ -39,34 +39,25 @@ def tune():
     raise OSError("mallopt refused a setting")
 
 
-def forget_peak():
-  """Starts the peak of resident memory anew."""
-  try:
-    with open("/proc/self/clear_refs", "w") as file:
-      file.write("5")
-  except OSError:
-    pass  # then the peak is that of the whole process
-
-
 def peak_bytes() -> int:
+  """The most resident memory that the process had."""
   with open("/proc/self/status") as file:
     line = next(line for line in file if line.startswith("VmHWM"))
   return 1024 * int(line.split()[1])
 
 
-def make(module, setting: str, case: dict):
-  """The function that runs the case once, blocks, and returns its results."""
-  if case["kind"] == "layer" and hasattr(module, "layer"):
+def prepare(module, setting: str, case: dict):
+  """The function that runs the case, after two runs: compilation, then a first
+  estimate; and what is said of them."""
+  temporary = None
+  if hasattr(module, "layer"):  # a JAX library's
     from scripts.peers import jax_worker
 
-    return jax_worker.make(module, case, 2 if setting == "split" else 1)
-  return module.make(case)
-
-
-def prepare(module, setting: str, case: dict, runs: list) -> dict:
-  """Builds a case and runs it twice: compilation, then a first estimate."""
-  forget_peak()
-  run = make(module, setting, case)
+    run = jax_worker.make(module, case, 2 if setting == "split" else 1)
+    if case.get("temporary"):
+      temporary = jax_worker.temporary_bytes(module, case)
+  else:
+    run = module.make(case)
   started = time.perf_counter()
   results = [
     np.asarray(result.cpu() if hasattr(result, "cpu") else result)
@@ -74,19 +65,13 @@ def prepare(module, setting: str, case: dict, runs: list) -> dict:
   ]
   compiled = time.perf_counter()
   run()
-  answer = {
-    "number": len(runs),
+  return run, {
     "first_seconds": compiled - started,
     "seconds": time.perf_counter() - compiled,
     "results": sum(a.size for a in results),
     "sound": all(bool(np.isfinite(a).all() and a.any()) for a in results),
+    "temporary_bytes": temporary,
   }
-  if case.get("temporary"):
-    from scripts.peers import jax_worker
-
-    answer["temporary_bytes"] = jax_worker.temporary_bytes(module, case)
-  runs.append(run)
-  return answer
 
 
 def timed(run, times: int) -> dict:
@@ -95,23 +80,10 @@ def timed(run, times: int) -> dict:
     started = time.perf_counter()
     run()
     seconds.append(time.perf_counter() - started)
-  return {"seconds": seconds}
+  return {"seconds": seconds, "peak_bytes": peak_bytes()}
 
 
-def release(runs: list) -> dict:
-  """Drops what was prepared and gives its memory back to the system."""
-  answer = {"peak_bytes": peak_bytes()}
-  runs.clear()
-  gc.collect()
-  ctypes.CDLL("libc.so.6").malloc_trim(0)
-  return answer
-
-
-def one_line(error: BaseException) -> str:
-  return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-
-
-def main(name: str, setting: str):
+def main(name: str, setting: str, case: str):
   signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
   answers = os.fdopen(os.dup(1), "w")
   os.dup2(2, 1)  # what libraries print must not get among the answers
@@ -127,21 +99,14 @@ def main(name: str, setting: str):
       os.environ["XLA_FLAGS"] = SPLIT_FLAGS
     module = importlib.import_module(f"scripts.peers.{name}")
     versions = {p: importlib.metadata.version(p) for p in module.PACKAGES}
-  except (ImportError, OSError) as error:
-    return say({"error": one_line(error)})
-  say({"versions": versions | {"python": sys.version.split()[0]}})
-  runs = []
-  for line in sys.stdin:
-    command = json.loads(line)
-    try:
-      if command["do"] == "prepare":
-        say(prepare(module, setting, command["case"], runs))
-      elif command["do"] == "run":
-        say(timed(runs[command["number"]], command["times"]))
-      else:
-        say(release(runs))
-    except Exception as error:  # any library's; the others go on
-      say({"error": one_line(error)})
+    say({"versions": versions | {"python": sys.version.split()[0]}})
+    run, answer = prepare(module, setting, json.loads(case))
+    say(answer)
+    for line in sys.stdin:
+      say(timed(run, int(line)))
+  except Exception as error:  # any library's
+    text = " ".join(str(error).split())[:200]
+    say({"error": f"{type(error).__name__}: {text}"})
 
 
 if __name__ == "__main__":

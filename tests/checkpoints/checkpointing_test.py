@@ -3,6 +3,8 @@
 import hashlib
 import json
 import math
+import os
+import re
 import shutil
 import time
 import types
@@ -404,12 +406,23 @@ def test_checkpoints_that_are_not_there(tmp_path):
       checkpointer.load_params("best", params)
 
 
-def test_another_shape_is_named(three):
-  other = {"w": jnp.zeros((4, 3)), "l": {0: jnp.ones(2)}}
-  with (
-    Checkpointer(three) as checkpointer,
-    pytest.raises(
-      CheckpointError, match=r"w is float32\(2, 3\) there and float32\(4, 3\)"
-    ),
-  ):
-    checkpointer.load_params("3", other)
+@pytest.mark.parametrize(
+  "shape, kind", [((4, 3), "float32"), ((2, 3), "bfloat16")]
+)
+def test_another_shape_or_dtype_is_named(three, shape, kind):
+  other = {"w": jnp.zeros(shape, kind), "l": {0: jnp.ones(2)}}
+  words = re.escape(f"w is float32(2, 3) there and {kind}{shape} here")
+  with Checkpointer(three) as checkpointer:
+    with pytest.raises(CheckpointError, match=words):
+      checkpointer.load_params("3", other)
+
+
+def test_times_of_files_do_not_matter(three, tmp_path):
+  """As where a clock was set back between two starts."""
+  path = tmp_path / "run"
+  shutil.copytree(three, path)
+  for number, file in enumerate([path, *path.rglob("*")]):
+    os.utime(file, (time.time() + 1e9 - 100 * number,) * 2)
+  with Checkpointer(path, writing=True) as checkpointer:
+    state, notes = checkpointer.restore_latest(make_state())
+  assert int(state.step) == 3 and notes == []

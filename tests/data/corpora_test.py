@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lstm_jax.data import stdlib
 from lstm_jax.data.streams import (
+  TrainingWindows,
+  cut_tokens,
   evaluation_streams,
-  training_streams,
-  window_batch,
 )
 from lstm_jax.data.text import read_corpus, read_text
 from lstm_jax.data.vocabulary import CharVocabulary
@@ -134,16 +134,15 @@ def test_unreadable_texts(tmp_path):
 
 def test_training_windows_are_contiguous():
   tokens = np.arange(100, dtype=np.uint8)
-  streams = training_streams(tokens, batch=3, window=8)
+  streams = TrainingWindows(tokens, batch=3, window=8).at(0, 1)
   assert streams.inputs.shape == (3, 32)  # 33 a row, whole windows of 8
   np.testing.assert_array_equal(streams.inputs[:, 0], [0, 33, 66])
   np.testing.assert_array_equal(streams.targets, streams.inputs + 1)
-  inputs, targets, weights = window_batch(streams, 1, 8)
+  inputs, targets = cut_tokens(streams, streams.places[1], 8)
   np.testing.assert_array_equal(inputs, streams.inputs[:, 8:16])
   np.testing.assert_array_equal(targets, streams.targets[:, 8:16])
-  np.testing.assert_array_equal(weights, 1.0)
   with pytest.raises(ValueError, match="fewer than one batch of windows"):
-    training_streams(tokens, batch=10, window=10)
+    TrainingWindows(tokens, batch=10, window=10)
 
 
 @given(st.integers(2, 200), st.integers(1, 9), st.integers(1, 20))

@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_jax.data import stdlib
-from lstm_jax.data import text as text_module
 from lstm_jax.data.cuts import whole_cut
-from lstm_jax.data.known_corpora import Known
-from lstm_jax.data.prepared import Prepared
+from lstm_jax.data.prepared import prepare
 from lstm_jax.data.source_files import is_beside, open_source
 from lstm_jax.data.text import read_corpus, read_text
 from lstm_jax.errors import DataError
-from lstm_jax.tasks.text_lm import ByteLMConfig, CharLMConfig, WordLMConfig
+from lstm_jax.tasks.text_config import ByteLMConfig, CharLMConfig, WordLMConfig
 from scripts import prepare_data
+from scripts.known_corpora import Known
 
 SPLITS = ("train", "valid", "test")
 BOM = b"\xef\xbb\xbf"
@@ -139,13 +138,12 @@ def test_a_nul_is_a_character(tmp_path):
   assert words(tmp_path / "text").vocabulary.symbols == ["a\0b", "<unk>"]
 
 
-def test_marks_and_line_ends_of_a_prepared_corpus(monkeypatch, tmp_path):
-  stored = Prepared(tmp_path, dict.fromkeys(SPLITS))
+def test_marks_and_line_ends_of_a_prepared_corpus(tmp_path):
   pieces = [BOM + b"a b\r\n", b"c\rd"]
-  monkeypatch.setattr(Prepared, "pieces", lambda self, split: pieces)
-  monkeypatch.setattr(text_module, "open_prepared", lambda corpus: stored)
-  assert read_corpus("tfds:x").texts["train"] == "a b\nc\nd"
-  found = read_corpus("tfds:x", as_bytes=True).texts["train"]
+  prepare("x", tmp_path, dict.fromkeys(SPLITS, lambda: pieces))
+  corpus = f"tfds:{tmp_path}/x"
+  assert read_corpus(corpus).texts["train"] == "a b\nc\nd"
+  found = read_corpus(corpus, as_bytes=True).texts["train"]
   assert found == BOM + b"a b\r\nc\rd"
 
 

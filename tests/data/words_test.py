@@ -1,5 +1,6 @@
 """Vocabularies of a limited size, and words apart from punctuation."""
 
+import functools
 import json
 
 import numpy as np
@@ -11,10 +12,7 @@ from configs import zaremba_2014
 from experiments import report
 from experiments.command_line import parse_config
 from lstm_jax.config import Config
-from lstm_jax.data import corpus_tokens
-from lstm_jax.data import text as text_module
-from lstm_jax.data.known_corpora import SPLITS
-from lstm_jax.data.prepared import Prepared
+from lstm_jax.data import prepared
 from lstm_jax.data.vocabulary import (
   ByteVocabulary,
   CharVocabulary,
@@ -24,7 +22,7 @@ from lstm_jax.data.vocabulary import (
 )
 from lstm_jax.data.words import GLUE, WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError
-from lstm_jax.tasks.text_lm import ByteLMConfig, CharLMConfig, WordLMConfig
+from lstm_jax.tasks.text_config import ByteLMConfig, CharLMConfig, WordLMConfig
 
 TEXT = "b b b a a c c d\n"
 APART = WordSplit(punctuation=True)
@@ -103,12 +101,11 @@ def test_punctuation_is_set_apart():
 @pytest.mark.parametrize("kind", [CharLMConfig, ByteLMConfig, WordLMConfig])
 def test_a_small_vocabulary_of_a_text_on_disk(tmp_path, monkeypatch, kind):
   """A prepared corpus, as it is read and as it is streamed."""
-  pieces = [b"c d e (f) \n" * 7, "a a a a b b é,\r\n".encode() * 60]
-  stored = Prepared(tmp_path, dict.fromkeys(SPLITS))
-  monkeypatch.setattr(Prepared, "pieces", lambda self, split: pieces)
-  for module in (text_module, corpus_tokens):
-    monkeypatch.setattr(module, "open_prepared", lambda corpus: stored)
-  options = {"corpus": "tfds:x", "window": 4, "vocabulary_size": 5}
+  text = [b"c d e (f) \n" * 7, "a a a a b b é,\r\n".encode() * 60]
+  prepared.prepare("x", tmp_path, dict.fromkeys(prepared.SPLITS, lambda: text))
+  small = functools.partial(prepared.pieces, piece=77)
+  monkeypatch.setattr(prepared, "pieces", small)
+  options = {"corpus": f"tfds:{tmp_path}/x", "window": 4, "vocabulary_size": 5}
   if kind is WordLMConfig:
     options |= {"split_punctuation": True, "min_count": 8}
   memory = kind(**options).load(2)
@@ -116,7 +113,7 @@ def test_a_small_vocabulary_of_a_text_on_disk(tmp_path, monkeypatch, kind):
   assert disk.record == memory.record
   assert disk.vocabulary.symbols == memory.vocabulary.symbols
   assert memory.record["vocabulary_size"] == 5
-  data = disk.data_at(0, 3)
+  data = disk.source.at(0, 3)
   assert memory.record[f"unknown_{memory.token}s"]["train"]
   np.testing.assert_array_equal(data.inputs, memory.train.inputs[:, :12])
 

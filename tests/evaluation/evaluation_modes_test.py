@@ -129,8 +129,8 @@ def test_gradient_rms(made):
 
     def loss(params, state):
       model = nnx.merge(structure, params)
-      output = model(jnp.int32(task.train.inputs[:, window]), state)
-      targets = jnp.int32(task.train.targets[:, window])
+      output = model(jnp.int32(task.source.at(0, 1).inputs[:, window]), state)
+      targets = jnp.int32(task.source.at(0, 1).targets[:, window])
       return output.nll(targets).mean(), output.state
 
     g, state = jax.grad(loss, has_aux=True)(params, state)

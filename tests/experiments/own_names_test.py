@@ -2,7 +2,7 @@
 library is touched, and whatever reads the run knows them."""
 
 import pytest
-from conftest import run_process
+from helpers import run_process
 
 from experiments.command_line import parse_config
 from lstm_jax import load_run

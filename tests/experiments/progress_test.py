@@ -12,7 +12,7 @@ from experiments.meter import Meter
 from experiments.progress import ProgressReport, percent_line
 from lstm_jax.errors import RunError
 from lstm_jax.metrics.sums import Sums
-from lstm_jax.tasks.text_lm import CharLMConfig
+from lstm_jax.tasks.text_config import CharLMConfig
 from lstm_jax.training.step import StepMetrics
 
 SETTINGS = {

@@ -272,7 +272,7 @@ def test_an_update_that_is_not_finite_can_be_skipped(small_config):
   experiment, state = build(small_config)
   # The loss of a window is finite; its gradient overflows.
   huge = jax.tree.map(lambda p: p * 0 + 3e38, state.params)
-  data = experiment.task.train
+  data = experiment.task.source.at(0, 1)
   kept = jax.tree.map(np.asarray, (huge, state.opt_state))
   new, metrics = experiment.train_call(state.replace(params=huge), data)
   assert int(new.step) == 1 and int(metrics.skipped) == 1
@@ -419,5 +419,5 @@ def test_one_step_of_every_text_config(file, variant):
     config.train.batch_size, config.task.window = 2, 8
     config.task.limit = 20_000
   experiment, state = build(config)
-  state, metrics = experiment.train_call(state, experiment.task.train)
+  state, metrics = experiment.train_call(state, experiment.task.source.at(0, 1))
   assert int(state.step) == 1 and np.isfinite(metrics.sums.nats)

@@ -54,10 +54,6 @@ def folder(tmp_path, finished_run):
     ("scripts.scaling --output=TMP/x --parts=", "--parts is empty"),
     ("scripts.reproduce --paper=hochreiter_1997 --row=", "--row is empty"),
     ("scripts.scaling --worker --process_id=x", "must be an integer"),
-    (
-      "scripts.scaling --output=TMP/x --meshes=0x1",
-      "--meshes=0x1: must be like",
-    ),
     ("scripts.scaling --confg=x", "'confg'. Did you mean: config"),
     ("scripts.benchmark_training --confg=x", "'confg'. Did you mean: config"),
     # folders, before anything is measured
@@ -71,14 +67,6 @@ def folder(tmp_path, finished_run):
     ),
     ("scripts.benchmark_lm --output=TMP/file", "File exists; give another"),
     ("scripts.chaos --results=TMP/file", "--results=TMP/file: cannot be made"),
-    (
-      "scripts.compare_searches --results=TMP/file",
-      "cannot be made: File exis",
-    ),
-    (
-      "scripts.benchmark_report --output=TMP/none",
-      "measure first, with python",
-    ),
     (
       "scripts.reproduce --paper=modern_1997 --results=TMP/file",
       "--results=TMP/file: cannot be made",

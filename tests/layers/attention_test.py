@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from scan_test import assert_close
+from helpers import assert_close
 
 from lstm_jax import length_mask, unroll
 from lstm_jax.cells.attending import (

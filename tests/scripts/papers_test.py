@@ -53,6 +53,7 @@ def test_every_run_has_a_sound_config(name):
   paper = load_paper(name)
   rows = all_rows(paper)
   assert len({row.name for row in rows}) == len(rows)
+  assert paper.TEXT.count("{results}") == 1
   for row in rows:
     for run in runs(row):
       config = load_config_file(f"{REPOSITORY}/{paper.CONFIG}:{run.variant}")

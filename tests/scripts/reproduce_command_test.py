@@ -38,7 +38,7 @@ def fake(tmp_path, trials_run):
   shutil.copytree(trials_run, tmp_path / "runs/fake/tiny")
   rows = (Row("first", "a tiny run", ("tiny",), {"sequences_0": 100}),)
   return types.SimpleNamespace(
-    TITLE="Fake", CITATION="C.", INTRODUCTION="I.", CONFIG=str(config),
+    TEXT="# Fake\n\n{results}\n", CONFIG=str(config),
     ROWS=rows, judge=paper_1997.judge, plot=paper_1997.plot,
     columns=paper_1997.columns,
   )  # fmt: skip
@@ -268,4 +268,5 @@ def test_list_and_page(tmp_path, capsys):
   assert not (tmp_path / "hochreiter_1997.md").exists()
   reproduce.main([*words, "--page"])
   path = pathlib.Path(capsys.readouterr().out.strip())
-  assert path.read_text().startswith(f"# {load_paper(path.stem).TITLE}\n")
+  text = load_paper(path.stem).TEXT
+  assert path.read_text().startswith(text.partition("{results}")[0])

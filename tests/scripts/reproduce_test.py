@@ -12,7 +12,14 @@ from configs import hochreiter_1997 as configs
 from lstm_jax.errors import RunError
 from scripts import reproduce_records
 from scripts.papers import hochreiter_1997 as paper_1997
-from scripts.papers.base import Row, all_rows, runs, with_seed
+from scripts.papers.base import (
+  Row,
+  all_rows,
+  mean_score,
+  paper_score,
+  runs,
+  with_seed,
+)
 from scripts.reproduce_page import markdown, verdict, write_page
 
 ROWS = {row.name: row for row in all_rows(paper_1997)}
@@ -187,15 +194,17 @@ def test_the_page_has_the_numbers(tmp_path):
   )
 
 
-def test_a_paper_without_columns_and_plot_shows_its_scores():
+def test_a_run_for_each_seed():
   row = Row("lstm", "one run a seed", ("lstm",), {"test/nats": 8.45}, (3, 4))
   assert [run.name for run in runs(row)] == ["lstm-3", "lstm-4"]
   assert runs(row)[1].overrides == ("--config.train.seed=4",)
   paper = types.SimpleNamespace(
-    TITLE="T",
-    CITATION="C.",
-    INTRODUCTION="I.",
+    TEXT="# T\n\n{results}\n\n## Readings\n",
     ROWS=[row],
+    columns=(
+      ("paper", paper_score("test/nats", 2)),
+      ("ours", mean_score("test/nats", 4)),
+    ),
     judge=lambda row, trials: (False, "worse"),
   )
   records = []
@@ -203,9 +212,12 @@ def test_a_paper_without_columns_and_plot_shows_its_scores():
     (record,) = made_up(row, f"lstm-{seed}", [None])
     del record["succeeded"]
     records.append(record | {"paper": "p", "test/nats": nats})
-  found = cells(markdown("p", paper, records), "lstm")
-  assert found["paper"] == "test/nats 8.45"
-  assert found["ours"] == "test/nats 8.5000 ± 0.7071"
+  text = markdown("p", paper, records)
+  assert text.startswith("# T\n\nOf 1 rows: 1 not reproduced.\n\n| row")
+  assert "|\n\n## Readings\n\n## Runs\n\n- abacus" in text
+  found = cells(text, "lstm")
+  assert found["paper"] == "8.45"
+  assert found["ours"] == "8.5000 ± 0.7071"
   assert found["reproduced"] == "no: worse" and found["time"] == "2:03:20"
   found = cells(markdown("p", paper, records[:1]), "lstm")
   assert found["reproduced"] == "incomplete: 1 of 2 runs"

@@ -1,146 +1,10 @@
-"""What scripts.scaling counts is what there is."""
+"""The measurement of scaling, as a command."""
 
-import types
-
-import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
-from helpers import make_small_config, run_process
-from jax import lax
+from helpers import run_process
 
-from experiments.command_line import new_flags
 from lstm_jax.errors import ConfigError
-from lstm_jax.models.language_model import parameter_count
-from lstm_jax.run.build import build
-from scripts import scaling, scaling_paper
-from scripts.scaling_counts import count_messages, count_products
-
-
-def test_products_in_loops_are_counted():
-  def function(x, w):
-    y, _ = lax.scan(lambda y, _: (jax.jit(jnp.matmul)(y, w), None), x, length=5)
-    return (y * x).sum() + jnp.einsum("bi,bi->b", x, y).sum()
-
-  found = count_products(function, jnp.ones((3, 4)), jnp.ones((4, 4)))
-  assert found.flops == 5 * 2 * 3 * 4 * 4 + 2 * 3 * 4
-  assert found.bytes == 4 * (5 * (12 + 16 + 12) + 12 + 12 + 3)
-
-
-def update_of(corpus, devices, model_parallel):
-  config = make_small_config(corpus)
-  config.model.hidden_sizes, config.model.embedding_size = (8, 12), 8
-  config.train.batch_size, config.task.window = 8, 6
-  config.run.devices, config.run.model_parallel = devices, model_parallel
-  return build(config, devices=devices)
-
-
-def compiled(experiment, state):
-  """The program of an update."""
-  leaves, structure = jax.tree.flatten(state)
-
-  @jax.jit
-  def update(leaves, data):
-    state = jax.tree.unflatten(structure, leaves)
-    return jax.tree.leaves(experiment.train_call(state, data))
-
-  return update.lower(leaves, experiment.data).compile()
-
-
-def test_products_of_an_update(corpus):
-  experiment, state = update_of(corpus, 1, 1)
-  found = count_products(experiment.train_call, state, experiment.data)
-  v = experiment.task.spec.outputs
-  matrices = (8 + 8) * 32 + (8 + 12) * 48 + 12 * v
-  # Forwards, and backwards for the inputs and for the weights; the biases'
-  # gradients are a row of the weights' product.
-  expected = 3 * 2 * matrices + 2 * (32 + 48)
-  assert found.flops == 8 * 6 * expected
-
-
-def test_messages_of_shared_rows_are_the_gradient(corpus):
-  experiment, state = update_of(corpus, 4, 1)
-  found = count_messages(compiled(experiment, state).as_text())
-  # The gradient, the loss and its weight.
-  gradient = 4 * parameter_count(state.params)
-  assert set(found) == {("all-reduce", "batch")}
-  assert gradient <= found["all-reduce", "batch"] <= gradient + 12
-
-
-def test_messages_of_shared_units(corpus):
-  experiment, state = update_of(corpus, 4, 2)
-  found = count_messages(compiled(experiment, state).as_text())
-  rows, steps = 4, 6
-  h = rows * steps * 4 * np.array([8, 12])  # bytes of each layer's outputs
-  # The embedding, and of each layer the hidden states: one step at a time, for
-  # the weights' gradient, and as the next layer's input.
-  assert found["all-gather", "model"] == h[0] + 3 * h.sum()
-  # Backwards, of each device's half: to the embedding, and to each layer's
-  # outputs from above and from the next step.
-  assert found["reduce-scatter", "model"] == (h[0] + 2 * h.sum()) / 2
-
-
-def test_one_device_sends_itself_nothing():
-  text = LOOP.replace("%s", "").replace("while", "call")
-  for size, expected in ((1, {}), (2, {("all-reduce", "batch"): 32})):
-    groups = f"replica_groups=mesh['batch'={size},'model'=2] {{'batch'}}"
-    found = count_messages(text.replace("GROUPS", groups + ", to_apply=%add"))
-    assert found == expected
-
-
-LOOP = """HloModule m
-
-%body (p: f32[2]) -> f32[2] {
-  %x = (f32[2,3]{1,0}, bf16[4]{0}) all-reduce(%p), GROUPS
-}
-
-ENTRY %main (p: f32[2]) -> f32[2] {
-  %w = f32[2]{0} while(%p), condition=%c, body=%body%s
-}
-"""
-
-
-def loop(config: str) -> str:
-  groups = "replica_groups={{0,1}}, to_apply=%add"
-  return LOOP.replace("GROUPS", groups).replace("%s", config)
-
-
-def test_messages_in_loops_are_counted():
-  text = loop(', backend_config={"known_trip_count":{"n":"7"}}')
-  assert count_messages(text) == {("all-reduce", "{{0,1}}"): 7 * (24 + 8)}
-  with pytest.raises(ValueError, match="how often does it run"):
-    count_messages(loop(""))
-
-
-def test_paper():
-  values = types.SimpleNamespace(
-    peak_flops=100.0,
-    memory_bandwidth=10.0,
-    near_bandwidth=4.0,
-    far_bandwidth=2.0,
-    devices_a_host=8,
-  )
-  counted = {"flops": 300, "bytes": 20, "gradient_bytes": 16}
-  assert scaling_paper.estimate(counted, 1, values) == (3.0, 2.0, 0.0)
-  eight = scaling_paper.estimate(counted, 8, values)
-  assert eight == (3.0, 2.0, 7.0) and eight.total == 10.0
-  assert scaling_paper.estimate(counted, 16, values).messages == 15.0
-
-
-def test_every_peak_names_its_source():
-  values = new_flags()
-  scaling_paper.define_flags(values)
-  values(["scaling"])
-  rows = scaling_paper.sources(values)
-  assert len(rows) == 4 and all("NVIDIA, data sheet of" in row for row in rows)
-  assert "| 9.895e+14 |" in rows[0] and "| 4.5e+11 |" in rows[2]
-  values(["scaling", "--peak_flops=1e12"])
-  assert scaling_paper.sources(values) == [
-    "| FLOP/s of one accelerator | 1e+12 | --peak_flops |",
-    *rows[1:],
-  ]
-  values(["scaling", "--source=measured"])
-  assert "| 1e+12 | measured |" in scaling_paper.sources(values)[0]
+from scripts import scaling
 
 
 @pytest.mark.parametrize(
@@ -148,7 +12,6 @@ def test_every_peak_names_its_source():
   [
     ((), "--output is missing"),
     (("--output=x", "--parts=wake"), "--parts: wake is none of weak"),
-    (("--output=x", "--meshes=2"), "--meshes=2: must be like 2x1"),
   ],
 )
 def test_wrong_flags(words, message):
@@ -162,12 +25,10 @@ def test_the_command(corpus, tmp_path):
     "scripts.scaling",
     *("--config=configs/char_lm.py:tiny", f"--config.task.corpus={corpus}"),
     *("--config.task.limit=0", "--config.train.batch_size=4"),
-    *(f"--output={tmp_path}", "--devices=2", "--updates=2", "--meshes=2x2"),
+    *(f"--output={tmp_path}", "--devices=2", "--updates=2"),
   )
   text = (tmp_path / "scaling.md").read_text()
   assert printed.strip() in text
-  for title in ("Weak scaling", "Strong scaling", "Messages", "On paper"):
+  for title in ("Weak scaling", "Strong scaling"):
     assert f"### {title}" in text
   assert text.count("\n| 2 | 2 |") == 2  # two processes, weak and strong
-  assert "| 2 x 2 | batch | all-reduce |" in text
-  assert "| 4,096 | 16,384 |" in text

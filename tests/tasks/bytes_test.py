@@ -13,7 +13,7 @@ from experiments import evaluate, generate, report, train
 from lstm_jax.data.text import read_corpus
 from lstm_jax.data.vocabulary import ByteVocabulary, restore
 from lstm_jax.errors import DataError
-from lstm_jax.tasks.text_lm import ByteLMConfig
+from lstm_jax.tasks.text_config import ByteLMConfig
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))

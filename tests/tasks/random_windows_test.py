@@ -9,18 +9,19 @@ import pytest
 from flax import nnx
 
 from lstm_jax.config import validate
-from lstm_jax.data.streams import ROUNDS, longest_window, random_windows
+from lstm_jax.data.streams import ROUNDS, TrainingWindows, longest_window
 from lstm_jax.errors import ConfigError
 from lstm_jax.layers.penalties import activation_penalty
 from lstm_jax.run.build import build
-from lstm_jax.tasks.text_lm import CharLMConfig
+from lstm_jax.tasks.text_config import CharLMConfig
 from lstm_jax.training.optimizers import Optimizer, Schedule
 
 
 def test_windows_cover_every_round():
   tokens = np.arange(20_001, dtype=np.int32)
-  data = random_windows(tokens, 4, 30, 3.0)
-  assert data.inputs.shape == (4, 5000 + longest_window(30, 3.0))
+  data = TrainingWindows(tokens, 4, 30, 3.0).at(0, 1)
+  longest = longest_window(30, 3.0)
+  assert data.inputs.shape == (4, data.starts.max() + longest)
   np.testing.assert_array_equal(
     data.targets[:, :5000], data.inputs[:, :5000] + 1
   )
@@ -35,12 +36,12 @@ def test_windows_cover_every_round():
   # 2,700 draws: 95 % with a mean of 29.5 (whole numbers), 5 % with 14.5
   assert np.mean(data.lengths) == pytest.approx(28.75, abs=0.5)
   with pytest.raises(ValueError, match="too few for 9 streams"):
-    random_windows(tokens[:5], 9, 30, 3.0)
+    TrainingWindows(tokens[:5], 9, 30, 3.0)
 
 
 def test_a_batch_is_padded_and_its_rate_scaled(corpus):
   task = CharLMConfig(corpus=corpus, window=20, window_spread=4.0).load(2)
-  data = jax.device_put(task.train)
+  data = jax.device_put(task.source.at(0, 1))
   symbols = task.vocabulary.encode(pathlib.Path(corpus).read_text())
   place = 0
   for step in range(task.steps_per_epoch + 3):

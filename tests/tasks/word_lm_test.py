@@ -22,7 +22,7 @@ from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.models.language_model import parameter_count
 from lstm_jax.run.load import load_run
 from lstm_jax.tasks.base import Spec
-from lstm_jax.tasks.text_lm import WordLMConfig
+from lstm_jax.tasks.text_config import WordLMConfig
 from lstm_jax.training.optimizers import make_schedule
 from lstm_jax.training.state import make_model
 
@@ -116,7 +116,7 @@ def test_what_is_wrong_with_a_zip_file(tmp_path, monkeypatch):
 def test_the_stream_is_the_text(tmp_path):
   task = WordLMConfig(corpus=str(write(tmp_path)), window=5).load(2)
   symbols = task.vocabulary.encode(TEXTS["train"])
-  data = jax.device_put(task.train)
+  data = jax.device_put(task.source.at(0, 1))
   rows = [[], []]
   for step in range(task.steps_per_epoch):
     batch, controls = task.batch(data, jnp.int32(step), jax.random.key(0))

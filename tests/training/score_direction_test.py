@@ -12,7 +12,7 @@ from lstm_jax.config import validate
 from lstm_jax.run.build import build
 from lstm_jax.run.status import read_status
 from lstm_jax.tasks.base import Score
-from lstm_jax.tasks.text_lm import CharLMConfig
+from lstm_jax.tasks.text_config import CharLMConfig
 from lstm_jax.training.optimizers import Schedule
 
 

@@ -40,7 +40,7 @@ def constant_state(config):
 def test_one_golden_step(small_config):
   config = deterministic(small_config)
   experiment, state = constant_state(config)
-  state, metrics = experiment.train_call(state, experiment.task.train)
+  state, metrics = experiment.train_call(state, experiment.task.source.at(0, 1))
   scores = experiment.task.scores(metrics.sums)
   # Recorded on a CPU with jax 0.12.0.1. If a change of the model or the data is
   # meant to change them, record the numbers that this assertion prints.
@@ -60,7 +60,7 @@ def test_a_step_is_sgd_on_the_mean_loss(small_config):
   experiment, state = constant_state(config)
   before = jax.tree.map(jnp.copy, state.params)
   batch, _ = experiment.task.batch(
-    experiment.task.train, jnp.int32(0), jax.random.key(0)
+    experiment.task.source.at(0, 1), jnp.int32(0), jax.random.key(0)
   )
 
   def loss(params):
@@ -70,7 +70,7 @@ def test_a_step_is_sgd_on_the_mean_loss(small_config):
   expected = jax.tree.map(
     lambda p, g: p - 0.1 * g, before, jax.grad(loss)(before)
   )
-  state, _ = experiment.train_call(state, experiment.task.train)
+  state, _ = experiment.train_call(state, experiment.task.source.at(0, 1))
   for a, b in zip(
     jax.tree.leaves(state.params), jax.tree.leaves(expected), strict=True
   ):
@@ -81,11 +81,11 @@ def test_a_step_is_sgd_on_the_mean_loss(small_config):
 def test_how_it_is_computed_changes_nothing(small_config, change):
   config = deterministic(small_config)
   experiment, state = constant_state(config)
-  expected, _ = experiment.train_call(state, experiment.task.train)
+  expected, _ = experiment.train_call(state, experiment.task.source.at(0, 1))
   for name, value in change.items():
     setattr(config.model, name, value)
   experiment, state = constant_state(config)
-  found, _ = experiment.train_call(state, experiment.task.train)
+  found, _ = experiment.train_call(state, experiment.task.source.at(0, 1))
   for a, b in zip(
     jax.tree.leaves(found.params), jax.tree.leaves(expected.params), strict=True
   ):
@@ -95,15 +95,15 @@ def test_how_it_is_computed_changes_nothing(small_config, change):
 def test_the_step_compiles_once(small_config):
   experiment, state = build(small_config)
   for _ in range(3):
-    state, _ = experiment.train_call(state, experiment.task.train)
+    state, _ = experiment.train_call(state, experiment.task.source.at(0, 1))
   assert experiment.train_call._cache_size() == 1
 
 
 def test_the_state_is_carried_and_restarts_with_the_epoch(small_config):
   experiment, state = build(deterministic(small_config))
   task = experiment.task
-  data = jax.device_put(task.train)
-  assert task.steps_per_epoch * 8 == task.train.inputs.shape[1]
+  data = jax.device_put(task.source.at(0, 1))
+  assert task.steps_per_epoch * 8 == task.source.at(0, 1).inputs.shape[1]
 
   def carry_after(step, carry_scale):
     carry = jax.tree.map(lambda c: c + carry_scale, state.carry)
@@ -127,7 +127,7 @@ def test_noise_follows_key_and_step(small_config):
     fresh = jax.tree.map(jnp.copy, state)
     fresh = fresh.replace(step=jnp.int32(step), key=jax.random.key(seed))
     return float(
-      experiment.train_call(fresh, experiment.task.train)[1].sums.nats
+      experiment.train_call(fresh, experiment.task.source.at(0, 1))[1].sums.nats
     )
 
   epoch = experiment.task.steps_per_epoch  # the same text again
@@ -142,7 +142,7 @@ def test_plateau_scales_the_updates(small_config):
   config.optimizer.decay, config.optimizer.patience = 0.5, 1
   experiment, state = constant_state(config)
   before = jax.tree.map(np.asarray, state.params)
-  data = experiment.task.train
+  data = experiment.task.source.at(0, 1)
   full, metrics = experiment.train_call(jax.tree.map(jnp.copy, state), data)
   assert float(metrics.learning_rate) == np.float32(0.1)
   for nats in (2.0, 3.0):
