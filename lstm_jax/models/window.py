@@ -30,7 +30,8 @@ from lstm_jax.models.base import Keys, ModelConfig, Output
 from lstm_jax.tasks.base import Spec, TaskConfig
 
 NONLINEARITIES = {"relu": jax.nn.relu, "tanh": jnp.tanh}
-_NOTHING = -1  # in place of a symbol, before the sequence's beginning
+NOTHING = -1  # in place of a symbol, before the sequence's beginning
+Before = tuple[Shaped[Array, "b n ..."], ...]  # the last inputs, or ()
 
 
 def last_inputs(
@@ -43,7 +44,7 @@ def last_inputs(
   the steps that follow.
 
   before: the n inputs before the first step. Before the beginning, and before a
-    reset, there are -1 for symbols and 0 for numbers.
+    reset, there are NOTHINGs, or zeros for numbers.
   mask, reset: [b t], as in `unroll`; what a masked step gives is no window.
 
   Raises:
@@ -71,7 +72,7 @@ def last_inputs(
   here = document[row, chosen] == document[:, n:, None]
   here = here.reshape(*here.shape, *[1] * (x.ndim - 2))
   symbols = jnp.issubdtype(x.dtype, jnp.integer)
-  windows = jnp.where(here, x[row, chosen], _NOTHING if symbols else 0)
+  windows = jnp.where(here, x[row, chosen], NOTHING if symbols else 0)
   return windows[:, :-1], windows[:, -1, 1:]
 
 
@@ -138,10 +139,14 @@ class WindowModel(nnx.Module):
     self.nonlinearity, self.likelihood = nonlinearity, likelihood
     self.dtype = dtype
 
-  def initial_state(self, rows: int) -> Shaped[Array, "b n ..."]:
-    """The inputs before the first, which are none."""
+  def initial_state(self, rows: int) -> Before:
+    """What stands before the beginning; () where the window is one step."""
+    before = self._nothing(rows)
+    return (before,) if self.window > 1 else ()
+
+  def _nothing(self, rows) -> Shaped[Array, "b n ..."]:
     if self.symbols:
-      return jnp.full((rows, self.window - 1), _NOTHING, jnp.int32)
+      return jnp.full((rows, self.window - 1), NOTHING, jnp.int32)
     return jnp.zeros((rows, self.window - 1, self.input_size))
 
   def __call__(
@@ -170,20 +175,20 @@ class WindowModel(nnx.Module):
         raise ValueError(
           f"inputs must be [batch, time, {self.input_size}], got {x.shape}"
         )
-    if state is None:
-      state = self.initial_state(len(x))
-    windows, state = last_inputs(x, state, mask, reset)
+    before = state[0] if state else self._nothing(len(x))
+    windows, after = last_inputs(x, before, mask, reset)
     features = self._features(windows, keys)
     if mask is not None:
       mask = as_flags("mask", mask, x.shape[:2])
       features = jnp.where(mask[..., None], features, 0)
     z = self.output(features).astype("float32")
+    state = (after,) if self.window > 1 else ()
     return Output(features, state, LIKELIHOODS[self.likelihood](z))
 
   def _features(self, windows, keys) -> Float[Array, "b t h"]:
     if self.embedding is not None:
       x = lookup(self.embedding[...], windows)
-      x = jnp.where(windows[..., None] == _NOTHING, 0, x)
+      x = jnp.where(windows[..., None] == NOTHING, 0, x)
     elif self.symbols:
       x = jax.nn.one_hot(windows, self.input_size)  # of nothing it is zeros
     else:
@@ -205,16 +210,14 @@ class WindowModel(nnx.Module):
     reset = getattr(inputs, "reset", None)
     return self(inputs.x, state, mask=inputs.mask, reset=reset, keys=keys.noise)
 
-  def start(
-    self, inputs: Tokens
-  ) -> tuple[tuple[()], Int[Array, "b n"], Int[Array, "b"]]:
+  def start(self, inputs: Tokens) -> tuple[tuple[()], Before, Int[Array, "b"]]:
     """For a search: no context, the state before the last symbol of each row,
     which are of one length, and this symbol."""
     return (), self(inputs.x[:, :-1]).state, inputs.x[:, -1]
 
   def step(
-    self, context: tuple[()], state: Int[Array, "b n"], symbols: Int[Array, "b"]
-  ) -> tuple[Any, Int[Array, "b n"]]:
+    self, context: tuple[()], state: Before, symbols: Int[Array, "b"]
+  ) -> tuple[Any, Before]:
     """What follows each of these symbols [b 1 v], and the state after them."""
     output = self(symbols[:, None], state)
     return output.likelihood, output.state
