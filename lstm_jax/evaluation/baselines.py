@@ -160,7 +160,6 @@ def _ngrams(spec, seen) -> dict[str, Say]:
 def _of_numbers(spec, seen) -> dict[str, Say]:
   """Means; of outputs that are 0 or 1 how often they are 1, given the last
   value or not, each count with a half more (Krichevsky & Trofimov 1981)."""
-  likelihood = LIKELIHOODS[spec.likelihood]
   binary = spec.likelihood == "binary"
   sums = np.zeros((2, 2, spec.outputs))  # [last value, sum or count, output]
   again = False
@@ -175,21 +174,22 @@ def _of_numbers(spec, seen) -> dict[str, Say]:
       here = asked & (last == value)
       sums[int(value)] += (targets * here).sum((0, 1)), here.sum((0, 1))
 
-  def share(total, count):
+  def estimate(total, count):
+    if not binary:
+      return total / np.maximum(count, 1)
     p = (total + 0.5) / (count + 1)
     return np.log(p / (1 - p))
 
-  total, count = sums.sum(0)
-  mean = share(total, count) if binary else total / np.maximum(count, 1)
-  off, on = (share(*each) for each in sums)
-
-  def said(z):
-    return likelihood(jnp.asarray(z, jnp.float32))
+  mean = estimate(*sums.sum(0))
+  off, on = (estimate(*each) for each in sums)
+  likelihood = LIKELIHOODS[spec.likelihood]
 
   def say_mean(inputs, contexts):
-    return said(np.broadcast_to(mean, (*contexts.shape[:2], spec.outputs)))
+    z = np.broadcast_to(mean, (*contexts.shape[:2], spec.outputs))
+    return likelihood(jnp.asarray(z, jnp.float32))
 
   def say_last(inputs, contexts):
-    return said(np.where(inputs.x > 0.5, on, off) if binary else inputs.x)
+    z = np.where(inputs.x > 0.5, on, off) if binary else inputs.x
+    return likelihood(jnp.asarray(z, jnp.float32))
 
   return {"mean": say_mean} | ({"last value": say_last} if again else {})

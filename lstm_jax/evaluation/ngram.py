@@ -38,31 +38,28 @@ class NGram:
 
   def probability(
     self,
-    contexts: Int[Array, "*n m"],
-    outcomes: Int[Array, "*n"],
+    contexts: Int[Array, "*#n m"],
+    outcomes: Int[Array, "*#n"],
     order: int,
-  ) -> Float[Array, "*n"]:
-    """The two are broadcast against each other but for the last axis.
+  ) -> Float[Array, "..."]:
+    """p_n of outcomes, each after its context.
 
-    contexts: the inputs before each outcome, the newest first, as many as were
-      counted or more; -1 is none.
+    contexts: the inputs before it, the newest first, as many as were counted or
+      more; -1 is none.
     order: n.
     """
     number = np.zeros(contexts.shape[:-1], np.int64)
     p = np.float64(1 / self.outcomes)
     for m, level in enumerate(self.levels[:order]):
       if m:
-        key = self._key(number, contexts[..., m - 1])
+        key = _key(number, contexts[..., m - 1], self.inputs)
         number = _find(level.contexts, np.where(number < 0, -1, key))
-      pair = number[...] * self.outcomes + outcomes
+      pair = number * self.outcomes + outcomes
       pair = _find(level.pairs, np.where(number < 0, -1, pair))
       count = np.where(pair < 0, 0, level.counts[pair])
       total, kinds = level.totals[number], level.kinds[number]
       p = np.where(number < 0, p, (count + kinds * p) / (total + kinds))
     return p
-
-  def _key(self, number, symbol):
-    return _key(number, symbol, self.inputs)
 
 
 def _key(number, symbol, inputs):

@@ -8,6 +8,7 @@ model", JMLR 3. What lies further back than its window it cannot learn.
 """
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -61,9 +62,9 @@ def last_inputs(
   # A masked step at the end has the inputs before the steps that follow.
   live = jnp.pad(mask, ((0, 0), (n, 0)), constant_values=True)
   live = jnp.pad(live, ((0, 0), (0, 1)))
-  document = jnp.pad(reset.cumsum(1), ((0, 0), (n, 0)))
-  document = jnp.pad(document, ((0, 0), (0, 1)), mode="edge")
+  document = jnp.pad(reset, ((0, 0), (n, 1))).cumsum(1)
   x = jnp.concatenate([before, x.astype(before.dtype)], 1)
+  x = jnp.pad(x, [(0, 0), (0, 1), *[(0, 0)] * (x.ndim - 2)])
   places = jnp.argsort(~live, axis=1, stable=True)  # of the live inputs, first
   newest = live.cumsum(1)[:, n:] - 1  # how many are before it
   numbers = jnp.maximum(newest[..., None] - jnp.arange(n, -1, -1), 0)
@@ -193,7 +194,7 @@ class WindowModel(nnx.Module):
       x = jax.nn.one_hot(windows, self.input_size)  # of nothing it is zeros
     else:
       x = windows
-    x = x.astype(self.dtype).reshape(*x.shape[:2], -1)
+    x = x.astype(self.dtype).reshape(*x.shape[:2], math.prod(x.shape[2:]))
     rate, locked = self.rates.input, self.rates.locked
     for number, layer in enumerate(self.hidden):
       x = dropout(x, rate, keys and keys.fold_in(number), locked)
