@@ -139,7 +139,9 @@ def test_last_value_and_mean_of_numbers():
   error = np.square(x - y)[:, :15].mean()
   assert scores["last value"]["squared_error"] == pytest.approx(error, 1e-5)
   key = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 1), 2**31)
-  seen = [task.batch((), step, key)[0].targets.values for step in range(5)]
+  seen = [
+    task.batch((), jnp.int32(step), key)[0].targets.values for step in range(5)
+  ]
   mean = np.stack(seen)[:, :, :15].mean()
   error = np.square(mean - y)[:, :15].mean()
   assert scores["mean"]["squared_error"] == pytest.approx(error, 1e-4)
