@@ -43,6 +43,16 @@ from experiments.command_line import (
   run_command,
 )
 from experiments.evaluate_runs import evaluate_runs, finite, holds_runs
+from experiments.evaluation_modes import (
+  check_mode_flags,
+  define_mode_flags,
+  evaluate_in_mode,
+  mode_config,
+  show_percent,
+  tune_mode,
+)
+from experiments.field_flags import define_field_flags, read_fields
+from experiments.score_text import print_score, score_lines
 from lstm_jax.config import Config, type_name, validate
 from lstm_jax.errors import ConfigError, RunError, suggest
 from lstm_jax.evaluation.predictions import make_predictions

@@ -31,7 +31,7 @@ from lstm_jax.config import Config, checks, sweeps, user_file
 from lstm_jax.config import config as config_lib
 from lstm_jax.config.sweeps import Point, SearchSpace
 from lstm_jax.errors import ConfigError, RunError
-from lstm_jax.run.directory import read_config
+from lstm_jax.run.directory import differences, read_config
 from lstm_jax.run.status import read_state
 
 LAUNCHERS = ("local", "vmap", "optuna", "slurm", "ray")
@@ -112,7 +112,7 @@ def is_finished(job: Job) -> bool:
     return False
   config = command_line.parse_config(["sweep", *job.words])
   old = read_config(job.directory)
-  return not config_lib.differences(old, config, ("task.corpus",))
+  return not differences(old, config, ("task.corpus",))
 
 
 def take_shard(jobs: list[Job], text: str | None) -> list[Job]:

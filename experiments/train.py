@@ -46,9 +46,9 @@ from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.parallel import processes
 from lstm_jax.parallel.rows import Layout
 from lstm_jax.run import build as experiment_lib
-from lstm_jax.run import directory, lock, wandb_run
+from lstm_jax.run import directory, lock, writers
 from lstm_jax.run.load import digest
-from lstm_jax.run.metric_writer import MetricWriter
+from lstm_jax.run.writers import MetricWriter
 from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.state import (
   all_finite,
@@ -72,11 +72,11 @@ def train(
       the loss is no longer finite.
   """
   first = processes.is_first()
-  claim = lock.claim if first else lock.join
+  claim = lock.claim if first else lock.claim_nothing
   with StopSignal(can_save=False) as stop, claim(workdir) as path:
     config = directory.check_config(path, config, extend_to)
     before = directory.read_config(path) if extend_to else config
-    wandb_run.check_installed(config.run.wandb)
+    writers.check_wandb(config.run.wandb)
     devices = start_process(config, directory.read_record(path)["starts"])
     resuming = (path / "checkpoints").is_dir()
     assets = directory.read_assets(path) if resuming else None
@@ -105,7 +105,7 @@ def train(
           path, task.record, count(config, state), step, command, devices
         )
       project = config.run.wandb if first else ""
-      logged = wandb_run.open_run(path, project, to_json(config))
+      logged = writers.open_wandb(path, project, to_json(config))
       with (
         MetricWriter(
           path if first else None, step, config.run.tensorboard, logged

@@ -61,5 +61,5 @@ def plain_path(directory: pathlib.Path) -> tuple[pathlib.Path, int | None]:
   os.close(handle)  # not on Linux
   raise RunError(
     f"{directory}: checkpoints cannot be kept below a folder with"
-    f" {misread.group()!r} in its name; take another --workdir"
+    f" {misread.group()!r} in its name; take another run directory"
   )

@@ -29,7 +29,7 @@ from experiments.train import train
 from lstm_jax.data.vocabulary import first_symbol
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.build import build
-from lstm_jax.run.metric_writer import read_metrics
+from lstm_jax.run.writers import read_metrics
 from lstm_jax.search.sample import generate
 
 

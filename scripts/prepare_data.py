@@ -30,8 +30,13 @@ from absl import flags
 
 from experiments.command_line import new_flags, parse_words, run_command
 from lstm_jax.data.cuts import whole_cut
-from lstm_jax.data.prepared import SPLITS, data_folder, prepare
-from lstm_jax.data.source_files import SourceFile, choose, open_source, pieces
+from lstm_jax.data.prepared import SPLITS, data_folder, write_corpus
+from lstm_jax.data.source_files import (
+  SourceFile,
+  choose_files,
+  open_source,
+  pieces,
+)
 from lstm_jax.data.words import WordSplit
 from lstm_jax.errors import ConfigError, DataError, suggest
 from scripts.known_corpora import KNOWN, TFDS_SETS, Known, how_to_prepare
@@ -110,18 +115,20 @@ def prepare_corpus(kind: str, name: str, source: str, folder: pathlib.Path):
     parts = _parts(kind, known, files, source)
     reader = Reader(name, known, parts)
     splits = {s: functools.partial(reader.read, s) for s in SPLITS}
-    return prepare(name, folder, splits, reader.check)
+    return write_corpus(name, folder, splits, reader.check)
 
 
 def _parts(kind, known, files, source):
   """Of each split its file, first byte and number of bytes."""
   by_name = {file.name: file for file in files}
   if len(known.files) == 3 and not (kind == "text" and len(files) == 1):
-    chosen = zip(SPLITS, choose(by_name, known.files, source), strict=True)
+    chosen = zip(
+      SPLITS, choose_files(by_name, known.files, source), strict=True
+    )
     return {s: (by_name[name], 0, by_name[name].size) for s, name in chosen}
   file = files[0] if len(files) == 1 else None
   if file is None:
-    file = by_name[choose(by_name, known.files, source)[0]]
+    file = by_name[choose_files(by_name, known.files, source)[0]]
   if known.size and file.size != known.size:
     raise DataError(
       f"{source}: {file.name} has {file.size:,} bytes, not {known.size:,};"

@@ -17,7 +17,7 @@ from typing import Any
 
 from lstm_jax.errors import RunError
 from lstm_jax.run.directory import read_record
-from lstm_jax.run.metric_writer import read_metrics
+from lstm_jax.run.writers import read_metrics
 from scripts.machine import machine
 from scripts.papers.base import Row, Run, Trial, runs
 

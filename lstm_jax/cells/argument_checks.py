@@ -97,7 +97,7 @@ def widest(*kinds: Any) -> Any:
   """The type that holds the numbers of all, asked for by name, so that JAX's
   strict promotion allows it."""
   with jax.numpy_dtype_promotion("standard"):
-    return jnp.result_type(*(jnp.dtype(kind) for kind in kinds))
+    return jnp.result_type(*[jnp.dtype(kind) for kind in kinds])
 
 
 def as_array(name: str, value: ArrayLike) -> Array:

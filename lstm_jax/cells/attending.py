@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from lstm_jax.array_types import Array, ArrayLike, Float, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.argument_checks import as_flags, as_floats, check_integer
+from lstm_jax.cells.base import option
 from lstm_jax.cells.lstm import LSTM, LSTMState
 from lstm_jax.cells.short_repr import short
 
@@ -149,17 +150,11 @@ class AttendingLSTM(LSTM):
 
   _: dataclasses.KW_ONLY
   memory_size: int
-  key_size: int = 0
-  score: str = "additive"
+  key_size: int = option(0, 0, 10**6)
+  score: str = option("additive", choices=SCORES)
   before: bool = False
 
-  least = {"key_size": 0}
   takes_context = True
-
-  def __post_init__(self):
-    super().__post_init__()
-    if self.score not in SCORES:
-      raise ValueError(f"score must be one of {SCORES}, got {self.score!r}")
 
   @property
   def output_size(self) -> int:

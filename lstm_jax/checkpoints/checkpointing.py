@@ -51,8 +51,7 @@ class Checkpointer:
     self._directory = self._workdir / "checkpoints"
     if not writing and not self._directory.is_dir():
       raise CheckpointError(
-        f"{workdir}: no checkpoint here; train first, with python -m"
-        f" experiments.train --config=FILE --workdir={workdir}"
+        f"{workdir}: no checkpoint here; train a run there first"
       )
     if writing:
       try:
@@ -282,7 +281,7 @@ class Checkpointer:
       if (best := self.best_step()) is None:
         raise CheckpointError(
           f"{self._workdir}: no checkpoint has been validated yet; take"
-          " --checkpoint=latest"
+          ' the checkpoint "latest"'
         )
       return best
     if not checkpoint.isdecimal() or int(checkpoint) not in steps:

@@ -46,7 +46,7 @@ def clean_up(
     step = max(unsound.keys() - {unfinished})
     raise CheckpointError(
       f"{workdir}: no sound checkpoint is left: checkpoint {step}"
-      f" {unsound[step]}; start again in another --workdir"
+      f" {unsound[step]}; start again in another run directory"
     )
   notes = []
   for step, problem in unsound.items():

@@ -203,7 +203,7 @@ def check_leaves(config: Any, path: str):
       if type(value) is not wanted:
         raise ConfigError(
           f"{where}.name: the config file makes a {type(value).__name__}, which"
-          f' cannot become a "{chosen}"; take another --config'
+          f' cannot become a "{chosen}"; take another config file'
         )
     if dataclasses.is_dataclass(wanted):
       if not isinstance(value, wanted):
@@ -347,26 +347,9 @@ def _build(kind, value, path):
 
 
 def _default(field: dataclasses.Field, path: str):
-  """The value of a field that is newer than the saved config: defaults are what
-  was done before there was a choice."""
+  """Of a field newer than the saved config: what was done before it."""
   if field.default is not dataclasses.MISSING:
     return field.default
   if field.default_factory is not dataclasses.MISSING:
     return field.default_factory()
   raise ConfigError(f"{path}{field.name}: missing field")
-
-
-def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
-  """ "train.steps: 100 -> 200" for each field that differs, `run.*` and the
-  ignored ones apart, and those that nothing reads. Fields of a task or model
-  that the other has not go without saying: its name differs."""
-  before, after = fields(old), fields(new)
-  ignore = {*ignore, *checks.unread(old)}
-  return [
-    f"{path}: {show(before[path])} -> {show(after[path])}"
-    for path in before
-    if path in after
-    and not path.startswith("run.")
-    and path not in ignore
-    and before[path] != after[path]
-  ]

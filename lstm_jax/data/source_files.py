@@ -108,7 +108,7 @@ def is_beside(name: str) -> bool:
   )
 
 
-def choose(
+def choose_files(
   names: Iterable[str], wanted: Sequence[str], source: str
 ) -> list[str]:
   """The name of each wanted file, in whatever folder: the one that is called

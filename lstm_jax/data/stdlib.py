@@ -45,7 +45,7 @@ _GENERATED = {
 _BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
-def read(
+def read_stdlib(
   root: pathlib.Path | None = None, docstrings: bool = False
 ) -> dict[str, str]:
   """The source as {"train": ..., "valid": ..., "test": ...}.
@@ -88,7 +88,7 @@ def read(
   if not all(texts.values()):
     raise DataError(
       f"{root}: this Python comes without the source of its library; train on"
-      " a text of your own with --config.task.corpus=PATH"
+      " a text of your own as task.corpus"
     )
   return texts
 
@@ -111,9 +111,9 @@ def _docstrings(source: str) -> Iterator[str]:
 
 # What a corpus is called, and what it is.
 CORPORA = {
-  "stdlib": (read, "standard library"),
+  "stdlib": (read_stdlib, "standard library"),
   "docstrings": (
-    functools.partial(read, docstrings=True),
+    functools.partial(read_stdlib, docstrings=True),
     "documentation strings of the standard library",
   ),
 }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lstm_jax.data import stdlib
 from lstm_jax.data.cuts import whole_cut
 from lstm_jax.data.prepared import PREFIX, SPLITS, open_prepared
-from lstm_jax.data.source_files import READ_ERRORS, choose, plain_text
+from lstm_jax.data.source_files import READ_ERRORS, choose_files, plain_text
 from lstm_jax.errors import DataError
 
 _FILES = [f"{split}.txt" for split in SPLITS]
@@ -105,7 +105,7 @@ def _read_folder(corpus, as_bytes):
     names = [file.name for file in path.iterdir() if file.is_file()]
   except OSError as error:
     raise _unreadable(corpus, error) from None
-  chosen = zip(SPLITS, choose(names, _FILES, corpus), strict=True)
+  chosen = zip(SPLITS, choose_files(names, _FILES, corpus), strict=True)
   texts = {split: read_text(path / name, as_bytes) for split, name in chosen}
   return texts, str(path)
 
@@ -115,7 +115,7 @@ def _read_zip(corpus, as_bytes):
   try:
     with zipfile.ZipFile(pathlib.Path(corpus).expanduser()) as archive:
       infos = {i.filename: i for i in archive.infolist() if not i.is_dir()}
-      names = choose(infos, _FILES, corpus)
+      names = choose_files(infos, _FILES, corpus)
       size = sum(infos[name].file_size for name in names)
       if size > _LARGEST:
         raise DataError(f"{corpus}: {size:,} bytes unpacked; unpack it first")

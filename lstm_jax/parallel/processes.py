@@ -65,7 +65,7 @@ def joined(
   if not coordinator:
     for name, value in (("num_processes", processes), ("process_id", process)):
       if value is not None:
-        raise ConfigError(f"--{name}: give --coordinator=HOST:PORT too")
+        raise ConfigError(f"{name}: give coordinator, HOST:PORT, too")
     yield
     return
   _join(coordinator, processes, process)
@@ -92,12 +92,11 @@ def _join(coordinator, processes, process):
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
       raise ConfigError(
-        f"--coordinator: must be HOST:PORT or auto, got {address!r}"
+        f"coordinator: must be HOST:PORT or auto, got {address!r}"
       )
     if processes is not None and not 0 <= (process or 0) < processes:
       raise ConfigError(
-        f"--process_id: must be below --num_processes={processes}, got"
-        f" {process}"
+        f"process_id: must be below num_processes={processes}, got {process}"
       )
     if process == 0:
       _check_port(int(port))
@@ -112,13 +111,11 @@ def _join(coordinator, processes, process):
     wanted = [address, processes, process]
     names = ("coordinator", "num_processes", "process_id")
     missing = [
-      f"--{name}"
-      for name, value in zip(names, wanted, strict=True)
-      if value is None
+      name for name, value in zip(names, wanted, strict=True) if value is None
     ]
     hint = f"; give {', '.join(missing)}" if missing else ""
     reason = " ".join(str(error).split())[:_REASON].rstrip(".")
-    raise ConfigError(f"--coordinator={coordinator}: {reason}{hint}") from None
+    raise ConfigError(f"coordinator={coordinator}: {reason}{hint}") from None
 
 
 def _check_port(port):
@@ -129,7 +126,7 @@ def _check_port(port):
       test.bind(("", port))
     except (OSError, OverflowError) as error:
       reason = getattr(error, "strerror", None) or error
-      raise ConfigError(f"--coordinator: port {port}: {reason}") from None
+      raise ConfigError(f"coordinator: port {port}: {reason}") from None
 
 
 def share(name: str, make) -> str:

@@ -27,7 +27,7 @@ def choose_devices(
 
   A small matrix product cannot keep two cores busy, so that each had better
   take rows of its own; a large one can, and half the rows would read the same
-  weights for half the work. python -m scripts.benchmark_lstm measures both.
+  weights for half the work. scripts/benchmark_lstm.py measures both.
   """
   if max(hidden_sizes, default=0) > _LARGEST_HIDDEN:
     return 1

@@ -15,7 +15,6 @@ from lstm_jax.parallel import processes
 
 _CACHE_BYTES = 2**30
 _REPEAT = "--xla_gpu_deterministic_ops"
-_show_warning = None  # Python's own
 
 # JAX reads each of them from the environment. They change what is drawn from a
 # key, or the type of an array.
@@ -213,13 +212,12 @@ def _replace_torn_entries(path: pathlib.Path):
   JAX compiles such a program again but never overwrites its entry, so that the
   warning would come back for ever.
   """
-  global _show_warning
-  _show_warning = _show_warning or warnings.showwarning
+  show_others = warnings.showwarning
 
   def showwarning(message, *place, **options):
     text = str(message)
     if "reading persistent compilation cache entry" not in text:
-      _show_warning(message, *place, **options)
+      show_others(message, *place, **options)
     elif "Timeout" in text or "PermissionError" in text:
       return  # a busy cache; the program is compiled again, and that is all
     else:

@@ -57,7 +57,8 @@ def take(
   params = {k: as_floats(f'params["{k}"]', p) for k, p in params.items()}
   if not params:
     raise ValueError(f"params must be those of {cell}, got none")
-  dtype = widest(*(p.dtype for p in params.values()))
+  kinds = [p.dtype for p in params.values()]
+  dtype = widest(*kinds)
   x = as_array("x", x)
   symbols = is_symbols(x) and x.ndim == 2
   w_x = params.get("w_x")  # [d g], or a kernel [y x d g] for images
@@ -71,14 +72,13 @@ def take(
   if symbols:
     size = w_x.shape[0]
     x = nearest_symbol(as_symbols("x", x, size, mask=mask), size)
-  kinds = [dtype, *(p.dtype for p in params.values())]
   if state is None:
-    state = cell.initial_state(x.shape[0], widest(*kinds))
+    state = cell.initial_state(x.shape[0], widest(dtype, *kinds))
   else:
     state = check_state("state", cell, x.shape[0], state)
   context = _check_context(cell, context, x.shape[0])
-  read = jax.tree.leaves((state, context))
-  wide = widest(*kinds, *(leaf.dtype for leaf in read))
+  kinds += [leaf.dtype for leaf in jax.tree.leaves((state, context))]
+  wide = widest(dtype, *kinds)
   noise = Noise() if noise is None else noise
   noise = _check_noise(cell, params, state, noise, x.shape[:2])
   if mask is not None:

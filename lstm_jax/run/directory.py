@@ -25,10 +25,13 @@ from typing import Any
 
 import jax
 
+from lstm_jax import __version__
 from lstm_jax.config import (
   Config,
-  differences,
+  checks,
+  fields,
   from_json,
+  show,
   to_json,
   user_file,
   validate,
@@ -42,7 +45,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 _BROUGHT = "config_file.txt"
 _MOST_CHANGED = 6  # fields that a line names
 _COMPARED = (
-  *("python", "versions", "platform", "device", "devices"),
+  *("python", "lstm_jax", "versions", "platform", "device", "devices"),
   *("processor", "threads", "settings"),
 )
 # Results that were appended are no change of what a run does.
@@ -61,13 +64,13 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
   if not (path / "config.json").exists():
     if extend_to:
       raise ConfigError(
-        f"--extend_to: {path} holds no run to extend; set --config.train.steps"
+        f"extend_to: {path} holds no run to extend; set train.steps"
       )
     return config
   old = read_config(path)
   if extend_to and extend_to < old.train.steps:
     raise ConfigError(
-      f"--extend_to={extend_to}: the run already has {old.train.steps} steps"
+      f"extend_to={extend_to}: the run already has {old.train.steps} steps"
     )
   # The text is compared by its digest: it may have moved.
   ignore = ["task.corpus"]
@@ -81,17 +84,17 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
   if as_long.validation_interval() == old.train.validation_interval():
     ignore.append("train.validate_every")
   if changed := differences(old, config, tuple(ignore)):
-    advice = "take another --workdir"
+    advice = "take another run directory"
     fields = [line.split(":")[0] for line in changed]
     if fields == ["train.steps"]:
-      advice = f"a longer run needs --extend_to={config.train.steps}"
+      advice = f"a longer run needs extend_to={config.train.steps}"
       if config.train.steps < old.train.steps:
         advice = (
           f"the run has {old.train.steps} steps by now; go on with it by"
-          f" --extend_to={old.train.steps}"
+          f" extend_to={old.train.steps}"
         )
     if fields == ["train.epochs"]:
-      advice = f"a longer run needs --extend_to=STEPS, now {old.train.steps}"
+      advice = f"a longer run needs extend_to=STEPS, now {old.train.steps}"
     if len(changed) > _MOST_CHANGED:
       more = len(changed) - _MOST_CHANGED
       changed = [*changed[:_MOST_CHANGED], f"and {more} more fields"]
@@ -100,6 +103,22 @@ def check_config(path: pathlib.Path, config: Config, extend_to: int) -> Config:
       f" {advice}"
     )
   return config
+
+
+def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
+  """ "train.steps: 100 -> 200" for each field that differs, `run.*` and the
+  ignored ones apart, and those that nothing reads. Fields of a task or model
+  that the other has not go without saying: its name differs."""
+  before, after = fields(old), fields(new)
+  ignore = {*ignore, *checks.unread(old)}
+  return [
+    f"{path}: {show(before[path])} -> {show(after[path])}"
+    for path in before
+    if path in after
+    and not path.startswith("run.")
+    and path not in ignore
+    and before[path] != after[path]
+  ]
 
 
 def read_config(workdir: str | pathlib.Path) -> Config:
@@ -124,8 +143,7 @@ def read_config(workdir: str | pathlib.Path) -> Config:
     return from_json(text)
   except (FileNotFoundError, NotADirectoryError):
     raise RunError(
-      f"{workdir}: no run here: config.json is missing; train one first, with"
-      f" python -m experiments.train --config=FILE --workdir={workdir}"
+      f"{workdir}: no run here: config.json is missing; train one first"
     ) from None
   except (OSError, ValueError, RuntimeError, ConfigError) as error:
     raise _unreadable(workdir, "config.json", error) from None
@@ -183,7 +201,7 @@ def _unreadable(workdir, name, error) -> RunError:
   return RunError(
     f"{workdir}/{name}: cannot be read:"
     f" {getattr(error, 'strerror', None) or error}; put back a copy of it, or"
-    " take another --workdir"
+    " take another run directory"
   )
 
 
@@ -200,7 +218,7 @@ def check_data(path: pathlib.Path, data: dict[str, Any]):
       f"{path}: the data changed since the run began (from"
       f" {old.get('corpus')} to"
       f" {data['corpus']}: {', '.join(changed)}); a resumed run needs the same"
-      " text, a new one another --workdir"
+      " text, a new one another run directory"
     )
 
 
@@ -244,6 +262,7 @@ def write_start(
     "commit": _git("rev-parse", "HEAD"),
     "uncommitted_changes": bool(_git("status", "--porcelain", "--", *_CODE)),
     "python": platform.python_version(),
+    "lstm_jax": __version__,
     "versions": {name: metadata.version(name) for name in _PACKAGES},
     "host": platform.node(),
     "platform": device.platform,
@@ -253,7 +272,7 @@ def write_start(
     "cpu_cores": os.cpu_count(),
     "processor": surroundings.processor(),
     "threads": surroundings.threads(devices),
-    "settings": surroundings.settings(),
+    "settings": surroundings.jax_settings(),
   }
   starts = read_record(path)["starts"]
   record = {"data": data, "parameters": parameters, "starts": [*starts, start]}

@@ -44,7 +44,7 @@ def claim(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
       (path / _LOCK).unlink()
       raise RunError(
         f"{workdir}: not a run directory: it has {sorted(entries)[0]} but no"
-        " config.json; take another --workdir"
+        " config.json; take another run directory"
       )
     try:
       yield path
@@ -58,7 +58,7 @@ def claim(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def join(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
+def claim_nothing(workdir: str | pathlib.Path) -> Iterator[pathlib.Path]:
   """`claim` for the other processes of a run, whose first one has the lock."""
   yield pathlib.Path(workdir).expanduser().absolute()
 
@@ -87,7 +87,7 @@ def _lock(path: pathlib.Path) -> int:
         os.close(lock)
         raise RunError(
           f"{path}: another process is training here ({holder}); wait for it or"
-          " take another --workdir"
+          " take another run directory"
         ) from None
     except FileNotFoundError:
       pass

@@ -12,8 +12,8 @@ from lstm_jax.config import config as config_lib
 from lstm_jax.config.trials import list_trials
 from lstm_jax.errors import RunError
 from lstm_jax.run.directory import read_config
-from lstm_jax.run.metric_writer import read_metrics
 from lstm_jax.run.status import find_metric, read_status
+from lstm_jax.run.writers import read_metrics
 
 # In a run directory, and large: no run is looked for there.
 _SKIPPED = {"checkpoints", "damaged", "profile", "tensorboard", "wandb"}

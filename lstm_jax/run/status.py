@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lstm_jax.errors import RunError
 from lstm_jax.run.directory import read_config, read_record
 from lstm_jax.run.lock import is_locked, read_host
-from lstm_jax.run.metric_writer import NAME, read_metrics
+from lstm_jax.run.writers import NAME, read_metrics
 
 
 class Status(NamedTuple):

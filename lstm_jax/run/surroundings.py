@@ -29,7 +29,7 @@ _OTHER_FLAGS = (
 )
 
 
-def settings() -> dict[str, str]:
+def jax_settings() -> dict[str, str]:
   """Settings of JAX and XLA by name, but those that are as usual."""
   found = {name: jax.config.values[name] for name in _SETTINGS}
   found = {k: v for k, v in found.items() if v not in (None, False, "UNKNOWN")}

@@ -36,7 +36,7 @@ class Averages(NamedTuple):
   best: Float[Array, ""]  # of those before
 
 
-def init(config: AveragingConfig, params: Params) -> Averages | None:
+def init_averages(config: AveragingConfig, params: Params) -> Averages | None:
   """None where nothing is averaged."""
   if config.name == "never":
     return None
@@ -49,7 +49,7 @@ def init(config: AveragingConfig, params: Params) -> Averages | None:
   )
 
 
-def add(averages: Averages, params: Params) -> Averages:
+def add_to_averages(averages: Averages, params: Params) -> Averages:
   """After an update."""
   count = averages.count + averages.started
   share = 1 / jnp.maximum(count, 1)
@@ -57,7 +57,7 @@ def add(averages: Averages, params: Params) -> Averages:
   return averages._replace(mean=mean, count=count)
 
 
-def observe(averages: Averages, loss: float) -> Averages:
+def observe_score(averages: Averages, loss: float) -> Averages:
   """After a validation."""
   loss = jnp.float32(loss)
   return averages._replace(

@@ -26,7 +26,7 @@ def suspects(params: Params) -> list[str]:
   return ["", *(f"the gradient of {name}" for name in names)]
 
 
-def skip(sound: Bool[Array, ""], state: Any, new: Any) -> Any:
+def skip_update(sound: Bool[Array, ""], state: Any, new: Any) -> Any:
   """`new` where an update is sound, else the state before it, a step on."""
   chosen = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, state)
   return chosen.replace(step=new.step)

@@ -94,7 +94,7 @@ def init_state(
     stop=stopping.init_stop(stop),
     done=jnp.zeros((), bool),
     rate=jnp.float32(rate),
-    averages=averaging.init(averages, params),
+    averages=averaging.init_averages(averages, params),
   )
 
 
@@ -116,6 +116,6 @@ def observe_validation(
     _, new = plateau.update({}, state.plateau, value=cost)
     state = state.replace(plateau=new)
   if state.averages is not None:
-    averages = averaging.observe(state.averages, cost)
+    averages = averaging.observe_score(state.averages, cost)
     state = state.replace(averages=averages)
   return state

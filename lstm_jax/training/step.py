@@ -113,12 +113,12 @@ def make_train_step(
       carry=carry,
     )
     if new.averages is not None:
-      averages = averaging.add(new.averages, new.params)
+      averages = averaging.add_to_averages(new.averages, new.params)
       new = new.replace(averages=averages)
     skipped = jnp.zeros((), jnp.int32)
     if skip_non_finite:
       sound = jnp.isfinite(sums.nats + norm)
-      new = non_finite.skip(sound, state, new)
+      new = non_finite.skip_update(sound, state, new)
       skipped = 1 - sound.astype(jnp.int32)
       sums, norm = jax.tree.map(lambda a: jnp.where(sound, a, 0), (sums, norm))
     metrics = StepMetrics(sums, norm, learning_rate, culprit, skipped)

@@ -66,7 +66,7 @@ def init_stop(config: StopConfig) -> StopState | None:
   )
 
 
-def observe(
+def observe_sequence(
   config: StopConfig, state: StopState, sums: Sums, step: Int[Array, ""]
 ) -> tuple[StopState, Bool[Array, ""]]:
   """Takes the training sequence of the step-th update (from 1 on).
@@ -94,10 +94,11 @@ def observe(
   return StopState(met, wrongs, errors, wrong_sum, error_sum), met[-1] >= 0
 
 
-def check(
+def observe_set(
   config: StopConfig, state: StopState, sums: Sums, step: Int[Array, ""]
 ) -> tuple[StopState, Bool[Array, ""]]:
-  """Takes the sums of the fixed set after the step-th update; as `observe`."""
+  """Takes the sums of the fixed set after the step-th update; returns as
+  `observe_sequence`."""
   extra = sums.extra
   error = extra[config.error] / extra["steps"] * config.sequences
   met = _note(config, state.met, extra["wrong"], error, step)

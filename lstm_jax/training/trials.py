@@ -53,7 +53,9 @@ def make_call(
   def guarded(state, data):
     new, metrics = update(state, data)
     if stop.name == "recent":
-      memory, done = stopping.observe(stop, state.stop, metrics.sums, new.step)
+      memory, done = stopping.observe_sequence(
+        stop, state.stop, metrics.sums, new.step
+      )
       skipped = metrics.skipped > 0  # its sums are 0, as if it were right
       memory = stopping.freeze(skipped, state.stop, memory)
       new = new.replace(stop=memory, done=done & ~skipped)
@@ -97,7 +99,7 @@ def _make_judge(structure, task, stop):
     model = nnx.merge(structure, state.params)
     batch, _ = window(data, 0)
     sums = task.loss(model.read(batch.inputs), batch.targets)
-    return stopping.check(stop, state.stop, sums, state.step)
+    return stopping.observe_set(stop, state.stop, sums, state.step)
 
   return judge
 

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstm_jax.errors import ConfigError, suggest
-from lstm_jax.run.metric_writer import read_metrics
+from lstm_jax.run.writers import read_metrics
 
 Trial = dict[str, Any]
 

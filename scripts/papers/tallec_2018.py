@@ -4,7 +4,7 @@ import numpy as np
 
 from configs.tallec_2018 import SIZES
 from experiments.pictures import BLUE, GREY, ORANGE, SKY, VERMILLION, scale
-from lstm_jax.run.metric_writer import read_metrics
+from lstm_jax.run.writers import read_metrics
 from lstm_jax.tasks.copy_memory import CopyMemoryConfig
 from scripts.papers.base import (
   Row,

@@ -84,5 +84,5 @@ def test_wrong_images_are_named():
   cell = MinLSTM(2)
   with pytest.raises(ValueError, match=r"\[batch, time, features\], got"):
     run(cell, cell.init(jax.random.key(0), D), x)
-  with pytest.raises(ValueError, match="must be 1 or more, got 0"):
+  with pytest.raises(ValueError, match="kernel_size must be at least 1"):
     ConvLSTM(2, image_size=(3, 2), kernel_size=0)

@@ -402,7 +402,7 @@ def test_checkpoints_that_are_not_there(tmp_path):
       checkpointer.load_params("latest", params)
     checkpointer.save(make_state(1))
     checkpointer.wait()
-    with pytest.raises(CheckpointError, match="take --checkpoint=latest"):
+    with pytest.raises(CheckpointError, match='take the checkpoint "latest"'):
       checkpointer.load_params("best", params)
 
 

@@ -10,8 +10,9 @@ from helpers import CONFIGS, variants
 from configs import adding, char_lm
 from experiments.command_line import load_config_file, parse_config
 from lstm_jax.cells.registry import CELLS
-from lstm_jax.config import differences, from_json, to_json, validate
+from lstm_jax.config import from_json, to_json, validate
 from lstm_jax.errors import ConfigError
+from lstm_jax.run.directory import differences
 from lstm_jax.tasks.registry import TASKS
 
 ALL = [f"{file}{variant}" for file in CONFIGS for variant in variants(file)]
@@ -153,7 +154,7 @@ def test_a_name_cannot_change_the_class(monkeypatch):
   monkeypatch.setitem(TASKS, "other", Other)
   config = char_lm.get_config("tiny")
   config.task.name = "other"
-  with pytest.raises(ConfigError, match="take another --config"):
+  with pytest.raises(ConfigError, match="take another config file"):
     validate(config)
 
 

@@ -57,7 +57,7 @@ def library(tmp_path) -> pathlib.Path:
 
 
 def test_stdlib_splits_follow_the_hash(library):
-  texts = stdlib.read(library)
+  texts = stdlib.read_stdlib(library)
   names = sorted((f"module{n}.py" for n in range(200)), key=place)
   for split, low, high in (
     ("train", 0.0, 0.90),
@@ -73,16 +73,16 @@ def test_stdlib_splits_follow_the_hash(library):
 
 
 def test_a_missing_file_moves_no_other(library):
-  before = stdlib.read(library)
+  before = stdlib.read_stdlib(library)
   (library / "module7.py").unlink()
-  after = stdlib.read(library)
+  after = stdlib.read_stdlib(library)
   for split in before:
     assert after[split] == before[split].replace("number = 7\n", "")
 
 
 def test_a_library_without_source(tmp_path):
   with pytest.raises(DataError, match="without the source of its library"):
-    stdlib.read(tmp_path)
+    stdlib.read_stdlib(tmp_path)
 
 
 def test_this_python_has_a_corpus():

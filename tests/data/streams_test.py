@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from lstm_jax.data.corpus_tokens import count_symbol
 from lstm_jax.data.source import Memory, Placed
-from lstm_jax.data.source_files import choose, open_source, pieces, plain_text
+from lstm_jax.data.source_files import (
+  choose_files,
+  open_source,
+  pieces,
+  plain_text,
+)
 from lstm_jax.data.streams import TrainingWindows, cut_tokens, longest_window
 from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.data.words import WordSplit
@@ -141,11 +146,11 @@ def test_sources_of_every_kind(tmp_path):
   for name in ("folder", "x.zip", "x.tgz"):
     with open_source(str(tmp_path / name)) as files:
       by_name = {file.name: file for file in files}
-      (chosen,) = choose(by_name, ["a.txt"], name)
+      (chosen,) = choose_files(by_name, ["a.txt"], name)
       file = by_name[chosen]
       assert file.size == 9 and read(file) == b"some text"
       with pytest.raises(DataError, match="no file ends in c.txt"):
-        choose(by_name, ["c.txt"], name)
+        choose_files(by_name, ["c.txt"], name)
   with open_source(str(folder / "b.txt")) as (file,):
     assert read(file) == b"other"
   with pytest.raises(DataError, match="no such file"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lstm_jax.data import stdlib
 from lstm_jax.data.cuts import whole_cut
-from lstm_jax.data.prepared import prepare
+from lstm_jax.data.prepared import write_corpus
 from lstm_jax.data.source_files import is_beside, open_source
 from lstm_jax.data.text import read_corpus, read_text
 from lstm_jax.errors import DataError
@@ -140,7 +140,7 @@ def test_a_nul_is_a_character(tmp_path):
 
 def test_marks_and_line_ends_of_a_prepared_corpus(tmp_path):
   pieces = [BOM + b"a b\r\n", b"c\rd"]
-  prepare("x", tmp_path, dict.fromkeys(SPLITS, lambda: pieces))
+  write_corpus("x", tmp_path, dict.fromkeys(SPLITS, lambda: pieces))
   corpus = f"tfds:{tmp_path}/x"
   assert read_corpus(corpus).texts["train"] == "a b\nc\nd"
   found = read_corpus(corpus, as_bytes=True).texts["train"]
@@ -305,7 +305,7 @@ def test_documentation_strings(tmp_path):
   (tmp_path / "b.py").write_text("print 'an old one'\n")
   for number in range(60):
     (tmp_path / f"c{number}.py").write_text(f'"""{number}"""\n')
-  texts = stdlib.read(tmp_path, docstrings=True)
+  texts = stdlib.read_stdlib(tmp_path, docstrings=True)
   whole = "".join(texts.values())
   assert (
     'Of the\nmodule.\n\nOf A.\n\nOf g.\n\nOf h,\n\nat "length". \n\n' in whole

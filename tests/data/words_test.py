@@ -102,7 +102,9 @@ def test_punctuation_is_set_apart():
 def test_a_small_vocabulary_of_a_text_on_disk(tmp_path, monkeypatch, kind):
   """A prepared corpus, as it is read and as it is streamed."""
   text = [b"c d e (f) \n" * 7, "a a a a b b é,\r\n".encode() * 60]
-  prepared.prepare("x", tmp_path, dict.fromkeys(prepared.SPLITS, lambda: text))
+  prepared.write_corpus(
+    "x", tmp_path, dict.fromkeys(prepared.SPLITS, lambda: text)
+  )
   small = functools.partial(prepared.pieces, piece=77)
   monkeypatch.setattr(prepared, "pieces", small)
   options = {"corpus": f"tfds:{tmp_path}/x", "window": 4, "vocabulary_size": 5}

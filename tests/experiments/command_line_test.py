@@ -19,6 +19,7 @@ from experiments.command_line import (
 from lstm_jax.config import config as config_lib
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.registry import MODELS
+from lstm_jax.run.directory import differences
 from lstm_jax.training.optimizers import Optimizer
 
 TINY = "--config=configs/char_lm.py:tiny"
@@ -226,7 +227,7 @@ def test_what_only_the_file_set_is_left_out(words, field, value):
   config = parse(*words)
   assert operator.attrgetter(field)(config) == value
   assert config_lib.from_json(config_lib.to_json(config)) == config
-  assert config_lib.differences(config, parse(*words), ()) == []
+  assert differences(config, parse(*words), ()) == []
   with pytest.raises(ConfigError, match=f"{field}: .* leave it out"):
     parse(*words, f"--config.{field}={value}")
 
@@ -234,9 +235,9 @@ def test_what_only_the_file_set_is_left_out(words, field, value):
 def test_what_nothing_reads_is_no_difference():
   old, new = parse(ADDING), parse(ADDING)
   old.optimizer.decay = 0.25  # of an older version, under a cosine
-  assert config_lib.differences(old, new, ()) == []
+  assert differences(old, new, ()) == []
   old.optimizer.final_fraction = 0.25
-  assert len(config_lib.differences(old, new, ())) == 1
+  assert len(differences(old, new, ())) == 1
 
 
 def test_help_lists_flags_and_fields(capsys):

@@ -8,7 +8,7 @@ from helpers import run_main, run_process
 
 from experiments import evaluate, generate
 from lstm_jax.errors import UserError
-from lstm_jax.run.metric_writer import read_metrics
+from lstm_jax.run.writers import read_metrics
 
 
 def test_evaluate(finished_run, capsys):

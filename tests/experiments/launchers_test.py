@@ -92,9 +92,9 @@ def test_vmap_trains_them(tmp_path):
   # Trial k is the run of its point, to rounding.
   best = [
     {
-      line.split(":")[0].strip(): float(line.split(":")[1].split()[0])
-      for line in text.splitlines()
-      if "(2 seeds)" in line
+      cells[0]: float(cells[2])  # setting, seeds, best
+      for cells in map(str.split, text.splitlines())
+      if cells[1:2] == ["2"] and cells[0].startswith("learning_rate=")
     }
     for text in both
   ]

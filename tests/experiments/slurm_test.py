@@ -13,8 +13,8 @@ from experiments.launchers import slurm
 from experiments.launchers.child import Job
 from experiments.sweep import main
 from lstm_jax.errors import ConfigError, RunError
-from lstm_jax.run.metric_writer import read_metrics
 from lstm_jax.run.status import read_status
+from lstm_jax.run.writers import read_metrics
 
 COMMANDS = {
   "sbatch": 'cp "$1" script.sh; echo "Submitted batch job 77"',

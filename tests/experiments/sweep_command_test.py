@@ -55,7 +55,7 @@ def test_local(sweep_words, tmp_path):
   assert "3 not started, 1 finished" in shard
   printed = run_process("experiments.sweep", *sweep_words)
   assert "1 of 4 runs are finished already" in printed
-  assert "\n4 finished\n" in printed and "(2 seeds)" in printed
+  assert "\n4 finished\n" in printed and "over seeds" in printed
   folders = [p for p in (tmp_path / "runs").iterdir() if "seed" in p.name]
   assert len(folders) == 4
   assert all(len(starts(folder)) == 1 for folder in folders)

@@ -26,7 +26,7 @@ from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.run.build import build
 from lstm_jax.run.directory import read_record
-from lstm_jax.run.metric_writer import MetricWriter, read_metrics
+from lstm_jax.run.writers import MetricWriter, read_metrics
 from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.optimizers import Schedule
 

@@ -173,5 +173,5 @@ def test_what_kubernetes_lacks_is_one_line(kubernetes, joined, nowhere):
 
 
 def test_nowhere(joined):
-  with pytest.raises(ConfigError, match="auto: .*; give --coordinator, --num"):
+  with pytest.raises(ConfigError, match="auto: .*; give coordinator, num"):
     joined()

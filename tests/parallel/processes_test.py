@@ -21,7 +21,7 @@ from lstm_jax.errors import ConfigError
 from lstm_jax.parallel import processes
 from lstm_jax.run.build import build
 from lstm_jax.run.directory import read_record
-from lstm_jax.run.metric_writer import read_metrics
+from lstm_jax.run.writers import read_metrics
 
 
 def free_port() -> int:
@@ -206,12 +206,12 @@ def test_eight_devices_restore_on_fewer(tmp_path, corpus):
 @pytest.mark.parametrize(
   "coordinator, count, number, message",
   [
-    ("", 2, None, "--num_processes: give --coordinator"),
-    ("", None, 0, "--process_id: give --coordinator"),
+    ("", 2, None, "num_processes: give coordinator"),
+    ("", None, 0, "process_id: give coordinator"),
     ("here", 2, 0, "must be HOST:PORT or auto, got 'here'"),
     (":1", 2, 0, "must be HOST:PORT"),
-    ("localhost:1000", 2, 2, "--process_id: must be below --num_processes=2"),
-    ("auto", None, None, "--coordinator=auto: .*; give --coordinator, --num"),
+    ("localhost:1000", 2, 2, "process_id: must be below num_processes=2"),
+    ("auto", None, None, "coordinator=auto: .*; give coordinator, num"),
     ("localhost:70000", 2, 0, "port 70000"),
   ],
 )

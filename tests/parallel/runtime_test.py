@@ -197,7 +197,7 @@ key = jax.random.key(3)
 drawn = jax.random.categorical(key, jnp.arange(8.0), shape=(20,))
 print(jax.random.normal(key, (3,)) + jnp.ones(3, jnp.int32), drawn)
 print(jax.nn.softmax(jnp.arange(3.0)).dtype, jax.random.PRNGKey(0))
-print(surroundings.settings())
+print(surroundings.jax_settings())
 """
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import make_small_config
 
+import lstm_jax
 from lstm_jax import load_run
 from lstm_jax.config import to_json
 from lstm_jax.errors import CheckpointError, ConfigError, RunError
@@ -116,10 +117,10 @@ def test_only_more_steps_are_allowed(finished_run, tmp_path, corpus):
     check_config(finished_run, make_small_config(corpus), 5)
   config = make_small_config(corpus)
   config.train.steps = 30
-  with pytest.raises(ConfigError, match="a longer run needs --extend_to=30"):
+  with pytest.raises(ConfigError, match="a longer run needs extend_to=30"):
     check_config(finished_run, config, 0)
   config.train.steps = 6
-  with pytest.raises(ConfigError, match="12 steps by now; .* --extend_to=12"):
+  with pytest.raises(ConfigError, match="12 steps by now; .* extend_to=12"):
     check_config(finished_run, config, 0)
   with pytest.raises(ConfigError, match="no run to extend"):
     check_config(tmp_path, config, 30)
@@ -136,6 +137,7 @@ def test_the_record_of_a_run(finished_run, corpus):
   record = read_record(finished_run)
   (start,) = record["starts"]
   assert start["from_step"] == 0
+  assert start["lstm_jax"] == lstm_jax.__version__
   assert start["versions"]["jax"] == jax.__version__
   assert start["platform"] == "cpu"
   assert record["data"]["corpus"] == corpus

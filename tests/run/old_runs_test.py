@@ -12,8 +12,8 @@ import pytest
 
 from experiments import train
 from lstm_jax import load_run
-from lstm_jax.run.metric_writer import read_metrics
 from lstm_jax.run.status import read_status
+from lstm_jax.run.writers import read_metrics
 
 OLD = pathlib.Path(__file__).parent / "old_runs"
 WORDS = {

@@ -10,8 +10,8 @@ from helpers import make_small_config, run_process
 
 from experiments.train import train
 from lstm_jax.errors import ConfigError, RunError
-from lstm_jax.run import wandb_run
-from lstm_jax.run.metric_writer import MetricWriter
+from lstm_jax.run import writers
+from lstm_jax.run.writers import MetricWriter
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def starts(monkeypatch):
 
 
 def write(path, step, **metrics):
-  opened = wandb_run.open_run(path, "lstm", '{"train": {"seed": 3}}')
+  opened = writers.open_wandb(path, "lstm", '{"train": {"seed": 3}}')
   with MetricWriter(path, step, False, opened) as writer:
     writer.write(step, **metrics)
 
@@ -66,15 +66,15 @@ def test_what_goes_wrong_is_one_line(tmp_path, starts, monkeypatch):
   with pytest.raises(
     ConfigError, match="run.wandb=no/such: no such entity and more$"
   ):
-    wandb_run.open_run(tmp_path, "no/such")
+    writers.open_wandb(tmp_path, "no/such")
   (tmp_path / "file").write_text("")
   with pytest.raises(RunError, match="id.txt: cannot be used: Not a directory"):
-    wandb_run.open_run(tmp_path / "file", "lstm")
+    writers.open_wandb(tmp_path / "file", "lstm")
 
 
 def test_not_asked_for_or_not_installed(tmp_path, monkeypatch, corpus):
   monkeypatch.setitem(sys.modules, "wandb", None)
-  assert wandb_run.open_run(tmp_path, "") is None
+  assert writers.open_wandb(tmp_path, "") is None
   config = make_small_config(corpus)
   config.run.wandb = "lstm"
   with pytest.raises(ConfigError, match="wandb is not installed; pip install"):

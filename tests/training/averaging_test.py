@@ -21,25 +21,27 @@ from lstm_jax.training.state import observe_validation
 
 def test_the_mean_of_the_parameters_since_the_start():
   values = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
-  state = averaging.init(AveragingConfig("non_monotone"), {"w": values[0]})
+  state = averaging.init_averages(
+    AveragingConfig("non_monotone"), {"w": values[0]}
+  )
   for number, value in enumerate(values):
     if number == 4:
       state = state._replace(started=jnp.asarray(True))
-    state = averaging.add(state, {"w": value})
+    state = averaging.add_to_averages(state, {"w": value})
     expected = value if number < 4 else values[4 : number + 1].mean(0)
     np.testing.assert_allclose(state.mean["w"], expected, rtol=1e-6, atol=1e-7)
-  assert averaging.init(AveragingConfig(), {}) is None
+  assert averaging.init_averages(AveragingConfig(), {}) is None
 
 
 @pytest.mark.parametrize("patience", [1, 3])
 def test_the_trigger_is_that_of_the_paper(patience):
   """Algorithm 1: at t > n, loss_t > min of loss_0 ... loss_{t-n-1}."""
   losses = [5.0, 3.0, 4.0, 2.9, 3.5, 3.1, 2.8, 3.0, 2.95, 2.9]
-  state = averaging.init(AveragingConfig("non_monotone", patience), {})
+  state = averaging.init_averages(AveragingConfig("non_monotone", patience), {})
   started = False
   for t, loss in enumerate(losses):
     started |= t > patience and loss > min(losses[: t - patience])
-    state = averaging.observe(state, loss)
+    state = averaging.observe_score(state, loss)
     assert bool(state.started) == started
   assert started
 

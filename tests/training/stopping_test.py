@@ -26,7 +26,7 @@ def test_the_recent_sequences(misses):
   wrong = random.random(60) < chance
   error = random.random(60) * (0.2 + chance)
   observe = jax.jit(
-    lambda state, w, e, step: stopping.observe(
+    lambda state, w, e, step: stopping.observe_sequence(
       config, state, sums_of(w, e), step
     )
   )
@@ -50,7 +50,9 @@ def test_a_fixed_set():
   def check(state, wrong, mean, step):
     extra = {"wrong": wrong, "absolute": 20 * mean, "steps": 20.0}
     extra = {k: jnp.float32(v) for k, v in extra.items()}
-    return stopping.check(config, state, Sums(0.0, 1.0, extra), jnp.int32(step))
+    return stopping.observe_set(
+      config, state, Sums(0.0, 1.0, extra), jnp.int32(step)
+    )
 
   state, done = check(state, 2, 0.05, 100)
   assert not done

@@ -16,7 +16,7 @@ from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.build import build
 from lstm_jax.run.directory import read_record
-from lstm_jax.run.metric_writer import read_metrics
+from lstm_jax.run.writers import read_metrics
 from lstm_jax.tasks.adding import AddingConfig
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.training import trials

@@ -1,16 +1,24 @@
-"""Metrics of a run: metrics.jsonl, the record; TensorBoard; W&B."""
+"""Metrics of a run: metrics.jsonl, the record; TensorBoard; Weights & Biases.
+
+WORKDIR/wandb has them for W&B, and in id.txt the run's name there, with which
+later starts go on. Nothing is sent unless WANDB_MODE=online; `wandb sync
+--append` of the folders in WORKDIR/wandb sends them later.
+"""
 
 import contextlib
+import importlib.util
 import json
 import math
 import os
 import pathlib
+import secrets
+import sys
 import time
 from typing import Any
 
 from tensorboardX import SummaryWriter
 
-from lstm_jax.errors import RunError
+from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.files import write_atomically
 
 NAME = "metrics.jsonl"
@@ -44,7 +52,7 @@ class MetricWriter:
   workdir: None writes nothing, for processes of a run but the first.
   first_step: number of updates done at the start. Later lines, written before
     a kill and about to be written again, are dropped.
-  wandb_run: see `wandb_run.open_run`; closed at the end.
+  wandb_run: see `open_wandb`; closed at the end.
   """
 
   def __init__(
@@ -112,3 +120,66 @@ class MetricWriter:
       raise RunError(
         f"{self._file.name}: cannot be written: {error.strerror}"
       ) from error
+
+
+def check_wandb(project: str):
+  """
+  Raises:
+    ConfigError: a project is given, and there is no wandb.
+  """
+  if project and not _has_wandb():
+    raise ConfigError("run.wandb: wandb is not installed; pip install wandb")
+
+
+def open_wandb(
+  workdir: str | pathlib.Path, project: str, config: str = "{}"
+) -> Any:
+  """The run of `wandb`, to log to; None where no project is given.
+
+  config: JSON, to be shown beside the metrics.
+
+  Raises:
+    ConfigError, RunError: wandb is not installed, or refuses; the directory
+      cannot be written.
+  """
+  if not project:
+    return None
+  check_wandb(project)
+  import wandb
+
+  workdir = pathlib.Path(workdir)
+  try:
+    run = wandb.init(
+      project=project,
+      name=workdir.name,
+      id=_keep_id(workdir / "wandb" / "id.txt"),
+      dir=str(workdir),
+      mode=os.environ.get("WANDB_MODE") or "offline",
+      resume="allow",
+      config=json.loads(config),
+      allow_val_change=True,  # of run.*, and of train.steps
+      settings=wandb.Settings(console="off", silent=True),
+    )
+  except (wandb.Error, ValueError) as error:  # ValueError: its variables
+    reason = " ".join(str(error).split())
+    raise ConfigError(f"run.wandb={project}: {reason}") from None
+  # Not wandb's own steps, which may not be logged again after a kill.
+  run.define_metric("*", step_metric="step")
+  return run
+
+
+def _has_wandb() -> bool:
+  if "wandb" in sys.modules:
+    return sys.modules["wandb"] is not None
+  return importlib.util.find_spec("wandb") is not None
+
+
+def _keep_id(path: pathlib.Path) -> str:
+  try:
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+      write_atomically(path, secrets.token_hex(4))
+    return path.read_text("utf-8").strip()
+  except (OSError, ValueError) as error:
+    reason = getattr(error, "strerror", None) or error
+    raise RunError(f"{path}: cannot be used: {reason}") from None
