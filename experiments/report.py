@@ -90,7 +90,7 @@ def extended(before: Config, config: Config, task, step: int) -> list[str]:
 
 
 def describe(config, experiment, state, path) -> str:
-  layers = ", ".join(map(str, config.model.hidden_sizes))
+  layers = ", ".join(map(str, config.model.hidden_sizes)) or "linear"
   kind = getattr(config.model, "cell", config.model.name)
   device = jax.devices()[0]
   step = run_step(state)
