@@ -32,6 +32,7 @@ from lstm_jax.errors import (
   nearest,
   out_of_memory,
 )
+from lstm_jax.models.registry import as_model
 
 _PLAIN = {
   r"invalid literal for int\(\) with base 10: (.*)": r"must be an integer",
@@ -169,6 +170,9 @@ def parse_config(
 ) -> Config:
   """The config of --config=FILE[:variant] and --config.a.b=value, checked.
 
+  Another --config.model.name than the file's has the file's values of the
+  fields that both models have.
+
   Args:
     argv: as sys.argv, the program's name first.
     values: holds the command's other flags, which are parsed too, and `config`.
@@ -187,6 +191,7 @@ def parse_config(
     words = [word for word in words if word not in _HELP]
   parse_flags(values, words, help_text)
   config = load_config_file(file)
+  config.model = as_model(config.model, overrides.get("model.name") or "")
   for name, text in overrides.items():
     _set_field(config, name, text)
   config_lib.validate(config, typed=overrides.keys())

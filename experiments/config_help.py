@@ -12,6 +12,7 @@ from lstm_jax.cells.registry import CELLS
 from lstm_jax.config import Config, fields, show, type_name
 from lstm_jax.config.checks import unread
 from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.registry import MODELS
 
 _WIDTH, _INDENT = 80, " " * 6
 
@@ -43,8 +44,10 @@ def describe_fields(config: Config) -> str:
 
 def _may_be(path: str, part: Any, name: str) -> str:
   """The values that a field takes."""
-  if path in ("task.name", "model.name"):
+  if path == "task.name":
     return "chosen by the config file"
+  if path == "model.name":
+    return "known are " + ", ".join(MODELS)
   if name == "cell":
     return "known are " + ", ".join(CELLS)
   if name in getattr(part, "CHOICES", {}):

@@ -12,6 +12,7 @@ from lstm_jax.errors import suggest
 COMMANDS = {
   "train": "trains what a config describes, or goes on where it stopped",
   "evaluate": "scores a run, a text, or a table of several runs",
+  "baselines": "scores what a model must beat: n-grams, means, last values",
   "generate": "prints what a trained model makes up",
   "sweep": "trains every point of a sweep, or searches one",
   "plot": "draws a run's learning curve, or several runs together",

@@ -90,12 +90,13 @@ def extended(before: Config, config: Config, task, step: int) -> list[str]:
 
 
 def describe(config, experiment, state, path) -> str:
-  layers = ", ".join(map(str, config.model.hidden_sizes))
+  layers = ", ".join(map(str, config.model.hidden_sizes)) or "linear"
+  kind = getattr(config.model, "cell", config.model.name)
   device = jax.devices()[0]
   step = run_step(state)
   record = experiment.task.record
   return (
-    f"{_short(path)}: {config.model.cell} ({layers}),"
+    f"{_short(path)}: {kind} ({layers}),"
     f" {count(config, state):,} parameters,"
     + f" {config.train.trials} trials," * (config.train.trials > 1)
     + f" {processes.count()} processes," * (processes.count() > 1)

@@ -169,7 +169,7 @@ def _check_training(config):
       f"run.devices: train.batch_size {train.batch_size} cannot be split over"
       f" {shares}"
     )
-  if train.recurrent_from and config.model.name == "language_model":
+  if train.recurrent_from and config.model.name != "sequence_model":
     raise ConfigError(
       'train.recurrent_from: it is for a "sequence_model"; set it to 0'
     )

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from lstm_jax.config import checks
 from lstm_jax.errors import ConfigError, suggest
 from lstm_jax.models import cell_options
+from lstm_jax.models.base import ModelConfig
 from lstm_jax.models.config import RecurrentConfig
 from lstm_jax.models.registry import MODELS
 from lstm_jax.tasks.base import TaskConfig
@@ -137,7 +138,7 @@ class RunConfig:
 @dataclasses.dataclass(slots=True)
 class Config:
   task: TaskConfig  # one of TASKS
-  model: RecurrentConfig  # one of MODELS
+  model: ModelConfig  # one of MODELS
   optimizer: OptimizerConfig
   train: TrainConfig
   run: RunConfig

@@ -135,7 +135,7 @@ def make_cache(
   def evaluate(params: Params):
     model = nnx.merge(structure, params)
     carry = model.initial_state(streams)
-    width = model.stack.cells[-1].output_size
+    width = model.feature_size
     memory = Memory(
       jnp.zeros((streams, size, width)),
       jnp.full((streams, size), -1, jnp.int32),

@@ -1,11 +1,17 @@
-"""What a model is, and what it says."""
+"""What a model is, what it says, and what every model's config has."""
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+import operator
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from flax import nnx
 
 from lstm_jax.array_types import Array, ArrayLike, Float
+from lstm_jax.cells.base import Cell
 from lstm_jax.cells.short_repr import short
-from lstm_jax.layers.dropout import NoiseKeys
+from lstm_jax.errors import ConfigError
+from lstm_jax.layers.dropout import Dropout, NoiseKeys
+from lstm_jax.tasks.base import Spec, TaskConfig
 
 
 class Keys(NamedTuple):
@@ -51,3 +57,49 @@ class Model(Protocol):
   # A model that can say whole answers has one of the two: `start` and `step`,
   # see `search/base.py`, or decode(inputs, search, key) -> prediction, such as
   # the best path through labels, or frames to come.
+
+
+@dataclasses.dataclass(slots=True)
+class ModelConfig:
+  """What the configs of all models have; each also has `build(spec, rngs)`."""
+
+  CHOICES: ClassVar = {"precision": ("float32", "bfloat16")}
+  RANGES: ClassVar = {"hidden_sizes": (1, 10**6)}
+  READS: ClassVar[tuple[str, ...]] = ()  # families of tasks
+  engine: ClassVar[str] = "auto"  # recurrent models have a choice
+
+  name: str = ""
+  # hidden units of each layer, from the input upwards
+  hidden_sizes: tuple[int, ...] = (256,)
+  # rates of every kind of dropout
+  dropout: Dropout = dataclasses.field(default_factory=Dropout)
+  # type of the products; "bfloat16" keeps sums, states and parameters in
+  # float32
+  precision: str = "float32"
+
+  def check(self, task: TaskConfig):
+    """What fields say together, and with the task.
+
+    Raises:
+      ConfigError: nothing reads a field, or the model cannot do the task.
+    """
+    for name, why in self.unread(task).items():
+      get, usual = operator.attrgetter(name), type(self)()
+      if get(self) != get(usual):
+        raise ConfigError(f"model.{name}: {why}")
+
+  def unread(self, task: TaskConfig) -> dict[str, str]:
+    """Why nothing reads a field, for each that nothing reads: "options.rank".
+
+    Raises:
+      ConfigError: the model cannot be made.
+    """
+    return {}
+
+  def cells(self) -> list[Cell]:
+    """The cell of each recurrent layer, of which there may be none."""
+    return []
+
+  def build(self, spec: Spec, rngs: nnx.Rngs) -> nnx.Module:
+    """A `Model` for the task."""
+    raise NotImplementedError

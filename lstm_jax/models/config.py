@@ -1,7 +1,6 @@
 """Model configs: what a config file and the command line say of a model."""
 
 import dataclasses
-import operator
 from typing import Any, ClassVar
 
 from flax import nnx
@@ -9,8 +8,8 @@ from flax import nnx
 from lstm_jax.cells.base import Cell, options_of
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.errors import ConfigError
-from lstm_jax.layers.dropout import Dropout
 from lstm_jax.layers.recurrent_dropout import misplaced, without_place
+from lstm_jax.models.base import ModelConfig
 from lstm_jax.models.cell_options import CellOptions, check_cells
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
@@ -25,33 +24,19 @@ def _no_place(cell: str) -> str:
 
 
 @dataclasses.dataclass(slots=True)
-class RecurrentConfig:
+class RecurrentConfig(ModelConfig):
   """The recurrent layers of a model and how they are computed."""
 
-  CHOICES: ClassVar = Options.CHOICES | {
-    "precision": ("float32", "bfloat16"),
-  }
-  RANGES: ClassVar = {
-    "hidden_sizes": (1, 10**6),
-    "chunk": (0, 10**6),
-  }
-  READS: ClassVar[tuple[str, ...]] = ()  # families of tasks
+  CHOICES: ClassVar = ModelConfig.CHOICES | Options.CHOICES
+  RANGES: ClassVar = ModelConfig.RANGES | {"chunk": (0, 10**6)}
 
-  name: str = ""
   # one name, or one for each layer with commas between
   cell: str = "lstm"
   options: CellOptions = dataclasses.field(default_factory=CellOptions)
-  # hidden units of each layer, from the input upwards
-  hidden_sizes: tuple[int, ...] = (256,)
   # add each layer's input to its output, where they are of one width
   residual: bool = False
   # layer-normalise what the last layer gives
   output_norm: bool = False
-  # rates of every kind of dropout
-  dropout: Dropout = dataclasses.field(default_factory=Dropout)
-  # type of the products; "bfloat16" keeps sums, states and parameters in
-  # float32
-  precision: str = "float32"
   # time steps whose inputs are projected at once; 0 chooses from the shape
   chunk: int = 0
   # "full", or "sqrt" for long windows in little memory at the price of time
@@ -62,26 +47,12 @@ class RecurrentConfig:
   engine: str = "auto"
 
   def check(self, task: TaskConfig):
-    """What fields say together, and with the task.
-
-    Raises:
-      ConfigError: no layer, an unknown cell, an option or dropout that no cell
-        takes, or a task that the model cannot do.
-    """
-    for name, why in self.unread(task).items():
-      get, usual = operator.attrgetter(name), type(self)()
-      if get(self) != get(usual):
-        raise ConfigError(f"model.{name}: {why}")
+    ModelConfig.check(self, task)
     for cell, name in zip(self.cells(), self._names(), strict=True):
       if rate := misplaced(self.dropout, cell):
         raise ConfigError(f"model.dropout.{rate}: {_no_place(name)}")
 
   def unread(self, task: TaskConfig) -> dict[str, str]:
-    """Why nothing reads a field, for each that nothing reads: "options.rank".
-
-    Raises:
-      ConfigError: the cells cannot be made.
-    """
     found = {}
     taken = set().union(*map(options_of, self.cells()))
     for field in dataclasses.fields(self.options):

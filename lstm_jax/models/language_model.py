@@ -117,6 +117,7 @@ class LanguageModel(nnx.Module):
       rngs=rngs,
     )
     self.vocabulary_size = vocabulary_size
+    self.feature_size = self.stack.output_size
     self.head = head
     self.dtype = dtype
     self.axis = None

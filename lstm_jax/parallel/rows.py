@@ -29,7 +29,7 @@ def choose_devices(
   take rows of its own; a large one can, and half the rows would read the same
   weights for half the work. scripts/benchmark_lstm.py measures both.
   """
-  if max(hidden_sizes) > _LARGEST_HIDDEN:
+  if max(hidden_sizes, default=0) > _LARGEST_HIDDEN:
     return 1
   most = max(min(cores, batch // _FEWEST_ROWS), 1)
   return next(n for n in range(most, 0, -1) if batch % n == 0)

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params, State
+from lstm_jax.array_types import Array, Bool, Float, Int, Key, Params
 from lstm_jax.training import averaging, stopping
 from lstm_jax.training.averaging import Averages, AveragingConfig
 from lstm_jax.training.stopping import StopConfig, StopState
@@ -26,7 +26,7 @@ class TrainState:
   step: Int[Array, "*n"]  # number of updates done
   params: Params
   opt_state: optax.OptState
-  carry: tuple[State, ...]  # recurrent state at the end of the last window
+  carry: Any  # what the model carries, at the end of the last window
   key: Key[Array, "*n"]  # never changes; noise is drawn from fold_in(key, step)
   plateau: Any  # reduce_on_plateau's state, or None
   stop: StopState | None  # memory of the stopping rule
@@ -76,7 +76,7 @@ def shape_difference(theirs, ours) -> str | None:
 
 def init_state(
   params: Params,
-  carry: tuple[State, ...],
+  carry: Any,
   optimizer: optax.GradientTransformation,
   plateau: optax.GradientTransformationExtraArgs | None,
   seed: int,

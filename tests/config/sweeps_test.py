@@ -27,6 +27,7 @@ from lstm_jax.config.sweeps import (
   zip_,
 )
 from lstm_jax.errors import ConfigError
+from lstm_jax.models.registry import MODELS
 from lstm_jax.run.status import read_status
 
 SWEEPS = sorted(pathlib.Path("configs/sweeps").glob("[a-z]*.py"))
@@ -48,6 +49,13 @@ def point_config(base, point):
     pathlib.Path("w"), base, parse_config(["sweep", *base]), point
   )
   return parse_config(["sweep", *job.words])
+
+
+def test_a_point_may_be_another_model():
+  base = ["--config=configs/adding.py:tiny", "--config.model.hidden_sizes=5"]
+  for name in ("sequence_model", "window"):
+    model = point_config(base, {"model.name": name}).model
+    assert type(model) is MODELS[name] and model.hidden_sizes == (5,)
 
 
 def test_algebra():

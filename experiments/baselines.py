@@ -1,0 +1,67 @@
+"""The scores that a trained model must beat: n-grams, means and last values.
+
+  python -m experiments.baselines --config=configs/char_lm.py
+  python -m experiments.baselines --config=configs/adding.py --batches=100
+  python -m experiments.baselines --config=configs/piano_rolls.py --split=test
+
+It takes no trained run. A line for each baseline that fits the config's task,
+with the scores that `evaluate` gives a run. They are estimated on an epoch of
+training batches; a task that samples its sequences has no epochs, so that
+--batches says how many.
+"""
+
+import json
+
+from experiments.command_line import (
+  PLATFORMS,
+  add_flag,
+  new_flags,
+  parse_config,
+  run_command,
+)
+from experiments.evaluate_runs import finite
+from experiments.plain_text import align, significant
+from lstm_jax.evaluation.baselines import estimate_baselines, score_baselines
+from lstm_jax.parallel import runtime
+
+
+def main(argv: list[str]):
+  values = new_flags()
+  splits = ("valid", "test")
+  add_flag(values, "split", "valid", "which to score", enum_values=splits)
+  add_flag(
+    values, "batches", 0, "training batches; 0 is an epoch", lower_bound=0
+  )
+  add_flag(
+    values,
+    "orders",
+    5,
+    "n of the longest n-gram",
+    lower_bound=1,
+    upper_bound=50,
+  )
+  add_flag(values, "json", False, "a JSON object a line")
+  add_flag(values, "platform", None, "where to compute", enum_values=PLATFORMS)
+  config = parse_config(argv, values, __doc__)
+  runtime.setup(values.platform or config.run.platform)
+  task = config.task.load(config.train.batch_size)
+  baselines = estimate_baselines(
+    task, values.batches, values.orders, config.train.seed
+  )
+  found = score_baselines(task, values.split, baselines, values.orders)
+  scores = {name: task.scores(sums) for name, sums in found.items()}
+  if values.json:
+    for name, each in scores.items():
+      each = {key: finite(value) for key, value in each.items()}
+      print(json.dumps({"baseline": name} | each))
+    return
+  names = list(next(iter(scores.values())))
+  rows = [["baseline", *(name.replace("_", " ") for name in names)]]
+  for name, each in scores.items():
+    rows.append([name, *(significant(each[key], 5) for key in names)])
+  print(f"{config.task.name}, {values.split} split")
+  print("\n".join(align(rows)))
+
+
+if __name__ == "__main__":
+  run_command(main)
