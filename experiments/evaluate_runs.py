@@ -42,7 +42,7 @@ def evaluate_runs(values, directories: list[str], score) -> int:
   Raises:
     As `score_all`; ConfigError for flags that are for one run.
   """
-  for name in ("score", "search"):
+  for name in ("score", "tune", "predictions"):
     if values[name].present:
       raise ConfigError(f"--{name}: is for one run, given by --workdir")
   if values.mode != "static":

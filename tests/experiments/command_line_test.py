@@ -274,7 +274,7 @@ def test_every_field_has_a_comment():
     config.train.stop,
     config.run,
   ):
-    comments = config_help._comments(type(part))
+    comments = config_help.field_comments(type(part))
     for field in dataclasses.fields(part):
       assert comments[field.name] or field.name == "name"
 

@@ -92,7 +92,7 @@ def parse(*words):
 
 @pytest.mark.parametrize("kind", [*CELLS.values(), ConvLSTM])
 def test_every_field_of_a_cell_is_an_option_with_a_comment(kind):
-  comments = config_help._comments(kind)
+  comments = config_help.field_comments(kind)
   names = {field.name for field in dataclasses.fields(kind)}
   assert names - {"image_size"} == options_of(kind).keys() | {"hidden_size"}
   for name in options_of(kind):
@@ -107,7 +107,7 @@ def test_a_config_has_the_options_of_all_cells():
 
 
 def test_every_comment_is_of_one_field():
-  comments = config_help._comments(LSTM1997)
+  comments = config_help.field_comments(LSTM1997)
   said = [comments[name] for name in options_of(LSTM1997)]
   assert len(set(said)) == len(said)
 
