@@ -78,12 +78,12 @@ def get_config(variant="tiny"):
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
+def own(tmp_path):
   """A config file that brings a cell, which is forgotten afterwards."""
-  monkeypatch.setitem(CELLS, "leaky", LSTM)
   path = tmp_path / "own.py"
   path.write_text(OWN)
-  return f"--config={path}"
+  yield f"--config={path}"
+  CELLS.pop("leaky", None)
 
 
 def parse(*words):
