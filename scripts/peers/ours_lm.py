@@ -30,7 +30,7 @@ class _Task(TextLM):
   """The same window at every step; the state goes on."""
 
   # what a training loop reads, and a step does not
-  config = train = spec = steps_per_epoch = headline = token = None
+  config = source = spec = steps_per_epoch = headline = token = None
   tokens_per_step = vocabulary = record = None
   scores = WordLMConfig.scores
 

@@ -85,7 +85,7 @@ def test_a_cell_and_a_task_of_ones_own(own, tmp_path):
 
 def test_a_config_file_that_is_gone(own, tmp_path):
   config = parse_config(["train", f"--config={own}"])
-  write_config(tmp_path, config, None)
+  write_config(tmp_path, config, {})
   own.unlink()
   assert read_config(tmp_path) == config  # who knows the names needs no file
   del CELLS["leaky"]
@@ -95,7 +95,7 @@ def test_a_config_file_that_is_gone(own, tmp_path):
 
 def test_runs_of_the_librarys_own_cells_name_no_file(tmp_path):
   config = parse_config(["train", "--config=configs/adding.py:tiny"])
-  write_config(tmp_path, config, None)
+  write_config(tmp_path, config, {})
   assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 

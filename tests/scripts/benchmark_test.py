@@ -243,9 +243,9 @@ def test_ours_computes_all_of_a_language_models_part(part, monkeypatch):
 
 
 def test_of_several_gpus_one_is_used(monkeypatch):
-  assert ours_lm._mesh().size == jax.device_count() > 1
+  assert ours_lm._layout().mesh.size == jax.device_count() > 1
   monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-  assert ours_lm._mesh() is None
+  assert ours_lm._layout().mesh is None
 
 
 def test_every_contender_computes_the_same_number_of_things():

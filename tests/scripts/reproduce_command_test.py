@@ -118,7 +118,7 @@ def test_a_trained_run_is_scored_once_more(tmp_path, fake, capfd):
 def test_settings_are_searched_once(tmp_path, finished_run, capfd):
   path = tmp_path / "run"
   shutil.copytree(finished_run, path)
-  words = "place", path, "--mode=cache --search_tokens=9"
+  words = "place", path, "--mode=cache --tune_tokens=9"
   for again, count in ((False, 1), (False, 0), (True, 1)):
     reproduce_commands.search(*words, again)
     printed = capfd.readouterr().out
