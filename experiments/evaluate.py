@@ -61,6 +61,7 @@ from lstm_jax.parallel import runtime
 from lstm_jax.run.directory import read_record
 from lstm_jax.run.load import Run, load_checkpoint, load_trials
 from lstm_jax.search.base import SearchConfig
+from lstm_jax.tasks.base import GeneratingConfig, JudgingTask
 from lstm_jax.training.stopping import StopConfig
 
 SPLITS = ("valid", "test")
@@ -114,8 +115,10 @@ def evaluate_trials(
     for number, run in enumerate(runs, trial or 0):
       watch = functools.partial(show_percent, split)
       sums = evaluate(run.params, watch)
-      if hasattr(task, "judge") or predictions:
-        usual = getattr(task.config, "usual_search", SearchConfig)()
+      if isinstance(task, JudgingTask) or predictions:
+        usual = SearchConfig()
+        if isinstance(task.config, GeneratingConfig):
+          usual = task.config.usual_search()
         judge = make_predictions(structure, task, split, rows, search(usual))
         sums += judge(run.params, watch, predictions)
       count = sums.extra.get("sequences", sums.weight)
@@ -275,8 +278,10 @@ def main(argv: list[str]) -> int | None:
     raise ConfigError("--predictions: are those of one trial, as trained")
   runtime.setup(values.platform or "")
   if values.score is not None:
+    assert trial is not None  # as _parse_trial took it
     return print_score(values, trial)
   if values.mode != "static":
+    assert trial is not None  # as check_mode_flags has seen
     records = evaluate_adapted(values, trial)
     if not records:
       return

@@ -28,7 +28,7 @@ from experiments.command_line import (
   run_command,
 )
 from experiments.field_flags import define_field_flags, read_fields
-from lstm_jax.data.text import read_text
+from lstm_jax.data.text import read_text_file
 from lstm_jax.data.vocabulary import visible
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.evaluation.predictions import predict
@@ -37,6 +37,12 @@ from lstm_jax.parallel import runtime
 from lstm_jax.run.load import Run, load_run
 from lstm_jax.search.base import SearchConfig
 from lstm_jax.search.sample import generate
+from lstm_jax.tasks.base import (
+  AnsweringConfig,
+  GeneratingConfig,
+  ShowingConfig,
+  SpeakingConfig,
+)
 
 
 def read_lines(values: flags.FlagValues) -> list[str]:
@@ -54,7 +60,7 @@ def read_lines(values: flags.FlagValues) -> list[str]:
     return sys.stdin.read().splitlines()
   if not pathlib.Path(values.input).expanduser().is_file():
     raise DataError(f"--input={values.input}: no such file; give a text file")
-  return str(read_text(values.input)).splitlines()
+  return str(read_text_file(values.input)).splitlines()
 
 
 def said(
@@ -68,7 +74,7 @@ def said(
     DataError: a line cannot be read.
   """
   task = run.config.task
-  if hasattr(task, "spoken"):
+  if isinstance(task, SpeakingConfig):
     for line in lines:
       yield line
       blocks = generate(
@@ -84,6 +90,7 @@ def said(
       yield from task.spoken(blocks, run.assets, line)
       yield "\n"
     return
+  assert isinstance(task, AnsweringConfig)
   inputs = task.request(lines, run.assets)
   structure, params = nnx.split(run.model)
 
@@ -95,7 +102,7 @@ def said(
   prediction = jax.device_get(answer(params, inputs))
   for line in task.say(prediction, run.assets):
     yield line + "\n"
-  if folder:
+  if folder and isinstance(task, ShowingConfig):
     for path in task.show(prediction, inputs, run.assets, folder):
       yield f"{path}\n"
 
@@ -125,7 +132,7 @@ def main(argv: list[str]):
   runtime.setup(values.platform or "")
   run = load_run(values.workdir, values.checkpoint)
   task = run.config.task
-  if not hasattr(task, "request"):
+  if not isinstance(task, GeneratingConfig):
     raise RunError(
       f'{values.workdir}: the task "{task.name}" has nothing to generate;'
       " evaluate --predictions=FILE writes what the model says of its data"
@@ -146,7 +153,7 @@ def _folder(output, task) -> pathlib.Path | None:
   """Raises ConfigError where there is nothing to put in it."""
   if not (output or "").endswith("/"):
     return None
-  if not hasattr(task, "show"):
+  if not isinstance(task, ShowingConfig):
     raise ConfigError(
       f'--output={output}: the task "{task.name}" has no pictures; give a file'
     )

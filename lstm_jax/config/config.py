@@ -194,26 +194,27 @@ def check_leaves(config: Any, path: str):
     ConfigError: names the field, its value, and what it may be.
   """
   for name, wanted in _hints(type(config)).items():
-    value, where = getattr(config, name), path + name
+    value: Any = getattr(config, name)
+    where = path + name
     if name in _BY_NAME and not path:
       chosen = getattr(value, "name", None)
       _check_choice(where + ".name", chosen, _BY_NAME[name])
-      wanted = _BY_NAME[name][chosen]
+      wanted = _BY_NAME[name][str(chosen)]
       if type(value) is not wanted:
         raise ConfigError(
           f"{where}.name: the config file makes a {type(value).__name__}, which"
           f' cannot become a "{chosen}"; take another config file'
         )
-    if dataclasses.is_dataclass(wanted):
+    if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
       if not isinstance(value, wanted):
         raise ConfigError(f"{where}: must be a {wanted.__name__}")
       check_leaves(value, where + ".")
       continue
     _check_type(where, value, wanted)
-    if type(value) is int and wanted is float:
-      setattr(config, name, float(value))  # 1 and 1.0 compare as JSON
     if wanted == tuple[float, ...]:
       setattr(config, name, tuple(map(float, value)))
+    elif type(value) is int and wanted is float:
+      setattr(config, name, float(value))  # 1 and 1.0 compare as JSON
     if name in getattr(config, "CHOICES", ()):
       _check_choice(where, value, config.CHOICES[name])
     if isinstance(value, str) and "\0" in value:
@@ -234,7 +235,7 @@ def _check_choice(where, value, known):
     )
 
 
-def _check_type(where, value, wanted):
+def _check_type(where: str, value: Any, wanted: Any):
   kind, leaves = wanted, (value,)
   if typing.get_origin(wanted) is tuple:
     kind, leaves = typing.get_args(wanted)[0], value
@@ -303,12 +304,12 @@ def from_json(text: str) -> Config:
     raise ConfigError(f"not valid JSON: {error}") from None
 
 
-def _build(kind, value, path):
+def _build(kind: Any, value: Any, path: str) -> Any:
   """Rebuilds a value of a declared type from JSON."""
   where = path.rstrip(".")
   if kind is cell_options.CellOptions:
     kind = cell_options.options_class()
-  if dataclasses.is_dataclass(kind):
+  if isinstance(kind, type) and dataclasses.is_dataclass(kind):
     if not isinstance(value, dict):
       raise ConfigError(f"{where or 'config'}: must be an object")
     hints = _hints(kind)

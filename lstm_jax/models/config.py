@@ -92,6 +92,14 @@ class RecurrentConfig:
       found[f"dropout.{rate}"] = _no_place(self.cell)
     return found
 
+  def build(self, spec: Spec, rngs: nnx.Rngs) -> nnx.Module:
+    """The model, a `Model` of `models/base.py`, with its initial parameters.
+
+    Raises:
+      ConfigError: it does not fit the task's spec.
+    """
+    raise NotImplementedError
+
   def options_to_keep(self) -> dict[str, Any]:
     """The options that a saved config has, those of its own cells, so that it
     can be read where others are not known."""
