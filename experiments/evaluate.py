@@ -278,10 +278,8 @@ def main(argv: list[str]) -> int | None:
     raise ConfigError("--predictions: are those of one trial, as trained")
   runtime.setup(values.platform or "")
   if values.score is not None:
-    assert trial is not None  # as _parse_trial took it
     return print_score(values, trial)
   if values.mode != "static":
-    assert trial is not None  # as check_mode_flags has seen
     records = evaluate_adapted(values, trial)
     if not records:
       return

@@ -76,10 +76,11 @@ def said(
   task = run.config.task
   if isinstance(task, SpeakingConfig):
     for line in lines:
+      prompt = task.request([line], run.assets).x[0]
       yield line
       blocks = generate(
         run.model,
-        task.request([line], run.assets).x[0],
+        prompt,
         search.length,
         temperature=search.temperature * (search.name == "sample"),
         top_k=search.top_k,

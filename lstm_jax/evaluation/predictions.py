@@ -13,7 +13,8 @@ from flax import nnx
 from lstm_jax.array_types import Params
 from lstm_jax.errors import ConfigError
 from lstm_jax.metrics.sums import Sums
-from lstm_jax.search.base import SearchConfig, find_answers
+from lstm_jax.search.answers import find_answers
+from lstm_jax.search.base import SearchConfig
 from lstm_jax.tasks.base import DecodedTask, DescribingTask, JudgingTask, Task
 
 

@@ -219,7 +219,7 @@ class LanguageModelConfig(RecurrentConfig):
       raise ConfigError(
         f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
         f" the last layer's output ({last}); set"
-        f" --config.model.embedding_size={last} or --config.model.project=true"
+        f" model.embedding_size={last} or model.project=true"
       )
 
   def unread(self, task: TaskConfig) -> dict[str, str]:

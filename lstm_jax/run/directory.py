@@ -9,7 +9,7 @@ train.log        what was printed
 checkpoints/     the last two and the best, by Orbax
 tensorboard/     the metrics again
 wandb/           and again, for Weights & Biases
-profile/         traces of --profile_steps
+profile/         traces of some steps
 """
 
 import contextlib
@@ -124,7 +124,7 @@ def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
 def read_config(workdir: str | pathlib.Path) -> Config:
   """The config of a run directory.
 
-  A config file that brought its cell or task is run again, as --config does.
+  A config file that brought its cell or task is run again.
 
   Raises:
     RunError: there is no run, or its config cannot be read.

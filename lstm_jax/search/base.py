@@ -9,7 +9,7 @@ every model and task:
 """
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from lstm_jax.array_types import Array, Float, Int
 from lstm_jax.errors import ConfigError
@@ -68,25 +68,3 @@ class Prediction(NamedTuple):
   symbols: Int[Array, "b n t"]  # `end` after their end
   lengths: Int[Array, "b n"]  # symbols before the end
   scores: Float[Array, "b n"]  # log-probability, with the length penalty
-
-
-def find_answers(
-  model: Any,
-  inputs: Any,
-  config: SearchConfig,
-  length: int,
-  end: int,
-  key: Any,
-) -> Prediction:
-  """Whole answers of a model; runs inside jit.
-
-  length: the most symbols of an answer, where the config says none.
-  end: the symbol that ends an answer.
-  key: of draws, folded into the config's seed.
-  """
-  from lstm_jax.search import beam, sample  # they need this module
-
-  length = config.length or length
-  if config.name == "beam":
-    return beam.beam_search(model, inputs, config, length, end)
-  return sample.sample_answers(model, inputs, config, length, end, key)

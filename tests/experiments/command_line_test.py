@@ -8,7 +8,7 @@ from absl import flags
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import config_help
+from experiments import command_line, config_help
 from experiments.command_line import (
   add_flag,
   load_config_file,
@@ -307,3 +307,15 @@ def test_any_command_line_is_a_config_or_one_line(words):
     parse(TINY, *argv)
   except ConfigError as error:
     assert "\n" not in str(error)
+
+
+def test_messages_of_the_library_are_told_with_flags():
+  """The library names fields; what sets them is the command's."""
+  error = ConfigError("set train.batch_size=1 or --config.train.trials=2")
+  assert command_line._what_to_mend(error) == (
+    "set --config.train.batch_size=1 or --config.train.trials=2"
+  )
+  error = ConfigError("train.steps: a longer run needs extend_to=15")
+  assert command_line._what_to_mend(error) == (
+    "train.steps: a longer run needs --extend_to=15"
+  )

@@ -12,7 +12,8 @@ from lstm_jax import LSTM
 from lstm_jax.data.inputs import Tokens
 from lstm_jax.errors import ConfigError
 from lstm_jax.models.language_model import LanguageModel
-from lstm_jax.search.base import SearchConfig, find_answers
+from lstm_jax.search.answers import find_answers
+from lstm_jax.search.base import SearchConfig
 from lstm_jax.search.sample import choose
 
 SYMBOLS, END, LONGEST = (1, 2, 3), 0, 3
