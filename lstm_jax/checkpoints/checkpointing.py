@@ -75,16 +75,12 @@ class Checkpointer:
     # wait minutes for it, and the process with them.
     context.asynchronous.create_directories_asynchronously = False
     policies = ocp.training.preservation_policies
-    kept = policies.AnyPreservationPolicy(
-      [
-        policies.LatestN(2),
-        policies.BestN(
-          n=1,
-          get_metric_fn=lambda metrics: -metrics[self._judged_by()],
-          keep_checkpoints_without_metrics=False,
-        ),
-      ]
+    best = policies.BestN(
+      n=1,
+      get_metric_fn=lambda metrics: -metrics[self._judged_by()],
+      keep_checkpoints_without_metrics=False,
     )
+    kept = policies.AnyPreservationPolicy([policies.LatestN(2), best])
     return ocp.training.Checkpointer(
       str(self._directory),
       context=context,
@@ -313,11 +309,10 @@ class Checkpointer:
 def _training(state: TrainState) -> dict[str, Any]:
   """Everything but the parameters that evaluation loads on their own. Where
   those are averages, the others are among these."""
-  names = {field.name for field in dataclasses.fields(state)}
+  rest = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
   if state.averages is None:
-    names -= {"params", "averages"}
-    return {name: getattr(state, name) for name in sorted(names)}
-  rest = {name: getattr(state, name) for name in sorted(names)}
+    del rest["params"], rest["averages"]
+    return rest
   return rest | {"averages": state.averages._replace(mean=None)}
 
 
