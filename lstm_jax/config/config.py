@@ -177,7 +177,7 @@ def validate(config: Config, typed: Collection[str] | None = None) -> Config:
 def declared_types(kind: Any) -> dict[str, Any]:
   """Those of a dataclass's fields."""
   return {
-    field.name: typing.get_typedeclared_types(kind)[field.name]
+    field.name: typing.get_type_hints(kind)[field.name]
     for field in dataclasses.fields(kind)
   }
 
