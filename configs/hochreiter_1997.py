@@ -269,36 +269,22 @@ def _config(task, model, rate, stop, *, trials, steps, steps_per_call):
   )
 
 
+# Blocks, their size and the learning rate, of experiment 1.
+NETWORKS = (4, 1, 0.1), (3, 2, 0.1), (3, 2, 0.2), (4, 1, 0.5), (3, 2, 0.5)
+# Lags and symbols that say nothing, of experiment 2c.
+LAGS = [(n, n) for n in (50, 100, 200, 500, 1000)]
+LAGS += [(1000, n) for n in (500, 200, 100, 50)]
 ROWS = {
   **{
-    f"1-{blocks}x{size}-{rate}-{data_set}": (
-      experiment_1,
-      (blocks, size, rate, data_set),
-    )
-    for blocks, size, rate in (
-      (4, 1, 0.1),
-      (3, 2, 0.1),
-      (3, 2, 0.2),
-      (4, 1, 0.5),
-      (3, 2, 0.5),
-    )
-    for data_set in range(3)
+    f"1-{blocks}x{size}-{rate}-{k}": (experiment_1, (blocks, size, rate, k))
+    for blocks, size, rate in NETWORKS
+    for k in range(3)  # data sets
   },
   "2a": (experiment_2, ("noise_free",)),
   "2b": (experiment_2, ("random",)),
   **{
     f"2c-{lag}-{symbols}": (experiment_2c, (lag, symbols))
-    for lag, symbols in (
-      (50, 50),
-      (100, 100),
-      (200, 200),
-      (500, 500),
-      (1000, 1000),
-      (1000, 500),
-      (1000, 200),
-      (1000, 100),
-      (1000, 50),
-    )
+    for lag, symbols in LAGS
   },
   "3a-100-3": (experiment_3, ("none", 100, 3)),
   "3a-100-1": (experiment_3, ("none", 100, 1)),

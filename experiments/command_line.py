@@ -46,6 +46,8 @@ _PARSERS = {
   float: flags.FloatParser(),
   str: flags.ArgumentParser(),
 }
+# What a message of the library would have set: train.batch_size=1.
+_FIELD = r"(?<![\w.-])(?=(task|model|optimizer|train|run)(\.\w+)+=)"
 _HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
 _FIELDS = ("config.", "noconfig.")
 PLATFORMS = ("cpu", "gpu", "tpu")
@@ -80,7 +82,8 @@ def run_command(main: Callable[[list[str]], int | None]):
 def _what_to_mend(error: Exception) -> str:
   """A line about what a user can mend; "" of a fault of the program."""
   if isinstance(error, UserError):
-    return str(error)
+    text = re.sub(_FIELD, "--config.", str(error))  # as flags set it
+    return re.sub(r"(?<![\w-])(?=extend_to=)", "--", text)
   if isinstance(error, BrokenPipeError):  # the reader of our output has gone
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return "nobody reads the output any more; stopped"

@@ -18,8 +18,8 @@ def start_process(config: Config, starts: list[dict]) -> int:
     ConfigError: the platform is not available, or has too few devices.
   """
   run = config.run
-  if processes.count() > 1:
-    devices = _devices_of_each(config, starts) * processes.count()
+  if processes.process_count() > 1:
+    devices = _devices_of_each(config, starts) * processes.process_count()
   elif run.devices:
     devices = run.devices
   elif starts:
@@ -30,7 +30,7 @@ def start_process(config: Config, starts: list[dict]) -> int:
     run.platform,
     run.tune_allocator,
     run.compilation_cache,
-    devices=devices // processes.count(),
+    devices=devices // processes.process_count(),
     threads=run.threads,
   )
   available = jax.device_count()
@@ -38,7 +38,7 @@ def start_process(config: Config, starts: list[dict]) -> int:
     raise ConfigError(
       f"run.devices: {run.devices} asked for, {available} available"
     )
-  if processes.count() > 1:
+  if processes.process_count() > 1:
     return _check_batch(config, min(devices or available, available))
   if run.devices:
     return devices
@@ -70,7 +70,7 @@ def _fast_on_cpu(config):
 
 def _devices_of_each(config, starts) -> int:
   """Devices that each of several processes gives; 0 is all it has."""
-  count, total = processes.count(), config.run.devices
+  count, total = processes.process_count(), config.run.devices
   if config.train.trials > 1:
     raise ConfigError("train.trials: several trials run in one process")
   if total % count:
@@ -89,6 +89,6 @@ def _check_batch(config, devices) -> int:
   if config.train.batch_size % shares:
     raise ConfigError(
       f"train.batch_size: {config.train.batch_size} cannot be split over the"
-      f" {shares} of {processes.count()} processes; set run.devices"
+      f" {shares} of {processes.process_count()} processes; set run.devices"
     )
   return devices

@@ -61,6 +61,7 @@ from lstm_jax.parallel import runtime
 from lstm_jax.run.directory import read_record
 from lstm_jax.run.load import Run, load_checkpoint, load_trials
 from lstm_jax.search.base import SearchConfig
+from lstm_jax.tasks.base import GeneratingConfig, JudgingTask
 from lstm_jax.training.stopping import StopConfig
 
 SPLITS = ("valid", "test")
@@ -114,8 +115,10 @@ def evaluate_trials(
     for number, run in enumerate(runs, trial or 0):
       watch = functools.partial(show_percent, split)
       sums = evaluate(run.params, watch)
-      if hasattr(task, "judge") or predictions:
-        usual = getattr(task.config, "usual_search", SearchConfig)()
+      if isinstance(task, JudgingTask) or predictions:
+        usual = SearchConfig()
+        if isinstance(task.config, GeneratingConfig):
+          usual = task.config.usual_search()
         judge = make_predictions(structure, task, split, rows, search(usual))
         sums += judge(run.params, watch, predictions)
       count = sums.extra.get("sequences", sums.weight)

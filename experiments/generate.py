@@ -30,7 +30,7 @@ from experiments.command_line import (
   run_command,
 )
 from experiments.field_flags import define_field_flags, read_fields
-from lstm_jax.data.text import read_text
+from lstm_jax.data.text import read_text_file
 from lstm_jax.data.vocabulary import visible
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.evaluation.predictions import predict
@@ -39,6 +39,11 @@ from lstm_jax.parallel import runtime
 from lstm_jax.run.load import Run, load_run
 from lstm_jax.search.base import SearchConfig
 from lstm_jax.search.sample import generate
+from lstm_jax.tasks.base import (
+  GeneratingConfig,
+  ShowingConfig,
+  SpeakingConfig,
+)
 
 
 def read_lines(values: flags.FlagValues) -> list[str]:
@@ -58,7 +63,7 @@ def read_lines(values: flags.FlagValues) -> list[str]:
     raise DataError(f"--input={values.input}: no such file; give a text file")
   if values.input.lower().endswith((".npz", ".csv")):
     return []  # which the task reads itself
-  return str(read_text(values.input)).splitlines()
+  return str(read_text_file(values.input)).splitlines()
 
 
 def said(
@@ -76,12 +81,13 @@ def said(
     DataError: a line cannot be read.
   """
   task = run.config.task
-  if hasattr(task, "spoken"):
+  if isinstance(task, SpeakingConfig):
     for line in asked:
+      prompt = task.request([line], run.assets).x[0]
       yield line
       blocks = generate(
         run.model,
-        task.request([line], run.assets).x[0],
+        prompt,
         search.length,
         temperature=search.temperature * (search.name == "sample"),
         top_k=search.top_k,
@@ -109,7 +115,7 @@ def said(
     said_lines = task.say(prediction, run.assets)
   for line in said_lines:
     yield line + "\n"
-  if folder:
+  if folder and isinstance(task, ShowingConfig):
     for path in task.show(prediction, inputs, run.assets, folder):
       yield f"{path}\n"
 
@@ -143,7 +149,7 @@ def main(argv: list[str]):
     if values.input in (None, "-"):
       raise ConfigError(f'--input: the task "{task.name}" needs a file of data')
     asked = values.input
-  elif not hasattr(task, "request"):
+  elif not isinstance(task, GeneratingConfig):
     raise RunError(
       f'{values.workdir}: the task "{task.name}" has nothing to generate;'
       " evaluate --predictions=FILE writes what the model says of its data"
@@ -165,7 +171,7 @@ def _folder(output, task) -> pathlib.Path | None:
   """Raises ConfigError where there is nothing to put in it."""
   if not (output or "").endswith("/"):
     return None
-  if not hasattr(task, "show"):
+  if not isinstance(task, ShowingConfig):
     raise ConfigError(
       f'--output={output}: the task "{task.name}" has no pictures; give a file'
     )

@@ -12,11 +12,12 @@ from experiments.plain_text import significant
 from experiments.scores import summarise
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import visible
-from lstm_jax.models.language_model import parameter_count
+from lstm_jax.models.base import parameter_count
 from lstm_jax.parallel import processes
 from lstm_jax.parallel.rows import COPIES, place
-from lstm_jax.run.load import digest
+from lstm_jax.run.load import parameter_digest
 from lstm_jax.search.sample import generate
+from lstm_jax.tasks.base import SpeakingConfig
 from lstm_jax.training.optimizers import make_schedule
 from lstm_jax.training.state import run_step
 from lstm_jax.training.trials import trial
@@ -28,7 +29,7 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   """Digest, picture, best score and a sample, when the last step is done."""
   task = experiment.task
   params = whole_params(experiment, experiment.to_file(state).evaluated)
-  report.note(f"parameters sha256 {digest(params)}")
+  report.note(f"parameters sha256 {parameter_digest(params)}")
   if config.train.trials > 1 or state.stop is not None:
     report.note(summarise(config, state, path))
   params, step = checkpointer.load_params("best", state.params)
@@ -46,7 +47,7 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
   except Exception as error:  # a picture is no reason for a run to fail
     reason = " ".join(str(error).split())[:200]
     report.note(f"no picture of the learning curve: {reason}")
-  if config.run.sample_length and hasattr(config.task, "spoken"):
+  if config.run.sample_length and isinstance(config.task, SpeakingConfig):
     of_trial = ""
     if config.train.trials > 1:
       params, of_trial = trial(params, 0), ", of trial 0"
@@ -65,7 +66,7 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
 
 def whole_params(experiment, params):
   """Parameters from all devices of all processes, in this process's memory."""
-  if processes.count() > 1:
+  if processes.process_count() > 1:
     params = place(params, experiment.layout.mesh, COPIES)
   return jax.tree.map(np.asarray, params)
 
@@ -99,7 +100,8 @@ def describe(config, experiment, state, path) -> str:
     f"{_short(path)}: {kind} ({layers}),"
     f" {count(config, state):,} parameters,"
     + f" {config.train.trials} trials," * (config.train.trials > 1)
-    + f" {processes.count()} processes," * (processes.count() > 1)
+    + f" {processes.process_count()} processes,"
+    * (processes.process_count() > 1)
     + f" {record['corpus']}, {device.platform},"
     f" {f'going on from step {step}' if step else 'a new run'}"
     + _unknown(config, experiment.task)

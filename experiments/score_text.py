@@ -6,19 +6,19 @@ import os
 import numpy as np
 
 from experiments.evaluate_runs import shown
-from lstm_jax.data.text import read_text
+from lstm_jax.data.text import read_text_file
 from lstm_jax.data.vocabulary import first_symbol
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.run.load import Run, load_checkpoint
-from lstm_jax.search.sample import score
+from lstm_jax.search.sample import score_tokens
 
 
 def score_text(run: Run, text: str | bytes) -> np.ndarray:
   """Nats of every token [t], the text taken to follow `first_symbol`."""
   symbols = run.vocabulary.encode(text)
   start = first_symbol(run.vocabulary)
-  return score(run.model, np.concatenate([start, symbols]))
+  return score_tokens(run.model, np.concatenate([start, symbols]))
 
 
 def print_score(values, trial: int):
@@ -33,7 +33,7 @@ def print_score(values, trial: int):
     raise ConfigError("--score: the run was not trained on text; leave it out")
   if not os.path.isfile(os.path.expanduser(values.score)):
     raise DataError(f"--score={values.score}: no such file; give one text file")
-  text = read_text(values.score, run.config.task.as_bytes)
+  text = read_text_file(values.score, run.config.task.as_bytes)
   nats = score_text(run, text)
   tokens, token = run.vocabulary.split(text), run.config.task.token
   if not tokens:

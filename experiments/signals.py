@@ -35,7 +35,7 @@ class StopSignal:
   def __init__(self, can_save: bool = True):
     self.number, self.can_save = None, can_save
     self._asked = 0
-    self._several = processes.count() > 1
+    self._several = processes.process_count() > 1
 
   def __enter__(self):
     caught = [signal.SIGHUP, signal.SIGINT, *BEFORE_THE_END]

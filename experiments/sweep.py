@@ -194,7 +194,7 @@ def main(argv: list[str]) -> int:
     return search_points(values, workdir, base, config, sweep)
   is_space = isinstance(sweep, SearchSpace)
   entries, jobs = plan_sweep(
-    workdir, base, config, sweeps.sample(sweep) if is_space else sweep
+    workdir, base, config, sweeps.sample_points(sweep) if is_space else sweep
   )
   if values.launcher == "vmap":
     entries, jobs = vmap.join_points(workdir, base, config, entries)

@@ -47,7 +47,7 @@ from lstm_jax.parallel import processes
 from lstm_jax.parallel.rows import Layout
 from lstm_jax.run import build as experiment_lib
 from lstm_jax.run import directory, lock, writers
-from lstm_jax.run.load import digest
+from lstm_jax.run.load import parameter_digest
 from lstm_jax.run.writers import MetricWriter
 from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.state import (
@@ -85,8 +85,8 @@ def train(
     experiment, state = experiment_lib.build(config, assets, devices, resuming)
     task = experiment.task
     traced = parse_steps(profile_steps, config.train.steps)
-    directory.check_data(path, task.record)
-    if processes.count() > 1:
+    directory.check_same_data(path, task.record)
+    if processes.process_count() > 1:
       _check_same(config, experiment, state)
     if first:
       directory.write_config(path, config, task.assets())
@@ -147,7 +147,7 @@ def _check_same(config, experiment, state):
   processes.check_same("config", to_json(config))
   processes.check_same("data", str(experiment.task.record))
   params = whole_params(experiment, state.params)
-  processes.check_same("initial model", digest(params))
+  processes.check_same("initial model", parameter_digest(params))
 
 
 def loop(config, experiment, state, checkpointer, writer, report, stop):

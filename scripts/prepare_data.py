@@ -30,7 +30,7 @@ from absl import flags
 
 from experiments.command_line import new_flags, parse_words, run_command
 from lstm_jax.data.cuts import whole_cut
-from lstm_jax.data.prepared import SPLITS, data_folder, write_corpus
+from lstm_jax.data.prepared import SPLITS, data_folder, write_prepared
 from lstm_jax.data.source_files import (
   SourceFile,
   choose_files,
@@ -115,7 +115,7 @@ def prepare_corpus(kind: str, name: str, source: str, folder: pathlib.Path):
     parts = _parts(kind, known, files, source)
     reader = Reader(name, known, parts)
     splits = {s: functools.partial(reader.read, s) for s in SPLITS}
-    return write_corpus(name, folder, splits, reader.check)
+    return write_prepared(name, folder, splits, reader.check)
 
 
 def _parts(kind, known, files, source):

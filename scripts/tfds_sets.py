@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from lstm_jax.data.prepared import SPLITS, write_corpus
+from lstm_jax.data.prepared import SPLITS, write_prepared
 from lstm_jax.errors import DataError
 from scripts.known_corpora import TFDS_SETS, TfdsSet
 
@@ -42,7 +42,7 @@ def prepare_set(name: str, folder: pathlib.Path) -> pathlib.Path:
     split: functools.partial(_pieces, name, chosen, split, source, numbers)
     for split, (source, numbers) in _sources(builder).items()
   }
-  return write_corpus(name, folder, splits)
+  return write_prepared(name, folder, splits)
 
 
 def load_tfds():

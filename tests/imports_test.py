@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -19,6 +20,14 @@ FORBIDDEN = {
   "layers": {"models", "tasks", "training", "run"},
   "models": {"training", "run"},
 }
+# What serves every application, and knows none of them.
+GENERIC = ("training", "evaluation", "run", "search")
+APPLICATIONS = re.compile(
+  "translat(e|ion)|tagging|caption|speech|handwriting|genom|video",
+  re.IGNORECASE,
+)
+# Where its paper is called so.
+PAPERS = "Google's neural machine translation system"
 
 
 def modules():
@@ -69,6 +78,47 @@ def test_only_experiments_and_scripts_parse_flags():
   for path in (ROOT / "configs").rglob("*.py"):
     tops = {target.split(".")[0] for target in imported(path)}
     assert tops - sys.stdlib_module_names <= {"lstm_jax", "configs"}, path
+
+
+def generic_files():
+  for folder in (*(PACKAGE / name for name in GENERIC), ROOT / "experiments"):
+    yield from sorted(folder.rglob("*.py"))
+
+
+def test_what_serves_every_application_imports_none():
+  allowed = {
+    "tasks": {"base", "registry"},
+    "models": {"base", "cell_options", "config", "registry"},
+  }
+  for path in generic_files():
+    if path.name == "gradient_flow.py" and "experiments" in path.parts:
+      continue  # it is about the adding task
+    for target in imported(path):
+      top, wing, module, *_ = *target.split("."), "", ""
+      if top == "lstm_jax" and module:
+        assert module in allowed.get(wing, {module}), (path, target)
+
+
+def test_what_serves_every_application_names_none():
+  for path in generic_files():
+    text = path.read_text().replace(PAPERS, "")
+    assert not (found := APPLICATIONS.search(text)), (path, found)
+
+
+def test_messages_of_the_library_name_no_flag_and_no_command():
+  """Whoever calls it from Python has none; commands say how to set a field."""
+  others = "--(xla_|porcelain)"  # of XLA and of git
+  for name, path in modules():
+    if name == "config.sweeps":
+      continue  # which makes the words of a command line
+    tree = list(ast.walk(ast.parse(path.read_text())))
+    documents = {node.value for node in tree if isinstance(node, ast.Expr)}
+    for node in tree:
+      text = getattr(node, "value", None)
+      if isinstance(node, ast.Constant) and isinstance(text, str):
+        text = re.sub(others, "", text)
+        found = re.search(r"(?<![\w-])--[a-z]|python -m", text)
+        assert node in documents or not found, (path, text)
 
 
 def test_tests_share_modules_and_import_no_other_test():

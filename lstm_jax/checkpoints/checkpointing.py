@@ -62,7 +62,8 @@ class Checkpointer:
         ) from None
     self._directory, self._handle = plain_path(self._directory)
     self._worker = concurrent.futures.ThreadPoolExecutor(1)
-    self._saving = None  # (step, validation, parameters' shapes, response)
+    # (step, validation, parameters' shapes, response)
+    self._saving: tuple[int, Validation, Any, Any] | None = None
     self._hashing = None  # (step, future of its manifest)
     self._last_saved = None
 
@@ -74,19 +75,17 @@ class Checkpointer:
     # wait minutes for it, and the process with them.
     context.asynchronous.create_directories_asynchronously = False
     policies = ocp.training.preservation_policies
+    best = policies.BestN(
+      n=1,
+      get_metric_fn=lambda metrics: -metrics[self._judged_by()],
+      keep_checkpoints_without_metrics=False,
+    )
+    kept = policies.AnyPreservationPolicy([policies.LatestN(2), best])
     return ocp.training.Checkpointer(
-      self._directory,
+      str(self._directory),
       context=context,
-      preservation_policy=policies.AnyPreservationPolicy(
-        [
-          policies.LatestN(2),
-          policies.BestN(
-            n=1,
-            get_metric_fn=lambda metrics: -metrics[self._judged_by()],
-            keep_checkpoints_without_metrics=False,
-          ),
-        ]
-      ),
+      # Its own policies do not fit its Protocol of them.
+      preservation_policy=kept,  # pyright: ignore[reportArgumentType]
       cleanup_tmp_directories=True,
     )
 
@@ -186,11 +185,12 @@ class Checkpointer:
     Raises:
       CheckpointError: it cannot be written.
     """
-    if self._saving:
-      self._commit()
+    self._commit()
     self._finish_hashing()
 
   def _commit(self):
+    if self._saving is None:
+      return
     (step, validation, params, response), self._saving = self._saving, None
     with _as_checkpoint_error(self._workdir, step):
       response.result()
@@ -294,11 +294,12 @@ class Checkpointer:
   def _load(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
     with _as_checkpoint_error(self._workdir, step, "cannot be loaded"):
       self._check_model(step, like["params"])
-      return ocp.load_checkpointables(self._at(step), _abstract(like))
+      return ocp.load_checkpointables(str(self._at(step)), _abstract(like))
 
   def _check_model(self, step: int, params: Params):
     """Raises ValueError where a checkpoint's parameters are others."""
-    saved = ocp.checkpointables_metadata(self._at(step)).metadata["params"]
+    found = ocp.checkpointables_metadata(str(self._at(step)))
+    saved = found.metadata["params"]
     if not jax.tree.leaves(saved):
       raise ValueError("none of its arrays can be found again")
     if problem := shape_difference(saved, params):
@@ -308,11 +309,10 @@ class Checkpointer:
 def _training(state: TrainState) -> dict[str, Any]:
   """Everything but the parameters that evaluation loads on their own. Where
   those are averages, the others are among these."""
-  names = {field.name for field in dataclasses.fields(state)}
+  rest = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
   if state.averages is None:
-    names -= {"params", "averages"}
-    return {name: getattr(state, name) for name in sorted(names)}
-  rest = {name: getattr(state, name) for name in sorted(names)}
+    del rest["params"], rest["averages"]
+    return rest
   return rest | {"averages": state.averages._replace(mean=None)}
 
 

@@ -67,10 +67,10 @@ def write_manifest(directory: pathlib.Path, validation: Validation):
 def _read(directory: pathlib.Path) -> dict[str, Any]:
   """The manifest's contents; raises ValueError if they are not as written."""
   sealed = json.loads((directory / MANIFEST).read_bytes())
-  contents = {k: v for k, v in sealed.items() if k != "seal"}
-  if sealed["seal"] != _seal(contents):
+  seal = sealed.pop("seal", "") if isinstance(sealed, dict) else ""
+  if seal != _seal(sealed):
     raise ValueError("the seal does not match")
-  return contents
+  return sealed
 
 
 def _seal(contents: dict[str, Any]) -> str:

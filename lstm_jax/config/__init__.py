@@ -5,12 +5,11 @@ from lstm_jax.config.config import (
   RunConfig,
   TrainConfig,
   fields,
-  from_json,
   show,
-  to_json,
   type_name,
   validate,
 )
+from lstm_jax.config.saved import from_json, to_json
 
 __all__ = [
   "Config",

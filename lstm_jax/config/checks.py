@@ -238,7 +238,7 @@ def _check_stop(config):
   if train.stop.name == "recent" and train.batch_size != 1:
     raise ConfigError(
       'train.stop.name: "recent" judges single sequences; set'
-      " --config.train.batch_size=1"
+      " train.batch_size=1"
     )
   if train.stop.name != "never" and not config.task.judges_sequences:
     raise ConfigError(
@@ -297,7 +297,7 @@ def _check_online(config):
   elif not cells[0].truncated:
     problem = "needs model.options.truncated"
   elif train.batch_size != 1:
-    problem = "needs --config.train.batch_size=1"
+    problem = "needs train.batch_size=1"
   elif not config.task.judges_sequences:
     problem = "needs a task of sequences"
   elif model.dropout != Dropout():

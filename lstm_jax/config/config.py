@@ -1,4 +1,4 @@
-"""The config of an experiment: typed, complete, checked, and plain JSON.
+"""The config of an experiment: typed, complete and checked.
 
 A config file returns one, the command line overrides its fields, `validate`
 checks what came out, and the run directory keeps it as JSON. Every field has
@@ -7,18 +7,14 @@ its value here or in the file; no default hides in code.
 
 import dataclasses
 import enum
-import json
 import math
-import types
 import typing
 from collections.abc import Collection
 from typing import Any, ClassVar
 
 from lstm_jax.config import checks
 from lstm_jax.errors import ConfigError, suggest
-from lstm_jax.models import cell_options
 from lstm_jax.models.base import ModelConfig
-from lstm_jax.models.config import RecurrentConfig
 from lstm_jax.models.registry import MODELS
 from lstm_jax.tasks.base import TaskConfig
 from lstm_jax.tasks.registry import TASKS
@@ -145,7 +141,7 @@ class Config:
 
 
 # The class of these two is chosen by their `name`.
-_BY_NAME = {"task": TASKS, "model": MODELS}
+BY_NAME = {"task": TASKS, "model": MODELS}
 
 
 def fields(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -178,8 +174,8 @@ def validate(config: Config, typed: Collection[str] | None = None) -> Config:
   return config
 
 
-def _hints(kind) -> dict[str, Any]:
-  """The declared types of a dataclass's fields."""
+def declared_types(kind: Any) -> dict[str, Any]:
+  """Those of a dataclass's fields."""
   return {
     field.name: typing.get_type_hints(kind)[field.name]
     for field in dataclasses.fields(kind)
@@ -194,29 +190,30 @@ def check_leaves(config: Any, path: str):
   Raises:
     ConfigError: names the field, its value, and what it may be.
   """
-  for name, wanted in _hints(type(config)).items():
-    value, where = getattr(config, name), path + name
-    if name in _BY_NAME and not path:
+  for name, wanted in declared_types(type(config)).items():
+    value: Any = getattr(config, name)
+    where = path + name
+    if name in BY_NAME and not path:
       chosen = getattr(value, "name", None)
-      _check_choice(where + ".name", chosen, _BY_NAME[name])
-      wanted = _BY_NAME[name][chosen]
+      check_choice(where + ".name", chosen, BY_NAME[name])
+      wanted = BY_NAME[name][str(chosen)]
       if type(value) is not wanted:
         raise ConfigError(
           f"{where}.name: the config file makes a {type(value).__name__}, which"
           f' cannot become a "{chosen}"; take another config file'
         )
-    if dataclasses.is_dataclass(wanted):
+    if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
       if not isinstance(value, wanted):
         raise ConfigError(f"{where}: must be a {wanted.__name__}")
       check_leaves(value, where + ".")
       continue
     _check_type(where, value, wanted)
-    if type(value) is int and wanted is float:
-      setattr(config, name, float(value))  # 1 and 1.0 compare as JSON
     if wanted == tuple[float, ...]:
       setattr(config, name, tuple(map(float, value)))
+    elif type(value) is int and wanted is float:
+      setattr(config, name, float(value))  # 1 and 1.0 compare as JSON
     if name in getattr(config, "CHOICES", ()):
-      _check_choice(where, value, config.CHOICES[name])
+      check_choice(where, value, config.CHOICES[name])
     if isinstance(value, str) and "\0" in value:
       raise ConfigError(f"{where}: a NUL byte in {value!r}")
     if name in getattr(config, "RANGES", ()):
@@ -228,14 +225,15 @@ def check_leaves(config: Any, path: str):
           )
 
 
-def _check_choice(where, value, known):
+def check_choice(where: str, value: Any, known: Collection[str]):
+  """Raises ConfigError where a value is none of the known names."""
   if not isinstance(value, str) or value not in known:
     raise ConfigError(
       f'{where}: unknown name "{value}"' + suggest(str(value), known)
     )
 
 
-def _check_type(where, value, wanted):
+def _check_type(where: str, value: Any, wanted: Any):
   kind, leaves = wanted, (value,)
   if typing.get_origin(wanted) is tuple:
     kind, leaves = typing.get_args(wanted)[0], value
@@ -243,7 +241,7 @@ def _check_type(where, value, wanted):
       raise ConfigError(f"{where}: must be {_tuple_name(kind)}, got {value!r}")
   for leaf in leaves:
     if not (type(leaf) is kind or (kind is float and type(leaf) is int)):
-      wanted, got = _example(kind), value
+      wanted, got = example_of(kind), value
       if leaves is value:
         wanted, got = _tuple_name(kind), show(value)
       raise ConfigError(f"{where}: must be {wanted}, got {got!r}")
@@ -251,7 +249,8 @@ def _check_type(where, value, wanted):
       raise ConfigError(f"{where}: must be finite, got {leaf}")
 
 
-def _example(kind) -> str:
+def example_of(kind: Any) -> str:
+  """What a field of a type must be, in words."""
   return type_name(next(iter(kind)) if issubclass(kind, enum.Enum) else kind())
 
 
@@ -280,76 +279,3 @@ def show(value: Any) -> str:
   if isinstance(value, enum.Enum):
     return value.value
   return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def to_json(config: Config) -> str:
-  """Indented JSON; enums are their values. Options of other cells than the
-  model's are left out."""
-  plain = dataclasses.asdict(config)
-  if isinstance(config.model, RecurrentConfig):
-    plain["model"]["options"] = config.model.options_to_keep()
-  return json.dumps(plain, indent=2, default=lambda member: member.value)
-
-
-def from_json(text: str) -> Config:
-  """The config that `to_json` wrote, checked. One of an older version may lack
-  fields that have a default.
-
-  Raises:
-    ConfigError: not JSON, a field is missing or unknown, or a value is wrong.
-  """
-  try:
-    return validate(_build(Config, json.loads(text), ""))
-  except json.JSONDecodeError as error:
-    raise ConfigError(f"not valid JSON: {error}") from None
-
-
-def _build(kind, value, path):
-  """Rebuilds a value of a declared type from JSON."""
-  where = path.rstrip(".")
-  if kind is cell_options.CellOptions:
-    kind = cell_options.options_class()
-  if dataclasses.is_dataclass(kind):
-    if not isinstance(value, dict):
-      raise ConfigError(f"{where or 'config'}: must be an object")
-    hints = _hints(kind)
-    if kind is Config:
-      for name, known in _BY_NAME.items():
-        chosen = value.get(name)
-        if isinstance(chosen, dict):
-          if "name" not in chosen:
-            raise ConfigError(f"{name}.name: missing field")
-          _check_choice(f"{name}.name", chosen["name"], known)
-          hints[name] = known[chosen["name"]]
-          if isinstance(cells := chosen.get("cell"), str):
-            cell_options.check_cells(cells.split(","))
-    if unknown := sorted(value.keys() - hints.keys()):
-      raise ConfigError(f"{path}{unknown[0]}: unknown field")
-    config = kind.__new__(kind)  # `validate` says what is wrong with a value
-    for field in dataclasses.fields(kind):
-      name = field.name
-      if name in value:
-        child = _build(hints[name], value[name], f"{path}{name}.")
-      else:
-        child = _default(field, path)
-      setattr(config, name, child)
-    return config
-  if isinstance(kind, types.GenericAlias):
-    return tuple(value) if isinstance(value, list) else value
-  if isinstance(kind, type) and issubclass(kind, enum.Enum):
-    try:
-      return kind(value)
-    except ValueError:
-      raise ConfigError(
-        f"{where}: must be {_example(kind)}, got {value!r}"
-      ) from None
-  return value
-
-
-def _default(field: dataclasses.Field, path: str):
-  """Of a field newer than the saved config: what was done before it."""
-  if field.default is not dataclasses.MISSING:
-    return field.default
-  if field.default_factory is not dataclasses.MISSING:
-    return field.default_factory()
-  raise ConfigError(f"{path}{field.name}: missing field")

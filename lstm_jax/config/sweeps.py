@@ -2,8 +2,8 @@
 
   grid({"optimizer.learning_rate": [1e-3, 1e-2], "train.seed": range(3)})
 
-are six points, and `grid(sample(space, 20), {"train.seed": range(3)})` are 20
-random ones with three seeds each. A seed is an axis like any other.
+are six points, and `grid(sample_points(space, 20), {"train.seed": range(3)})`
+are 20 random ones with three seeds each. A seed is an axis like any other.
 """
 
 import dataclasses
@@ -140,7 +140,9 @@ def chain(*sweeps: list[Point]) -> list[Point]:
   return list(found.values())
 
 
-def sample(space: SearchSpace, count: int = 0, seed: int = 0) -> list[Point]:
+def sample_points(
+  space: SearchSpace, count: int = 0, seed: int = 0
+) -> list[Point]:
   """Random points of a search space, each one once: the same ones for the same
   seed.
 

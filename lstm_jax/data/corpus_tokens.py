@@ -10,8 +10,8 @@ import json
 import os
 import pathlib
 import platform
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ MakeVocabulary = Callable[[Iterable[str | bytes]], Vocabulary]
 
 
 class CorpusTokens(NamedTuple):
-  tokens: dict[str, Shaped[Array, "n"]]  # of each split
+  tokens: Mapping[str, Shaped[Array, "n"]]  # of each split
   vocabulary: Vocabulary
   digest: str  # SHA-256 of the text
   source: str  # what it is, for the record
@@ -54,7 +54,7 @@ def load_corpus(
     DataError: it cannot be read.
   """
   read = read_corpus(corpus, percent, as_bytes=as_bytes, words=words)
-  parts = {
+  parts: dict[str, Any] = {
     split: text[: whole_cut(text, limit or len(text), words)]
     for split, text in read.texts.items()
   }

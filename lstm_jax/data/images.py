@@ -103,8 +103,8 @@ def _checked(images, where) -> Images:
 def _sklearn():
   from sklearn.datasets import load_digits  # late: it takes seconds
 
-  digits = load_digits()
-  pixels, labels = digits.images.astype(np.uint8), digits.target
+  pixels, labels = load_digits(return_X_y=True)
+  pixels = pixels.reshape(-1, 8, 8).astype(np.uint8)
   cut = 1500
   return (pixels[:cut], labels[:cut]), (pixels[cut:], labels[cut:])
 

@@ -86,7 +86,7 @@ def open_prepared(corpus: str) -> Prepared:
   return Prepared(path, record)
 
 
-def write_corpus(
+def write_prepared(
   name: str,
   folder: pathlib.Path,
   splits: dict[str, Callable[[], Iterator[bytes]]],

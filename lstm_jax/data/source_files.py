@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lstm_jax.errors import DataError
 from lstm_jax.files import existing_path
@@ -30,7 +30,7 @@ _BESIDE = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "icon\r"}
 class SourceFile(NamedTuple):
   name: str
   size: int
-  open: Callable[[], io.BufferedIOBase]
+  open: Callable[[], Any]  # a file of bytes
 
 
 @contextlib.contextmanager
@@ -47,17 +47,17 @@ def open_source(source: str) -> Iterator[list[SourceFile]]:
     if path.is_dir():
       yield [_plain(file) for file in _walk(path)]
     elif zipfile.is_zipfile(path):
-      with zipfile.ZipFile(path) as archive:
+      with zipfile.ZipFile(path) as zipped:
         yield [
-          SourceFile(i.filename, i.file_size, lambda i=i: archive.open(i))
-          for i in archive.infolist()
+          SourceFile(i.filename, i.file_size, lambda i=i: zipped.open(i))
+          for i in zipped.infolist()
           if not i.is_dir() and not is_beside(i.filename)
         ]
     elif tarfile.is_tarfile(path):
-      with tarfile.open(path) as archive:
+      with tarfile.open(path) as taped:
         yield [
-          SourceFile(m.name, m.size, lambda m=m: archive.extractfile(m))
-          for m in archive.getmembers()
+          SourceFile(m.name, m.size, lambda m=m: taped.extractfile(m))
+          for m in taped.getmembers()
           if m.isfile() and not is_beside(m.name)
         ]
     else:

@@ -96,7 +96,7 @@ def read_stdlib(
 def _docstrings(source: str) -> Iterator[str]:
   with warnings.catch_warnings(action="ignore"):  # about escapes
     try:
-      left = [ast.parse(source.removeprefix("\ufeff"))]
+      left: list[ast.AST] = [ast.parse(source.removeprefix("\ufeff"))]
     except SyntaxError:
       return
   while left:

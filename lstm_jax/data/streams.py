@@ -6,7 +6,7 @@ is the state before the next, row by row.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -158,7 +158,9 @@ class Streams(NamedTuple):
   weights: Float[Array, "b n"]
 
 
-def evaluation_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
+def evaluation_streams(
+  tokens: Shaped[Array, "n"], batch: int, window: int
+) -> Streams:
   """`batch` streams that hold every token but the first as a target exactly
   once; padding has weight 0. One stream is the exact evaluation: the state runs
   through the whole sequence."""
@@ -177,13 +179,15 @@ def evaluation_streams(tokens: np.ndarray, batch: int, window: int) -> Streams:
   return Streams(inputs, targets, weights)
 
 
-def cut_at(a, start, window: int):
+def cut_at(
+  a: Shaped[Array, "b n"], start: Any, window: int
+) -> Shaped[Array, "b t"]:
   """Steps [start, start + window) of streams [b n], inside jit."""
   return lax.dynamic_slice_in_dim(a, start, window, axis=1)
 
 
 def cut_tokens(
-  data: Windows | Streams, start, window: int
+  data: Windows | Streams, start: Any, window: int
 ) -> tuple[Int[Array, "b t"], Int[Array, "b t"]]:
   """Inputs and targets of steps [start, start + window), inside jit."""
   return (

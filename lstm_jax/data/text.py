@@ -4,7 +4,8 @@ import hashlib
 import pathlib
 import platform
 import zipfile
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from lstm_jax.data import stdlib
 from lstm_jax.data.cuts import whole_cut
@@ -12,13 +13,14 @@ from lstm_jax.data.prepared import PREFIX, SPLITS, open_prepared
 from lstm_jax.data.source_files import READ_ERRORS, choose_files, plain_text
 from lstm_jax.errors import DataError
 
+Text = str | bytes
 _FILES = [f"{split}.txt" for split in SPLITS]
 
 _LARGEST = 2**30  # bytes of a zip file's texts
 
 
 class Corpus(NamedTuple):
-  texts: dict[str, str] | dict[str, bytes]  # one text a split
+  texts: dict[str, Text]  # one a split, all str or all bytes
   digest: str  # SHA-256 over the three
   source: str  # what it is, for the record
 
@@ -50,18 +52,17 @@ def read_corpus(
   """
   if corpus.startswith(PREFIX):
     return _read_prepared(corpus, as_bytes)
+  texts: dict[str, Text]
   if corpus in stdlib.CORPORA:
-    texts, what = stdlib.CORPORA[corpus]
-    texts = texts()
-    if as_bytes:
-      texts = {split: text.encode() for split, text in texts.items()}
+    read, what = stdlib.CORPORA[corpus]
+    texts = {s: t.encode() if as_bytes else t for s, t in read().items()}
     source = f"{what} of Python {platform.python_version()}"
   elif _is_folder(corpus):
     texts, source = _read_folder(corpus, as_bytes)
   elif corpus.lower().endswith(".zip"):
     texts, source = _read_zip(corpus, as_bytes), corpus
   else:
-    text = read_text(corpus, as_bytes)
+    text = read_text_file(corpus, as_bytes)
     train, valid = (
       whole_cut(text, len(text) * part // 100, words)
       for part in (percent[0], percent[0] + percent[1])
@@ -74,20 +75,20 @@ def read_corpus(
     source = corpus
   digest = hashlib.sha256()
   for split in SPLITS:
-    data = texts[split] if as_bytes else texts[split].encode()
+    text = texts[split]
+    data = text.encode() if isinstance(text, str) else text
     digest.update(f"{split} {len(data)}\n".encode())
     digest.update(data)
   return Corpus(texts, digest.hexdigest(), source)
 
 
-def _read_prepared(corpus, as_bytes):
+def _read_prepared(corpus, as_bytes) -> Corpus:
   prepared = open_prepared(corpus)
-  empty = b"" if as_bytes else ""
-  texts = {
-    split: empty.join(prepared.texts(split, as_bytes)) for split in SPLITS
-  }
-  for split, text in texts.items():
-    if not text:
+  texts: dict[str, Any] = {}
+  for split in SPLITS:
+    pieces: Iterator[Any] = prepared.texts(split, as_bytes)
+    texts[split] = (b"" if as_bytes else "").join(pieces)
+    if not texts[split]:
       raise DataError(f"{corpus}: the {split} split is empty")
   return Corpus(texts, prepared.digest, corpus)
 
@@ -96,7 +97,7 @@ def _is_folder(path: str) -> bool:
   try:
     return pathlib.Path(path).expanduser().is_dir()
   except (OSError, ValueError, RuntimeError):
-    return False  # `read_text` says why
+    return False  # `read_text_file` says why
 
 
 def _read_folder(corpus, as_bytes):
@@ -106,7 +107,9 @@ def _read_folder(corpus, as_bytes):
   except OSError as error:
     raise _unreadable(corpus, error) from None
   chosen = zip(SPLITS, choose_files(names, _FILES, corpus), strict=True)
-  texts = {split: read_text(path / name, as_bytes) for split, name in chosen}
+  texts = {
+    split: read_text_file(path / name, as_bytes) for split, name in chosen
+  }
   return texts, str(path)
 
 
@@ -142,7 +145,7 @@ def _missing(path) -> DataError:
   )
 
 
-def read_text(path: str | pathlib.Path, as_bytes: bool = False) -> str | bytes:
+def read_text_file(path: str | pathlib.Path, as_bytes: bool = False) -> Text:
   """A UTF-8 file, as `read_corpus` has it, or its bytes.
 
   Raises:
@@ -157,7 +160,7 @@ def read_text(path: str | pathlib.Path, as_bytes: bool = False) -> str | bytes:
   return _decode(path, data, as_bytes)
 
 
-def _decode(path, data: bytes, as_bytes: bool) -> str | bytes:
+def _decode(path, data: bytes, as_bytes: bool) -> Text:
   try:
     text = data if as_bytes else plain_text(data)
   except UnicodeDecodeError as error:

@@ -14,9 +14,9 @@ UNKNOWN, END = "<unk>", "<eos>"
 GLUE = "\uffed"
 
 
-def most_frequent(
-  counts: Mapping[Hashable, int], size: int, min_count: int
-) -> list:
+def most_frequent[T: Hashable](
+  counts: Mapping[T, int], size: int, min_count: int
+) -> list[T]:
   """The `size` that occur most often (all below 0), the first in their own
   order where as often, and at least `min_count` times."""
   kept = [one for one, count in counts.items() if count >= min_count]
@@ -160,8 +160,9 @@ class WordVocabulary:
     held = before
     for block in blocks:
       text = held + self._spaced(block)
-      held = re.search(rf"{GLUE}? ?\Z", text)[0]
-      yield self._split.join(text.removesuffix(held))
+      said = re.sub(rf"{GLUE}? ?\Z", "", text)
+      held = text.removeprefix(said)
+      yield self._split.join(said)
     yield self._split.join(held)
 
   def _spaced(self, symbols) -> str:

@@ -24,7 +24,7 @@ from flax import nnx
 from lstm_jax.array_types import Array, Float, Int, Params
 from lstm_jax.evaluation.static import last_result
 from lstm_jax.metrics.sums import Sums
-from lstm_jax.tasks.text_lm import TextLM
+from lstm_jax.tasks.base import StreamTask
 
 # what a search tries, in all pairs
 THETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -87,7 +87,7 @@ def cache_probability(
 
 def make_cache(
   structure: Any,
-  task: TextLM,
+  task: StreamTask,
   split: str,
   streams: int,
   size: int,
@@ -154,7 +154,12 @@ def make_cache(
 
 
 def evaluate_cache(
-  run: Any, task: TextLM, split: str, rows: int, config: CacheConfig, watch
+  run: Any,
+  task: StreamTask,
+  split: str,
+  rows: int,
+  config: CacheConfig,
+  watch: Callable,
 ) -> Sums:
   """The split's loss, read in so many rows."""
   grid = (config.theta,), (config.share,)
@@ -163,7 +168,7 @@ def evaluate_cache(
 
 def tune_cache(
   run: Any,
-  task: TextLM,
+  task: StreamTask,
   rows: int,
   config: CacheConfig,
   tokens: int,
@@ -183,7 +188,8 @@ def tune_cache(
 
 def _read_grid(run, task, split, rows, config, grid, tokens, watch):
   structure, _ = nnx.split(run.model)
+  thetas, shares = grid
   steps = make_cache(
-    structure, task, split, rows, config.cache_size, *grid, tokens
+    structure, task, split, rows, config.cache_size, thetas, shares, tokens
   )
   return last_result(steps(run.params), functools.partial(watch, "cache"))

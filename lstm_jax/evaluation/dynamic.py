@@ -33,7 +33,7 @@ from lstm_jax.array_types import Params
 from lstm_jax.data.source import Placed
 from lstm_jax.evaluation.static import last_result
 from lstm_jax.metrics.sums import Sums
-from lstm_jax.tasks.text_lm import TextLM
+from lstm_jax.tasks.base import StreamTask
 
 BLOCK = 50  # segments in one dispatch
 RATES = {  # that a search tries, first of all
@@ -80,7 +80,7 @@ class DynamicConfig:
 
 def gradient_rms(
   structure: Any,
-  task: TextLM,
+  task: StreamTask,
   params: Params,
   windows: int,
   watch: Callable[[int, int], None] = lambda done, all: None,
@@ -119,7 +119,7 @@ def gradient_rms(
 
 def make_dynamic(
   structure: Any,
-  task: TextLM,
+  task: StreamTask,
   split: str,
   tokens: int = 0,
   *,
@@ -168,9 +168,7 @@ def make_dynamic(
     # Beyond the end, the last segment is read again and not counted.
     numbers = first + jnp.arange(BLOCK)
     state, (nats, weight) = lax.scan(
-      lambda state, index: learn(
-        window(data, index)[0], start, rates, rms, state
-      ),
+      lambda state, index: learn(index, data, start, rates, rms, state),
       state,
       jnp.minimum(numbers, count - 1),
     )
@@ -207,7 +205,12 @@ def _mean(tree, of_means):
 
 
 def evaluate_dynamic(
-  run: Any, task: TextLM, split: str, rows: int, config: DynamicConfig, watch
+  run: Any,
+  task: StreamTask,
+  split: str,
+  rows: int,
+  config: DynamicConfig,
+  watch: Callable,
 ) -> Sums:
   """The split's loss; it is one stream, whatever `rows` says."""
   return _reader(run, task, split, config, 0, watch)(config.rate, config.decay)
@@ -215,7 +218,7 @@ def evaluate_dynamic(
 
 def tune_dynamic(
   run: Any,
-  task: TextLM,
+  task: StreamTask,
   rows: int,
   config: DynamicConfig,
   tokens: int,

@@ -21,7 +21,7 @@ from lstm_jax.evaluation.static import last_result
 from lstm_jax.layers.dropout import Dropout, noise_keys
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.models.base import Keys
-from lstm_jax.tasks.text_lm import TextLM
+from lstm_jax.tasks.base import Task
 
 
 @dataclasses.dataclass(slots=True)
@@ -35,7 +35,7 @@ class MCDropoutConfig:
 
 
 def make_mc_dropout(
-  structure: Any, task: TextLM, split: str, streams: int, samples: int
+  structure: Any, task: Task, split: str, streams: int, samples: int
 ) -> Callable[..., Iterator[tuple[int, int, Sums]]]:
   """(params, seed) -> (windows done, all, sums so far)."""
   window, data, count = task.evaluation(split, streams)
@@ -76,7 +76,12 @@ def make_mc_dropout(
 
 
 def evaluate_mc_dropout(
-  run: Any, task: TextLM, split: str, rows: int, config: MCDropoutConfig, watch
+  run: Any,
+  task: Task,
+  split: str,
+  rows: int,
+  config: MCDropoutConfig,
+  watch: Callable,
 ) -> Sums:
   """The split's loss, read in so many rows.
 

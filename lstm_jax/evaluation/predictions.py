@@ -15,7 +15,7 @@ from lstm_jax.errors import ConfigError
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.search.answers import find_answers
 from lstm_jax.search.base import SearchConfig
-from lstm_jax.tasks.base import Task
+from lstm_jax.tasks.base import DecodedTask, DescribingTask, JudgingTask, Task
 
 
 def predict(
@@ -28,7 +28,7 @@ def predict(
   """
   if hasattr(model, "decode"):
     return model.decode(inputs, search, key)
-  if hasattr(task, "end"):
+  if isinstance(task, DecodedTask):
     return find_answers(
       model, inputs, search, task.answer_length, task.end, key
     )
@@ -62,18 +62,18 @@ def make_predictions(
     watch: Callable[[int, int], None] = lambda done, all: None,
     file: pathlib.Path | None = None,
   ) -> Sums:
-    if file and not hasattr(task, "describe"):
+    if file and not isinstance(task, DescribingTask):
       raise ConfigError(
-        f'--predictions: the task "{task.config.name}" has none to write'
+        f'predictions: the task "{task.config.name}" has none to write'
       )
     total: dict[str, Any] = {}
     lines = []
     for index in range(windows):
       prediction, batch = jax.device_get(decode(params, data, index))
-      if hasattr(task, "judge"):
+      if isinstance(task, JudgingTask):
         found = task.judge(prediction, batch)
         total = {name: total.get(name, 0) + n for name, n in found.items()}
-      if file:
+      if file and isinstance(task, DescribingTask):
         lines += map(json.dumps, task.describe(prediction, batch))
       watch(index + 1, windows)
     if file:

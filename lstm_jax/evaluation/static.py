@@ -23,10 +23,11 @@ class Evaluate(Protocol):
 
     watch: called as (done, all) after every window; it may raise to end it.
     """
+    ...
 
 
 def make_evaluation(
-  structure, task: Task, split: str, rows: int, layout: Layout = Layout()
+  structure: Any, task: Task, split: str, rows: int, layout: Layout = Layout()
 ) -> Evaluate:
   """The evaluation of a split.
 
@@ -39,7 +40,7 @@ def make_evaluation(
     layout = Layout()
   window, data, windows = task.evaluation(split, rows)
   data = place(jax.device_put(data), layout.mesh, COPIES)
-  eval_step = make_eval_step(structure, task, window, layout)
+  eval_step: Callable = make_eval_step(structure, task, window, layout)
 
   def evaluate(params, watch=lambda done, all: None):
     carry = nnx.merge(structure, params).initial_state(rows)

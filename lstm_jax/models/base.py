@@ -4,6 +4,7 @@ import dataclasses
 import operator
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+import jax
 from flax import nnx
 
 from lstm_jax.array_types import Array, ArrayLike, Float
@@ -103,3 +104,8 @@ class ModelConfig:
   def build(self, spec: Spec, rngs: nnx.Rngs) -> nnx.Module:
     """A `Model` for the task."""
     raise NotImplementedError
+
+
+def parameter_count(params: Any) -> int:
+  """How many numbers a tree of parameters has."""
+  return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -63,6 +63,14 @@ class RecurrentConfig(ModelConfig):
       found[f"dropout.{rate}"] = _no_place(self.cell)
     return found
 
+  def build(self, spec: Spec, rngs: nnx.Rngs) -> nnx.Module:
+    """The model, a `Model` of `models/base.py`, with its initial parameters.
+
+    Raises:
+      ConfigError: it does not fit the task's spec.
+    """
+    raise NotImplementedError
+
   def options_to_keep(self) -> dict[str, Any]:
     """The options that a saved config has, those of its own cells, so that it
     can be read where others are not known."""
@@ -182,7 +190,7 @@ class LanguageModelConfig(RecurrentConfig):
       raise ConfigError(
         f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
         f" the last layer's output ({last}); set"
-        f" --config.model.embedding_size={last} or --config.model.project=true"
+        f" model.embedding_size={last} or model.project=true"
       )
 
   def unread(self, task: TaskConfig) -> dict[str, str]:

@@ -271,7 +271,3 @@ class LanguageModel(nnx.Module):
       fused,
       factors,
     )
-
-
-def parameter_count(params) -> int:
-  return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -30,18 +30,18 @@ _FAILURE = "lstm_jax/failure"
 _REASON = 300  # characters of what JAX says where it cannot join
 
 
-def number() -> int:
+def process_number() -> int:
   """Which of the run's processes this is, from 0 on."""
   return distributed.global_state.process_id or 0
 
 
-def count() -> int:
+def process_count() -> int:
   return distributed.global_state.num_processes or 1
 
 
 def is_first() -> bool:
   """Whether this process writes what only one may write."""
-  return number() == 0
+  return process_number() == 0
 
 
 @contextlib.contextmanager
@@ -134,7 +134,7 @@ def share(name: str, make) -> str:
 
   name: of this one sharing; none may occur twice in a process's life.
   """
-  if count() == 1:
+  if process_count() == 1:
     return make()
   if is_first():
     text = make()
@@ -149,7 +149,7 @@ def check_same(name: str, text: str):
   Raises:
     RunError: that of this process is not that of process 0.
   """
-  if count() == 1:
+  if process_count() == 1:
     return
   if share(name, lambda: text) != text:
     raise RunError(
@@ -161,7 +161,7 @@ def check_same(name: str, text: str):
 
 def wait(name: str):
   """Returns when all processes are here. `name` as in `share`."""
-  if count() > 1:
+  if process_count() > 1:
     _client().wait_at_barrier(f"lstm_jax/{name}", _PATIENCE * 1000)
 
 
@@ -199,17 +199,17 @@ def _end_all(error):
   if isinstance(error, KeyboardInterrupt):
     code, text = 130, "interrupted"
   elif of_jax and (memory := out_of_memory(error)):
-    text = f"process {number()}: {memory}"
+    text = f"process {process_number()}: {memory}"
   elif of_jax or "Gloo" in text:
     # The one that failed may have told why, a moment ago.
     time.sleep(2 * _LOOK)
     code = EXIT_LOST
     text = f"another process is lost ({first_line}); {_AGAIN}"
   elif isinstance(error, UserError | OSError):
-    text = f"process {number()}: {text}"
+    text = f"process {process_number()}: {text}"
   else:
     traceback.print_exception(error)
-    text = f"process {number()}: {type(error).__name__}: {first_line}"
+    text = f"process {process_number()}: {type(error).__name__}: {first_line}"
   failure = _failure() or f"{code} {' '.join(text.split())}"
   with contextlib.suppress(jax.errors.JaxRuntimeError):
     _client().key_value_set(_FAILURE, failure, allow_overwrite=True)

@@ -57,7 +57,7 @@ def setup(
   """
   if threads:
     os.environ["NPROC"] = str(threads)  # read by XLA's thread pools
-  if devices > 1 or processes.count() > 1:
+  if devices > 1 or processes.process_count() > 1:
     _add_xla_flags(f"--xla_force_host_platform_device_count={max(devices, 1)}")
   if devices > 1:
     _add_xla_flags("--xla_cpu_multi_thread_eigen=false")

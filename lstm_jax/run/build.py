@@ -104,7 +104,8 @@ def build(
   )
   optimizer = optimizers.make_optimizer(config.optimizer, schedule)
   plateau = optimizers.make_plateau(config.optimizer)
-  carry = nnx.merge(structure, params).initial_state(settings.batch_size)
+  model: Any = nnx.merge(structure, params)
+  carry = model.initial_state(settings.batch_size)
 
   def init(params, seed, rate=1.0):
     return init_state(
@@ -198,6 +199,7 @@ def _layout(devices, model_parallel) -> Layout:
     return Layout(mesh)
   from lstm_jax.parallel.units import UnitLayout
 
+  assert mesh is not None  # as run.devices is a multiple of model_parallel
   return UnitLayout(mesh)
 
 

@@ -9,7 +9,7 @@ train.log        what was printed
 checkpoints/     the last two and the best, by Orbax
 tensorboard/     the metrics again
 wandb/           and again, for Weights & Biases
-profile/         traces of --profile_steps
+profile/         traces of some steps
 """
 
 import contextlib
@@ -110,13 +110,13 @@ def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
   ignored ones apart, and those that nothing reads. Fields of a task or model
   that the other has not go without saying: its name differs."""
   before, after = fields(old), fields(new)
-  ignore = {*ignore, *checks.unread(old)}
+  left_out = {*ignore, *checks.unread(old)}
   return [
     f"{path}: {show(before[path])} -> {show(after[path])}"
     for path in before
     if path in after
     and not path.startswith("run.")
-    and path not in ignore
+    and path not in left_out
     and before[path] != after[path]
   ]
 
@@ -124,7 +124,7 @@ def differences(old: Config, new: Config, ignore: tuple[str, ...]) -> list[str]:
 def read_config(workdir: str | pathlib.Path) -> Config:
   """The config of a run directory.
 
-  A config file that brought its cell or task is run again, as --config does.
+  A config file that brought its cell or task is run again.
 
   Raises:
     RunError: there is no run, or its config cannot be read.
@@ -205,7 +205,7 @@ def _unreadable(workdir, name, error) -> RunError:
   )
 
 
-def check_data(path: pathlib.Path, data: dict[str, Any]):
+def check_same_data(path: pathlib.Path, data: dict[str, Any]):
   """Refuses to go on with other data than the run began with.
 
   Raises:
@@ -269,7 +269,7 @@ def write_start(
     "platform": device.platform,
     "device": device.device_kind,
     "devices": devices,
-    "processes": processes.count(),
+    "processes": processes.process_count(),
     "cpu_cores": os.cpu_count(),
     "processor": surroundings.processor(),
     "threads": surroundings.threads(devices),

@@ -88,6 +88,7 @@ def load_trials(
     spec = config.task.spec(assets)
   except DataError as error:
     raise RunError(f"{workdir}/assets/{error}") from None
+  assert spec is not None  # assets say what the data did
   structure, params = make_model(
     lambda rngs: config.model.build(spec, rngs), config.train.seed
   )
@@ -105,7 +106,7 @@ def load_trials(
   return runs, step
 
 
-def digest(params: Params) -> str:
+def parameter_digest(params: Params) -> str:
   """SHA-256 over the names, shapes and bytes of all parameters."""
   sha = hashlib.sha256()
   for path, leaf in jax.tree_util.tree_leaves_with_path(params):

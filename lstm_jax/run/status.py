@@ -32,7 +32,7 @@ def read_status(workdir: str | pathlib.Path) -> Status:
   config, starts = read_config(path), read_record(path)["starts"]
   rows = read_metrics(path)
   metric = find_metric(rows)
-  curve = validation_curve(rows, metric)
+  curve = validation_points(rows, metric)
   cost = config.task.headline.cost
   best_step, best = min(curve, key=lambda p: cost(p[1]), default=(0, math.nan))
   step = max((row["step"] for row in rows), default=0)
@@ -63,12 +63,12 @@ def read_state(workdir: str | pathlib.Path) -> str:
 
 
 def read_curve(workdir: str | pathlib.Path) -> list[tuple[int, float]]:
-  """`validation_curve` of a run; empty where there is none, or not yet."""
+  """`validation_points` of a run; empty where there is none, or not yet."""
   try:
     rows = read_metrics(workdir)
   except RunError:
     return []
-  return validation_curve(rows, find_metric(rows))
+  return validation_points(rows, find_metric(rows))
 
 
 def find_metric(rows: list[dict[str, Any]]) -> str:
@@ -80,7 +80,7 @@ def find_metric(rows: list[dict[str, Any]]) -> str:
   return ""
 
 
-def validation_curve(
+def validation_points(
   rows: list[dict[str, Any]], metric: str
 ) -> list[tuple[int, float]]:
   """(step, score) of every validation, those that are not finite left out."""

@@ -1,4 +1,4 @@
-"""Whole answers, by the search that a config names."""
+"""Whole answers, found in the way that a config says."""
 
 from typing import Any
 

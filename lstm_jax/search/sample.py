@@ -61,7 +61,7 @@ def sample_answers(
 
 
 def generate(
-  model: nnx.Module,
+  model: Any,
   prompt: np.ndarray,
   length: int,
   *,
@@ -107,7 +107,7 @@ def generate(
     yield np.asarray(block)[: length - start]
 
 
-def score(model: nnx.Module, symbols: np.ndarray) -> np.ndarray:
+def score_tokens(model: Any, symbols: np.ndarray) -> np.ndarray:
   """Negative log-likelihood of symbols[1:] in nats, [t - 1], each given all
   before it; the first symbol is only read."""
   return _read_windows(model, symbols)[1]

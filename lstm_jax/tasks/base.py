@@ -5,12 +5,16 @@ resumes from one integer. A task knows nothing of models.
 """
 
 import dataclasses
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
 
 from lstm_jax.array_types import Array, Bool, Float, Int, Key
 from lstm_jax.data.source import Source
 from lstm_jax.metrics.sums import Sums
+from lstm_jax.search.base import SearchConfig
 
 
 class Batch(NamedTuple):
@@ -62,21 +66,18 @@ class Spec(NamedTuple):
 class Evaluation(NamedTuple):
   """A split in windows of so many rows."""
 
-  window: Callable[[Any, Int[Array, ""]], tuple[Batch, Controls]]  # inside jit
+  window: Callable[[Any, Any], tuple[Batch, Controls]]  # inside jit
   data: Any  # what it reads
   windows: int
 
 
 @dataclasses.dataclass(slots=True)
 class TaskConfig:
-  """What a config file says of a task.
-
-  `load(batch_size, assets)` makes the task; assets are given where they are
-  those of another run, or of the run that goes on.
-  """
+  """What a config file says of a task."""
 
   # what `Spec.family` will be; empty where the data must be read to know
   family: ClassVar[str] = ""
+  headline: ClassVar[Score]
   # each sequence is right or wrong, which stopping rules count
   judges_sequences: ClassVar[bool] = False
 
@@ -100,11 +101,21 @@ class TaskConfig:
     """What a model must fit; None where it takes assets, or the data itself, to
     know."""
 
+  def load(
+    self, batch_size: int, assets: dict[str, Any] | None = None
+  ) -> "Task":
+    """Makes the task, once a process.
+
+    assets: where they are those of another run, or of the run that goes on.
+
+    Raises:
+      DataError: its data cannot be used.
+    """
+    raise NotImplementedError
+
 
 @runtime_checkable
 class Task(Protocol):
-  """Made by a task config's `load`, once a process."""
-
   config: Any
   source: Source  # of the arrays that `batch` reads, passed through jit
   spec: Spec
@@ -118,25 +129,112 @@ class Task(Protocol):
   def assets(self) -> dict[str, Any]:
     """What it takes besides parameters to use a model: vocabularies, means,
     alphabets, as JSON. Kept with the run, so that nobody needs its data."""
+    ...
 
   def batch(
     self, data: Any, step: Int[Array, ""], key: Key[Array, ""]
   ) -> tuple[Batch, Controls]:
     """The batch of a training step, a function of its arguments alone; runs
     inside jit."""
+    ...
 
   def evaluation(self, split: str, rows: int) -> Evaluation:
     """A split, so many rows at a time."""
+    ...
 
   def loss(self, output: Any, targets: Any) -> Sums:
     """Summed loss of a model's output and its weight; runs inside jit."""
+    ...
 
   def scores(self, sums: Sums) -> dict[str, float]:
     """The loss in each of the task's units."""
+    ...
 
-  # A task whose answers are decoded also has
-  #   judge(prediction, batch) -> dict[str, np.ndarray]
-  #     counts on the host, which are added up and handed to `scores`;
-  # and one that `generate` can serve
-  #   request(lines) -> inputs, of what somebody asks;
-  #   show(prediction, inputs, folder) -> the files it wrote there.
+
+# What some tasks and configs have besides. Whoever needs it asks by isinstance.
+
+
+@runtime_checkable
+class StreamTask(Task, Protocol):
+  """A task whose rows are read in windows, one after the other, with targets of
+  the class `Targets`."""
+
+  window: int  # steps of one
+
+  def evaluation(self, split: str, rows: int, window: int = 0) -> Evaluation:
+    """window: steps of one; 0 is the task's."""
+    ...
+
+
+@runtime_checkable
+class DecodedTask(Protocol):
+  """A task, or its config, whose answers are found symbol by symbol."""
+
+  end: int  # the symbol that ends an answer
+  answer_length: int  # the most symbols of one, unless a search says
+
+
+@runtime_checkable
+class JudgingTask(Protocol):
+  def judge(self, prediction: Any, batch: Batch) -> dict[str, Any]:
+    """Counts on the host, which are added up and handed to `scores`."""
+    ...
+
+
+@runtime_checkable
+class DescribingTask(Protocol):
+  def describe(self, prediction: Any, batch: Batch) -> Iterator[dict[str, Any]]:
+    """What was said and what was wanted, JSON of a row each."""
+    ...
+
+
+@runtime_checkable
+class GeneratingConfig(Protocol):
+  """The config of a task that `generate` can serve."""
+
+  def usual_search(self) -> SearchConfig: ...
+
+  def request(self, lines: list[str], assets: dict[str, Any]) -> Any:
+    """What is asked, as a model reads it.
+
+    Raises:
+      DataError: a line cannot be read.
+    """
+    ...
+
+
+@runtime_checkable
+class SpeakingConfig(GeneratingConfig, Protocol):
+  """One whose symbols go on from a line, and can be said as they come."""
+
+  def unspoken(self, assets: dict[str, Any]) -> tuple[int, ...]:
+    """Symbols that are never made."""
+    ...
+
+  def spoken(
+    self, blocks: Iterable[np.ndarray], assets: dict[str, Any], prompt: str = ""
+  ) -> Iterator[str]:
+    """The text of symbols after a prompt."""
+    ...
+
+
+@runtime_checkable
+class AnsweringConfig(GeneratingConfig, Protocol):
+  """One with whole answers to its lines."""
+
+  def say(self, prediction: Any, assets: dict[str, Any]) -> list[str]:
+    """Lines of text."""
+    ...
+
+
+@runtime_checkable
+class ShowingConfig(Protocol):
+  def show(
+    self,
+    prediction: Any,
+    inputs: Any,
+    assets: dict[str, Any],
+    folder: pathlib.Path,
+  ) -> list[pathlib.Path]:
+    """The files that were written there, of answers to `request`."""
+    ...

@@ -65,7 +65,7 @@ class DigitsConfig(SequenceTaskConfig):
     if channels != self.channels:
       raise DataError(
         f"{images.source}: the images have {channels} numbers a pixel; set"
-        f" --config.task.channels={channels}"
+        f" task.channels={channels}"
       )
     cut = count - max(count // 10, 1)
     time = int(np.prod(size))

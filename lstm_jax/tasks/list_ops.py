@@ -4,17 +4,14 @@ import dataclasses
 import hashlib
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 
 from lstm_jax.array_types import Int
 from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.tasks.base import Spec
-from lstm_jax.tasks.sequence_task import (
-  SPLITS,
-  Example,
-  SequenceTaskConfig,
-  StoredTask,
-)
+from lstm_jax.tasks.sampled_task import SPLITS
+from lstm_jax.tasks.sequence_task import Example, SequenceTaskConfig, StoredTask
 
 # Symbols are the digits, then these in order, then the closing bracket.
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
@@ -97,7 +94,7 @@ class ListOpsConfig(SequenceTaskConfig):
     splits, start = {}, 0
     for split, count in zip(("train", *SPLITS), counts, strict=True):
       part = slice(start, start + count)
-      splits[split] = Example(*(a if a is None else a[part] for a in examples))
+      splits[split] = jax.tree.map(lambda a, part=part: a[part], examples)
       start += count
     digest = hashlib.sha256(symbols.tobytes()).hexdigest()
     record = {"corpus": f"generated: {self.name}", "corpus_sha256": digest}
@@ -111,7 +108,7 @@ def different(
   rng = np.random.default_rng(config.data_seed)
   seen, parts, total = set(), [], 0
   while total < count:
-    symbols, lengths, values = write(rng, config, _TOGETHER)
+    symbols, lengths, values = write_expressions(rng, config, _TOGETHER)
     new = []
     for row, text in enumerate(symbols):
       digest = hashlib.blake2b(text.tobytes(), digest_size=16).digest()
@@ -126,12 +123,11 @@ def different(
       )
     parts.append((symbols[new], lengths[new], values[new]))
     total += len(new)
-  return tuple(
-    np.concatenate(kind)[:count] for kind in zip(*parts, strict=True)
-  )
+  symbols, lengths, values = map(np.concatenate, zip(*parts, strict=True))
+  return symbols[:count], lengths[:count], values[:count]
 
 
-def write(
+def write_expressions(
   rng: np.random.Generator, config: ListOpsConfig, count: int
 ) -> tuple[Int[np.ndarray, "n t"], Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
   """Begins so many expressions, all at once, a symbol a step, and returns those

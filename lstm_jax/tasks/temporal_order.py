@@ -62,7 +62,7 @@ class TemporalOrderConfig(SequenceTaskConfig):
     rest = jax.random.randint(of_rest, (longest,), 2, 6)
     step = jnp.arange(longest)
     symbol = jnp.where(step == 0, 0, jnp.where(step == length - 1, 1, rest))
-    label = 0
+    label = jnp.zeros((), choice.dtype)
     for place, y in zip(places, choice, strict=True):
       symbol = jnp.where(step == place, 6 + y, symbol)
       label = 2 * label + y

@@ -87,7 +87,7 @@ class TextLMConfig(TaskConfig):
       )
     if self.stream and not self.corpus.startswith(PREFIX):
       raise ConfigError(
-        'task.stream: give a prepared corpus, --config.task.corpus="tfds:NAME"'
+        "task.stream: give a prepared corpus, task.corpus=tfds:NAME"
       )
     if self.stream and self.limit:
       raise ConfigError("task.stream: takes no task.limit")

@@ -49,7 +49,7 @@ def test_json_round_trip(file):
     ("model.hidden_sizes", (8, 1.5), "integers with commas between them, got"),
     ("model.hidden_sizes", (8, 0), "must be at least 1"),
     ("model.hidden_sizes", 8, "integers with commas between them, got 8"),
-    ("model.tied", True, "--config.model.embedding_size=16"),
+    ("model.tied", True, "set model.embedding_size=16"),
     ("model.cell", "lsmt", 'unknown name "lsmt"; did you mean "lstm"?'),
     ("model.cell", "lstm,gru", "2 names for 1 model.hidden_sizes"),
     ("model.options.rank", 2, 'the cell "lstm" does not take it'),

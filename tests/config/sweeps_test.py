@@ -23,7 +23,7 @@ from lstm_jax.config.sweeps import (
   name_point,
   override,
   override_words,
-  sample,
+  sample_points,
   zip_,
 )
 from lstm_jax.errors import ConfigError
@@ -79,10 +79,10 @@ def test_algebra():
 
 
 def test_sample():
-  points = sample(SPACE)
-  assert len(points) == 7 and points == sample(SPACE)
-  assert points != sample(SPACE, 7, seed=1)
-  many = sample(SPACE, 4000)
+  points = sample_points(SPACE)
+  assert len(points) == 7 and points == sample_points(SPACE)
+  assert points != sample_points(SPACE, 7, seed=1)
+  many = sample_points(SPACE, 4000)
   rates = np.array([p["optimizer.learning_rate"] for p in many])
   assert 1e-4 <= rates.min() and rates.max() <= 1e-1
   # The logarithm is uniform: a third of it in each decade.
@@ -97,7 +97,7 @@ def test_sample():
     math.log(2) / math.log(9), abs=0.03
   )
   few = SearchSpace({"train.seed": Integers(0, 3)}, trials=9)
-  assert sorted(p["train.seed"] for p in sample(few)) == [0, 1, 2, 3]
+  assert sorted(p["train.seed"] for p in sample_points(few)) == [0, 1, 2, 3]
   with pytest.raises(ConfigError, match="low must be above 0 and below high"):
     Uniform(0.0, 1.0, log=True)
 
@@ -120,7 +120,7 @@ def test_names():
 @pytest.mark.parametrize("file", SWEEPS, ids=lambda path: path.stem)
 def test_every_sweep_makes_sense(file):
   found = sweep_command.load_sweep(str(file))
-  points = sample(found) if isinstance(found, SearchSpace) else found
+  points = sample_points(found) if isinstance(found, SearchSpace) else found
   base = ["--config=configs/adding.py"]
   for point in points:
     known = fields(point_config(base, point))

@@ -14,7 +14,7 @@ from lstm_jax.data.streams import (
   cut_tokens,
   evaluation_streams,
 )
-from lstm_jax.data.text import read_corpus, read_text
+from lstm_jax.data.text import read_corpus, read_text_file
 from lstm_jax.data.vocabulary import CharVocabulary
 from lstm_jax.errors import DataError
 
@@ -121,15 +121,15 @@ def test_a_folder_has_its_splits(tmp_path):
 
 def test_unreadable_texts(tmp_path):
   with pytest.raises(DataError, match="nowhere: no such file"):
-    read_text(tmp_path / "nowhere")
+    read_text_file(tmp_path / "nowhere")
   (tmp_path / "empty").write_text("")
   with pytest.raises(DataError, match="empty: the file is empty"):
-    read_text(tmp_path / "empty")
+    read_text_file(tmp_path / "empty")
   (tmp_path / "latin").write_bytes(b"caf\xe9 au lait")
   with pytest.raises(DataError, match="not UTF-8: byte 0xe9 at offset 3"):
-    read_text(tmp_path / "latin")
+    read_text_file(tmp_path / "latin")
   with pytest.raises(DataError, match="cannot be read: Is a directory"):
-    read_text(tmp_path)
+    read_text_file(tmp_path)
 
 
 def test_training_windows_are_contiguous():

@@ -117,7 +117,7 @@ def test_a_corpus_from_disk_is_that_of_memory(home, capsys, kind, spread):
     for step in (first, first + 1):
       found, expected = (
         task.batch(source, jnp.int32(step), jax.random.key(0))
-        for task, source in ((disk, data), (memory, memory.train))
+        for task, source in ((disk, data), (memory, memory.source.at(0, 1)))
       )
       jax.tree.map(np.testing.assert_array_equal, found, expected)
       if step < 5 or not spread:

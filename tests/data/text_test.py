@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lstm_jax.data import stdlib
 from lstm_jax.data.cuts import whole_cut
-from lstm_jax.data.prepared import write_corpus
+from lstm_jax.data.prepared import write_prepared
 from lstm_jax.data.source_files import is_beside, open_source
-from lstm_jax.data.text import read_corpus, read_text
+from lstm_jax.data.text import read_corpus, read_text_file
 from lstm_jax.errors import DataError
 from lstm_jax.tasks.text_config import ByteLMConfig, CharLMConfig, WordLMConfig
 from scripts import prepare_data
@@ -87,8 +87,8 @@ def test_byte_order_marks_are_left_out(tmp_path):
     for name in ("plain", "marked")
   )
   assert plain == marked
-  assert read_text(tmp_path / "marked.txt") == LINES.decode()
-  assert read_text(tmp_path / "marked.txt", as_bytes=True) == BOM + LINES
+  assert read_text_file(tmp_path / "marked.txt") == LINES.decode()
+  assert read_text_file(tmp_path / "marked.txt", as_bytes=True) == BOM + LINES
   task = ByteLMConfig(corpus=str(tmp_path / "marked.txt"), window=4).load(2)
   assert task.vocabulary.values[-3:] == bytes(sorted(BOM))
   folder = tmp_path / "folder"
@@ -102,7 +102,7 @@ def test_byte_order_marks_are_left_out(tmp_path):
       assert text == LINES.decode()
   (tmp_path / "mark").write_bytes(BOM)
   with pytest.raises(DataError, match="the file is empty"):
-    read_text(tmp_path / "mark")
+    read_text_file(tmp_path / "mark")
 
 
 @pytest.mark.parametrize("end", [b"\r", b"\r\n"])
@@ -116,7 +116,8 @@ def test_line_ends_of_other_systems(tmp_path, kind, end):
     for name in ("unix", "other")
   )
   assert unix.record | {"corpus": ""} == other.record | {"corpus": ""}
-  np.testing.assert_array_equal(unix.train.inputs, other.train.inputs)
+  unix, other = (task.source.at(0, 1) for task in (unix, other))
+  np.testing.assert_array_equal(unix.inputs, other.inputs)
   texts = read_corpus(str(tmp_path / "other"), as_bytes=True).texts
   assert b"".join(texts.values()) == LINES.replace(b"\n", end)
   if end == b"\r\n":
@@ -140,7 +141,7 @@ def test_a_nul_is_a_character(tmp_path):
 
 def test_marks_and_line_ends_of_a_prepared_corpus(tmp_path):
   pieces = [BOM + b"a b\r\n", b"c\rd"]
-  write_corpus("x", tmp_path, dict.fromkeys(SPLITS, lambda: pieces))
+  write_prepared("x", tmp_path, dict.fromkeys(SPLITS, lambda: pieces))
   corpus = f"tfds:{tmp_path}/x"
   assert read_corpus(corpus).texts["train"] == "a b\nc\nd"
   found = read_corpus(corpus, as_bytes=True).texts["train"]

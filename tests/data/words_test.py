@@ -102,7 +102,7 @@ def test_punctuation_is_set_apart():
 def test_a_small_vocabulary_of_a_text_on_disk(tmp_path, monkeypatch, kind):
   """A prepared corpus, as it is read and as it is streamed."""
   text = [b"c d e (f) \n" * 7, "a a a a b b é,\r\n".encode() * 60]
-  prepared.write_corpus(
+  prepared.write_prepared(
     "x", tmp_path, dict.fromkeys(prepared.SPLITS, lambda: text)
   )
   small = functools.partial(prepared.pieces, piece=77)
@@ -117,7 +117,9 @@ def test_a_small_vocabulary_of_a_text_on_disk(tmp_path, monkeypatch, kind):
   assert memory.record["vocabulary_size"] == 5
   data = disk.source.at(0, 3)
   assert memory.record[f"unknown_{memory.token}s"]["train"]
-  np.testing.assert_array_equal(data.inputs, memory.train.inputs[:, :12])
+  np.testing.assert_array_equal(
+    data.inputs, memory.source.at(0, 1).inputs[:, :12]
+  )
 
 
 def said(config: Config) -> str:

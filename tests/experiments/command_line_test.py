@@ -8,7 +8,7 @@ from absl import flags
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import config_help
+from experiments import command_line, config_help
 from experiments.command_line import (
   add_flag,
   load_config_file,
@@ -348,3 +348,15 @@ def test_another_model_takes_over_what_both_have():
 def test_models_that_do_not_fit(words, message):
   with pytest.raises(ConfigError, match=message):
     parse("--workdir=x", TINY, *words)
+
+
+def test_messages_of_the_library_are_told_with_flags():
+  """The library names fields; what sets them is the command's."""
+  error = ConfigError("set train.batch_size=1 or --config.train.trials=2")
+  assert command_line._what_to_mend(error) == (
+    "set --config.train.batch_size=1 or --config.train.trials=2"
+  )
+  error = ConfigError("train.steps: a longer run needs extend_to=15")
+  assert command_line._what_to_mend(error) == (
+    "train.steps: a longer run needs --extend_to=15"
+  )

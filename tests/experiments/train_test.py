@@ -4,30 +4,19 @@ import copy
 import json
 import shutil
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import (
-  CONFIGS,
-  make_small_config,
-  run_main,
-  sha,
-  small_text,
-  variants,
-)
+from helpers import CONFIGS, make_small_config, run_main, sha, variants
 
 from configs import adding
-from experiments import evaluate, plot, report, train
+from experiments import plot, report, train
 from experiments.command_line import load_config_file
 from experiments.report import extended
 from experiments.signals import Stopped
-from lstm_jax.config import validate
-from lstm_jax.errors import ConfigError, DataError, RunError
+from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run.build import build
 from lstm_jax.run.directory import read_record
 from lstm_jax.run.writers import MetricWriter, read_metrics
-from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.optimizers import Schedule
 
 
@@ -198,60 +187,6 @@ def test_a_picture_that_cannot_be_drawn_ends_no_run(
   assert "no picture of the learning curve: no fonts\n" in log
 
 
-def test_init_from_takes_the_parameters(finished_run, corpus, tmp_path):
-  config = make_small_config(corpus)
-  config.train.init_from = str(finished_run)
-  _, state = build(config)
-  _, fresh = build(make_small_config(corpus))
-  from lstm_jax import load_run
-  from lstm_jax.run.load import digest
-
-  assert digest(state.params) == digest(load_run(finished_run).params)
-  assert digest(state.params) != digest(fresh.params)
-  assert int(state.step) == 0
-  # Another text is read with the vocabulary of the first.
-  other = tmp_path / "other.txt"
-  other.write_text(small_text().replace("red", "r\u00e9d"))
-  config.task.corpus = str(other)
-  experiment, _ = build(config)
-  assert "\u00e9" not in experiment.task.vocabulary.characters
-  config.model.hidden_sizes = (9,)
-  with pytest.raises(ConfigError, match="has another model: .* is .* there"):
-    build(config)
-  config.train.init_from = str(tmp_path / "nowhere")
-  with pytest.raises(ConfigError, match="train.init_from: .* no run here"):
-    build(config)
-
-
-def test_a_resumed_run_needs_its_parent_no_more(finished_run, corpus, tmp_path):
-  parent = tmp_path / "parent"
-  shutil.copytree(finished_run, parent)
-  config = make_small_config(corpus)
-  config.train.init_from = str(parent)
-  assert train.train(config, str(tmp_path / "run")) == 0
-  parent.rename(tmp_path / "gone")
-  # Killed before its first checkpoint, it needs the parameters once more.
-  killed = tmp_path / "killed"
-  shutil.copytree(tmp_path / "run", killed)
-  shutil.rmtree(killed / "checkpoints")
-  (killed / "checkpoints").mkdir()
-  with pytest.raises(ConfigError, match="train.init_from: .* no run here"):
-    train.train(config, str(killed))
-  assert train.train(config, str(tmp_path / "run")) == 0
-  assert read_record(tmp_path / "run")["starts"][-1]["from_step"] == 12
-  (tmp_path / "gone").rename(parent)
-  assert train.train(config, str(killed)) == 0
-  assert sha(killed) == sha(tmp_path / "run")
-
-
-def test_nor_does_one_without_a_vocabulary():
-  config = adding.get_config("tiny")
-  config.train.init_from = "nowhere"
-  with pytest.raises(ConfigError, match="no run here"):
-    build(config)
-  build(config, resuming=True)
-
-
 def test_the_line_of_a_start_comes_first(finished_run, corpus, tmp_path):
   """The time between two starts is no time of training."""
   path = tmp_path / "run"
@@ -264,104 +199,6 @@ def test_the_line_of_a_start_comes_first(finished_run, corpus, tmp_path):
   lines = (path / "train.log").read_text().splitlines()[before:]
   assert "going on from step 12" in lines[0]
   assert "python was 3.99 at the last start" in lines[1]
-
-
-def test_an_update_that_is_not_finite_can_be_skipped(small_config):
-  """It is as if the learning rate had been 0 for that step."""
-  small_config.train.on_non_finite = "skip"
-  experiment, state = build(small_config)
-  # The loss of a window is finite; its gradient overflows.
-  huge = jax.tree.map(lambda p: p * 0 + 3e38, state.params)
-  data = experiment.task.source.at(0, 1)
-  kept = jax.tree.map(np.asarray, (huge, state.opt_state))
-  new, metrics = experiment.train_call(state.replace(params=huge), data)
-  assert int(new.step) == 1 and int(metrics.skipped) == 1
-  assert suspects(new.params)[int(metrics.culprit)].startswith("the gradient")
-  assert float(metrics.sums.weight) == 0
-  for a, b in zip(
-    jax.tree.leaves((new.params, new.opt_state)), jax.tree.leaves(kept)
-  ):
-    np.testing.assert_array_equal(a, b)
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(
-  small_config, tmp_path, monkeypatch
-):
-  def build_poisoned(config, *arguments):
-    """A bias of the softmax becomes NaN before the 8th update."""
-    experiment, state = build(config, *arguments)
-    update = experiment.train_call
-
-    def train_step(state, data):
-      poison = jnp.where(state.step == 7, jnp.nan, 0.0)
-      params = state.params | {"softmax_b": state.params["softmax_b"] + poison}
-      return update(state.replace(params=params), data)
-
-    return experiment._replace(train_call=train_step), state
-
-  monkeypatch.setattr(train.experiment_lib, "build", build_poisoned)
-  with pytest.raises(RunError) as error:
-    train.train(small_config, str(tmp_path / "run"))
-  assert str(error.value).startswith(
-    "step 8: the loss is nan: the gradient of embedding is not finite; the"
-    " last good checkpoint is 6;"
-  )
-  saved = {p.name for p in (tmp_path / "run/checkpoints").iterdir()}
-  assert saved == {"3", "6"}
-
-
-@pytest.mark.parametrize(
-  "engine, reason",
-  [("cudnn", "it needs an NVIDIA GPU"), ("parallel", "LSTM needs the state")],
-)
-def test_an_engine_that_cannot_serve(small_config, tmp_path, engine, reason):
-  small_config.model.engine = engine
-  with pytest.raises(ConfigError, match=f"model.engine: .*{reason}"):
-    train.train(small_config, str(tmp_path / "run"))
-  assert not (tmp_path / "run").exists()
-
-
-def test_cudnn_has_no_masks_and_no_trials(small_config):
-  small_config.model.engine = "cudnn"
-  small_config.task.window_spread = 2.0
-  with pytest.raises(ConfigError, match="model.engine: .*it has no mask"):
-    build(small_config)
-  small_config.train.trials = 2
-  with pytest.raises(ConfigError, match="model.engine: .*one trial"):
-    validate(small_config)
-
-
-@pytest.mark.parametrize(
-  "text, message",
-  [
-    ("", "the file is empty"),
-    ("too short", "fewer than one batch of windows"),
-    (None, "no such file"),
-    (b"\xff\xfe" * 1000, "not UTF-8"),
-  ],
-)
-def test_a_wrong_corpus_leaves_nothing_behind(tmp_path, text, message):
-  corpus = tmp_path / "text.txt"
-  if isinstance(text, bytes):
-    corpus.write_bytes(text)
-  elif text is not None:
-    corpus.write_text(text)
-  with pytest.raises(DataError, match=message):
-    train.train(make_small_config(str(corpus)), str(tmp_path / "run"))
-  assert not (tmp_path / "run").exists()
-
-
-def test_a_text_that_changed_is_refused(finished_run, corpus, tmp_path):
-  path, text = tmp_path / "run", tmp_path / "text.txt"
-  text.write_text(small_text())
-  config = make_small_config(str(text))
-  config.train.steps = config.train.validate_every = 2
-  assert train.train(config, str(path)) == 0
-  text.write_text(small_text().replace("red", "der", 1))
-  with pytest.raises(RunError, match="the data changed since the run began"):
-    train.train(config, str(path))
-  with pytest.raises(RunError, match="another version of its data"):
-    evaluate.main(["evaluate", f"--workdir={path}"])
 
 
 def test_plot(finished_run, capsys, tmp_path):

@@ -250,7 +250,7 @@ def test_how_an_error_of_jax_ends_all(monkeypatch, text, code, said):
 
 
 def test_alone_nothing_is_asked():
-  assert (processes.number(), processes.count()) == (0, 1)
+  assert (processes.process_number(), processes.process_count()) == (0, 1)
   assert processes.is_first()
   with processes.joined(""):
     assert processes.share("name", lambda: "text") == "text"

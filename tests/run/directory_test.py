@@ -19,11 +19,11 @@ from lstm_jax.files import write_atomically
 from lstm_jax.run import directory
 from lstm_jax.run.directory import (
   check_config,
-  check_data,
+  check_same_data,
   read_config,
   read_record,
 )
-from lstm_jax.run.load import digest
+from lstm_jax.run.load import parameter_digest
 from lstm_jax.run.lock import claim, is_locked
 from lstm_jax.run.status import read_state
 
@@ -128,9 +128,9 @@ def test_only_more_steps_are_allowed(finished_run, tmp_path, corpus):
 
 def test_changed_data_are_refused(finished_run):
   data = read_record(finished_run)["data"]
-  check_data(finished_run, data | {"corpus": "moved"})
+  check_same_data(finished_run, data | {"corpus": "moved"})
   with pytest.raises(RunError, match="the data changed .*corpus_sha256"):
-    check_data(finished_run, data | {"corpus_sha256": "0"})
+    check_same_data(finished_run, data | {"corpus_sha256": "0"})
 
 
 def test_the_record_of_a_run(finished_run, corpus):
@@ -150,9 +150,9 @@ def test_load_run(finished_run):
   tokens = run.vocabulary.encode("red green")
   output = run.model(tokens[None])
   assert output.logits().shape == (1, 9, len(run.vocabulary))
-  assert digest(load_run(finished_run, 12).params) != digest(
-    load_run(finished_run, 9).params
-  )
+  assert parameter_digest(
+    load_run(finished_run, 12).params
+  ) != parameter_digest(load_run(finished_run, 9).params)
   assert run.config.train.steps == 12
   assert run.assets == {"vocabulary": run.vocabulary.symbols}
   with pytest.raises(CheckpointError, match='no checkpoint "5"'):
@@ -190,11 +190,11 @@ def test_runs_that_are_not_there(tmp_path):
 
 def test_the_digest_sees_names_shapes_and_values():
   w = np.zeros((2, 3), np.float32)
-  base = digest({"w": w})
-  assert digest({"w": w.copy()}) == base
-  assert digest({"v": w}) != base
-  assert digest({"w": w.reshape(3, 2)}) != base
-  assert digest({"w": np.nextafter(w, 1)}) != base
+  base = parameter_digest({"w": w})
+  assert parameter_digest({"w": w.copy()}) == base
+  assert parameter_digest({"v": w}) != base
+  assert parameter_digest({"w": w.reshape(3, 2)}) != base
+  assert parameter_digest({"w": np.nextafter(w, 1)}) != base
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path):

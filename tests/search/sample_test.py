@@ -8,7 +8,7 @@ from flax import nnx
 
 from lstm_jax import LSTM
 from lstm_jax.models.language_model import LanguageModel
-from lstm_jax.search.sample import choose, generate, score
+from lstm_jax.search.sample import choose, generate, score_tokens
 
 V = 12
 
@@ -83,5 +83,5 @@ def test_score_is_the_nll_of_every_symbol(model):
   symbols = np.random.default_rng(1).integers(0, V, 700)
   window = symbols[None].astype(np.int32)
   expected = model(window[:, :-1]).nll(window[:, 1:])[0]
-  np.testing.assert_allclose(score(model, symbols), expected, atol=1e-5)
-  assert score(model, symbols[:1]).shape == (0,)
+  np.testing.assert_allclose(score_tokens(model, symbols), expected, atol=1e-5)
+  assert score_tokens(model, symbols[:1]).shape == (0,)

@@ -7,7 +7,7 @@ from task_checks import assert_uniform, loss_of, samples
 from lstm_jax.errors import ConfigError
 from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.counting import CountingConfig
-from lstm_jax.tasks.sequence_task import as_batch
+from lstm_jax.tasks.sequence_task import as_row
 
 
 def legal_symbols(string: str, letters: str) -> str:
@@ -60,7 +60,7 @@ def test_a_string_is_right_if_every_step_is(loss):
   if loss == "binary":
     values = values - 0.5
   task = config.load(3)
-  targets = as_batch(examples)[0].targets
+  _, targets = as_row(examples)
   scores = task.scores(loss_of(task, values, targets))
   assert scores["wrong_sequences"] == 0
   # T at the second a of the second string

@@ -85,11 +85,11 @@ def test_pixels_labels_and_splits(tmp_path, channels):
 def test_an_epoch_shows_each_image_once(tmp_path):
   task = DigitsConfig(source=save_npz(tmp_path / "a.npz", *fake())).load(6)
   known = np.asarray(all_of(task, "train").inputs.x)[..., 0]
-  key, orders = jax.random.key(1), []
+  data, key, orders = task.source.data, jax.random.key(1), []
   for epoch in range(2):
     seen = np.concatenate(
       [
-        task.batch(task.train, jnp.asarray(3 * epoch + k), key)[0].inputs.x
+        task.batch(data, jnp.asarray(3 * epoch + k), key)[0].inputs.x
         for k in range(3)
       ]
     )[..., 0]

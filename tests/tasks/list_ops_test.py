@@ -48,7 +48,9 @@ def test_values_lengths_and_depths():
   assert task.steps_per_epoch == 30
   seen, depths, sizes, lengths = set(), set(), set(), set()
   for split, count in (("train", 300), ("valid", 100), ("test", 100)):
-    data = task.train if split == "train" else task.evaluation(split, 100)[1]
+    data = task.source.data
+    if split != "train":
+      data = task.evaluation(split, 100).data
     assert len(data.inputs) == count
     for inputs, targets, weights, mask in zip(*data[:4]):
       n = mask.sum()
@@ -69,7 +71,7 @@ def test_lists_and_operators_come_with_their_chances():
   # Up to 17 symbols are all there are with these, so none is left out.
   config = small(length=17, shortest=4, max_depth=3, max_args=3)
   rng = np.random.default_rng(0)
-  symbols, lengths, _ = list_ops.write(rng, config, 2000)
+  symbols, lengths, _ = list_ops.write_expressions(rng, config, 2000)
   assert len(symbols) == 2000
   names, outer, sizes, digits = [], [], [], []
   for row, n in zip(symbols.tolist(), lengths):
@@ -89,14 +91,15 @@ def test_lists_and_operators_come_with_their_chances():
 
 def test_a_seed_is_one_data_set():
   a, b, c = (small(data_seed=seed).load(5) for seed in (0, 0, 1))
-  np.testing.assert_array_equal(a.train.inputs, b.train.inputs)
+  np.testing.assert_array_equal(a.source.data.inputs, b.source.data.inputs)
   assert a.record == b.record != c.record
 
 
 def test_batches_are_of_the_training_split():
   task = small().load(8)
-  batch, _ = jax.jit(task.batch)(task.train, jnp.array(2), jax.random.key(0))
-  rows = {row.tobytes() for row in task.train.inputs}
+  data = task.source.data
+  batch, _ = jax.jit(task.batch)(data, jnp.array(2), jax.random.key(0))
+  rows = {row.tobytes() for row in data.inputs}
   assert all(np.asarray(row).tobytes() in rows for row in batch.inputs.x)
   assert batch.targets.weights.sum() == 8
 
@@ -127,4 +130,4 @@ def test_too_few_different_expressions():
   with pytest.raises(DataError, match="401 different .* the 400 found"):
     config.load(1)
   config.training_sequences = 200
-  assert len(config.load(1).train.inputs) == 200
+  assert len(config.load(1).source.data.inputs) == 200

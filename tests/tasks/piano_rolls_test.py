@@ -34,7 +34,7 @@ def test_every_frame_follows_from_those_before(tmp_path):
       np.testing.assert_array_equal(mask[row], inside)
       np.testing.assert_array_equal(targets.weights[row], inside)
     assert not targets.weights[len(rolls[split]) :].any()
-  batch, _ = task.batch(task.train, jnp.zeros((), int), jax.random.key(0))
+  batch, _ = task.batch(task.source.data, jnp.zeros((), int), jax.random.key(0))
   assert batch.targets.weights.sum() == 16 - 3
 
 
@@ -42,11 +42,11 @@ def test_training_sequences_can_be_cut(tmp_path):
   rolls, source = fake_rolls(), save_rolls(tmp_path / "a.mat", fake_rolls())
   task = PianoRollsConfig(source=source, window=3).load(6)
   # 4 + 1 + 8 frames to be said: pieces of 3 and 1, of 1, of 3, 3 and 2
-  padded, lengths = task.train
+  padded, lengths = task.source.data
   assert padded.shape == (6, 4, KEYS) and lengths.tolist() == [4, 2, 2, 4, 4, 3]
   np.testing.assert_array_equal(padded[4], rolls["train"][2][3:7])
   np.testing.assert_array_equal(padded[5, :3], rolls["train"][2][6:])
-  batch, _ = task.batch(task.train, jnp.zeros((), int), jax.random.key(0))
+  batch, _ = task.batch(task.source.data, jnp.zeros((), int), jax.random.key(0))
   assert batch.targets.weights.sum() == 16 - 3
   for split in ("valid", "test"):
     assert task.record["longest"][split] == max(LENGTHS[split])

@@ -111,7 +111,7 @@ def test_embedded_reber(many_strings, loss):
   draw = jax.jit(task.batch)
   drawn = []
   for step in range(64):
-    batch, _ = draw(task.train, jnp.asarray(step), jax.random.key(0))
+    batch, _ = draw(task.source.data, jnp.asarray(step), jax.random.key(0))
     rows = zip(np.asarray(batch.inputs.x), np.asarray(batch.inputs.mask))
     drawn += [text(row[mask]) for row, mask in rows]
   assert sorted(drawn) == sorted(s[:-1] for s in train)

@@ -14,9 +14,10 @@ from task_checks import (
 
 from lstm_jax.errors import ConfigError
 from lstm_jax.likelihoods.squared_error import SquaredError
+from lstm_jax.tasks.answers import judge_outputs
 from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.long_lag import LongLagConfig
-from lstm_jax.tasks.sequence_task import as_batch, measure
+from lstm_jax.tasks.sequence_task import as_row
 from lstm_jax.tasks.temporal_order import TemporalOrderConfig
 from lstm_jax.tasks.two_sequence import TwoSequenceConfig
 
@@ -101,10 +102,10 @@ def test_ends_have_an_error_at_the_end_alone():
   asked = np.ones((p, p + 1), bool)
   asked[:-1, -2:] = False  # outputs for x and y, before the last step
   assert (examples.asked == asked).all()
-  targets = as_batch(jax.tree.map(jnp.asarray, examples))[0].targets
+  _, targets = as_row(jax.tree.map(jnp.asarray, examples))
   wrong = jnp.where(targets.asked, targets.values, 7.0)
-  assert measure(SquaredError(wrong), targets, 0.1).nats == 0
-  found = measure(SquaredError(targets.values + 1), targets, 0.1).nats
+  assert judge_outputs(SquaredError(wrong), targets, 0.1).nats == 0
+  found = judge_outputs(SquaredError(targets.values + 1), targets, 0.1).nats
   assert found == 3 * asked.sum() / 2
   config.variant = "noise_free"
   with pytest.raises(ConfigError, match="task.ends_at_end: is for"):

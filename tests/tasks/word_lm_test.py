@@ -19,7 +19,7 @@ from lstm_jax.data.text import read_corpus
 from lstm_jax.data.vocabulary import CharVocabulary, restore
 from lstm_jax.data.words import GLUE, WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
-from lstm_jax.models.language_model import parameter_count
+from lstm_jax.models.base import parameter_count
 from lstm_jax.run.load import load_run
 from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.text_config import WordLMConfig
@@ -207,14 +207,15 @@ def test_a_tiny_run(tmp_path, capsys, monkeypatch):
     ['"the"', '"cat"', '"<eos>"']
   )
   assert "<unk>" not in (
-    run_main(generate, capsys, workdir, "--prompt=the", "--length=40")
+    run_main(generate, capsys, workdir, "--prompt=the", "--search.length=40")
   )
   (tmp_path / "text").write_bytes(b"\xef\xbb\xbfthe cat\r")
   assert run_main(evaluate, capsys, workdir, score).splitlines() == lines
   many = " ".join(f"w{number}" for number in range(50_000))
   (tmp_path / "text").write_text(many)
   monkeypatch.setattr(
-    evaluate, "score_text", lambda run, text: np.ones(text.count(" ") + 1)
+    "experiments.score_text.score_text",
+    lambda run, text: np.ones(text.count(" ") + 1),
   )
   assert "unknown tokens: 50,000" in run_main(evaluate, capsys, workdir, score)
   (tmp_path / "text").write_text("  ")
@@ -241,7 +242,8 @@ def test_a_run_of_own_words(tmp_path, capsys):
   assert run.vocabulary.split("A, b") == ["a", f"{GLUE},", "b"]
   workdir = f"--workdir={path}"
   assert "tokens: " in run_main(evaluate, capsys, workdir, "--split=test")
-  text = run_main(generate, capsys, workdir, "--prompt=Rare", "--length=60")
+  words = ("--prompt=Rare", "--search.length=60")
+  text = run_main(generate, capsys, workdir, *words)
   assert text.startswith("Rare") and GLUE not in text and " ," not in text
   config.train.init_from, config.task.vocabulary_size = str(path), 0
   assert train.train(validate(config), str(tmp_path / "next")) == 0
