@@ -6,16 +6,18 @@ functions of argv.
 
 import collections
 import enum
+import io
 import logging
 import math
 import operator
 import os
 import pathlib
 import re
+import shlex
 import signal
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -45,6 +47,13 @@ _PARSERS = {
   float: flags.FloatParser(),
   str: flags.ArgumentParser(),
 }
+_DEFINE = {
+  bool: flags.DEFINE_bool,
+  int: flags.DEFINE_integer,
+  float: flags.DEFINE_float,
+  list: flags.DEFINE_list,
+  enum.Enum: flags.DEFINE_enum,
+}
 _HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
 _FIELDS = ("config.", "noconfig.")
 PLATFORMS = ("cpu", "gpu", "tpu")
@@ -60,7 +69,8 @@ def run_command(main: Callable[[list[str]], int | None]):
     if getattr(sys, name) is None:  # closed by the caller
       setattr(sys, name, open(os.devnull, "w"))
   for stream in (sys.stdout, sys.stderr):
-    stream.reconfigure(errors="backslashreplace")
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors="backslashreplace")
   if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # see __init__.py
     signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
@@ -98,26 +108,50 @@ def _print_unraisable(raised):
     sys.__unraisablehook__(raised)
 
 
-new_flags = flags.FlagValues
+def new_flags(**table: tuple) -> flags.FlagValues:
+  """The flags of a command, each as `add_flag` takes it, without its name."""
+  values = flags.FlagValues()
+  for name, row in table.items():
+    add_flag(values, name, *row)
+  return values
 
 
 def add_flag(
-  values: flags.FlagValues, name: str, default: Any, text: str, **more
+  values: flags.FlagValues,
+  name: str,
+  default: Any,
+  text: str,
+  among: Sequence = (),
 ):
-  """Defines a flag of the kind that its default is; None is text not given.
+  """Defines a flag of the kind that its default is.
 
-  more: absl's `enum_values`, or `lower_bound` and `upper_bound` of a number.
+  default: None is text that is not given, `int` or `float` such a number.
+  among: the words that it may be, or the lowest and the highest number, either
+    of them None where there is no bound.
   """
-  kinds = {bool: "bool", int: "integer", float: "float", list: "list"}
-  kind = "enum" if "enum_values" in more else kinds.get(type(default), "string")
-  define = getattr(flags, f"DEFINE_{kind}")
+  kind, more = type(default), {}
+  if isinstance(default, type):
+    kind, default = default, None
+  if among and kind in (int, float):
+    more = {"lower_bound": among[0], "upper_bound": among[1]}
+  elif among:
+    kind, more = enum.Enum, {"enum_values": among}
+  define = _DEFINE.get(kind, flags.DEFINE_string)
   define(name, default, help=text, flag_values=values, **more)
+
+
+def typed_command(name: str, argv: list[str]) -> str:
+  """What a person types to run an experiment's command with these words."""
+  words = pathlib.Path(argv[0]).name.split(" ")  # as console.py leaves it
+  if words[0] != "lstm-jax":
+    words = ["python", "-m", f"experiments.{name}"]
+  return shlex.join([*words, *argv[1:]])
 
 
 def parse_flags(
   values: flags.FlagValues,
   argv: list[str],
-  help_text: str,
+  help_text: str | None,
   required: tuple[str, ...] = (),
 ) -> flags.FlagValues:
   """Parses argv into `values`; prints help and exits where it asks for it.
@@ -136,7 +170,7 @@ def parse_flags(
 
 
 def parse_words(
-  values: flags.FlagValues, argv: list[str], help_text: str
+  values: flags.FlagValues, argv: list[str], help_text: str | None
 ) -> list[str]:
   """As `parse_flags`, of a command that takes other words too; returns them.
 
@@ -164,7 +198,7 @@ def parse_words(
 def parse_config(
   argv: list[str],
   values: flags.FlagValues | None = None,
-  help_text: str = "",
+  help_text: str | None = "",
   default_file: str = "",
 ) -> Config:
   """The config of --config=FILE[:variant] and --config.a.b=value, checked.
@@ -318,7 +352,7 @@ def make_folder(values: flags.FlagValues, name: str) -> pathlib.Path:
   Raises:
     RunError: it cannot be made.
   """
-  path = pathlib.Path(values[name].value).expanduser()
+  path = pathlib.Path(str(values[name].value)).expanduser()
   try:
     path.mkdir(parents=True, exist_ok=True)
   except OSError as error:

@@ -3,6 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from experiments.pictures import BLUE, GREY, scale
 from experiments.plain_text import significant
@@ -140,9 +142,15 @@ def draw_curves(axes, runs: list[Run], name: str, x: str, label, word, style):
   axes.plot(places, found[1], **style, markevery=every, label=text)
 
 
-def scale_scores(axes, metric: str, values):
+def more_is_better(run: Run, metric: str) -> bool:
+  """As its task says of the score that is watched; of others, by the name."""
+  watched = metric == run["metric"]
+  return run["higher"] if watched else "accuracy" in metric
+
+
+def scale_scores(axes: Axes, run: Run, metric: str, values: ArrayLike):
   """Log for errors that span a decade; shares of right answers are as is."""
-  if "accuracy" not in metric:
+  if not more_is_better(run, metric):
     scale(axes, "y", values)
 
 
@@ -160,7 +168,7 @@ def draw_run(axes, run: Run, trials: list[Run], metric: str, x: str):
   values = np.concatenate([c[:, 1] for c in (train, *each)])
   if not len(values):
     raise RunError(f"{run['workdir']}: no metrics to plot yet")
-  scale_scores(axes, metric, values)
+  scale_scores(axes, run, metric, values)
   label = "training" + f", mean of {len(trials)} trials" * many
   if axes.get_yscale() == "linear":
     bounds = _bounds(train, each)

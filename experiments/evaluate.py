@@ -48,10 +48,10 @@ from experiments.evaluation_modes import (
   define_mode_flags,
   evaluate_in_mode,
   mode_config,
-  show_percent,
   tune_mode,
 )
 from experiments.field_flags import define_field_flags, read_fields
+from experiments.progress import percent_line
 from experiments.score_text import print_score, score_lines
 from lstm_jax.config import Config, type_name, validate
 from lstm_jax.errors import ConfigError, RunError, suggest
@@ -112,7 +112,7 @@ def evaluate_trials(
     rows = wanted or task.rows
     evaluate = make_evaluation(structure, task, split, rows)
     for number, run in enumerate(runs, trial or 0):
-      watch = functools.partial(show_percent, split)
+      watch = functools.partial(percent_line, split)
       sums = evaluate(run.params, watch)
       if hasattr(task, "judge") or predictions:
         usual = getattr(task.config, "usual_search", SearchConfig)()
@@ -130,7 +130,9 @@ def evaluate_trials(
   return records
 
 
-def evaluate_adapted(values, trial: int) -> list[dict[str, float | int]]:
+def evaluate_adapted(
+  values: flags.FlagValues, trial: int
+) -> list[dict[str, float | int]]:
   """The same record, of one trial, in another mode than static.
 
   --tune prints what it tries, and there are no records.
@@ -199,45 +201,25 @@ def _load_task(run: Run, workdir: str):
 
 
 def main(argv: list[str]) -> int | None:
-  values = new_flags()
-  flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
-  flags.DEFINE_string(
-    "checkpoint", "best", "best, latest, or a step", flag_values=values
-  )
-  flags.DEFINE_enum(
-    "split", "valid", SPLITS, "which split to score", flag_values=values
-  )
-  flags.DEFINE_list(
-    "streams",
-    ["0"],
-    "pieces of the split side by side; of a text 1 is exact; 0 chooses; 1,32"
-    " compares",
-    flag_values=values,
-  )
-  flags.DEFINE_string(
-    "trial", "0", "which, of a run of several; or all", flag_values=values
-  )
-  flags.DEFINE_list(
-    "task",
-    [],
-    "fields of the task to change, as shortest=41,length=500",
-    flag_values=values,
-  )
-  flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
-  flags.DEFINE_string(
-    "score", None, "a UTF-8 text to score instead", flag_values=values
-  )
-  flags.DEFINE_enum(
-    "platform", None, PLATFORMS, "where to compute", flag_values=values
+  values = new_flags(
+    workdir=(None, "run directory"),
+    checkpoint=("best", "best, latest, or a step"),
+    split=("valid", "which split to score", SPLITS),
+    streams=(
+      ["0"],
+      "pieces of the split side by side; of a text 1 is exact; 0 chooses; 1,32"
+      " compares",
+    ),
+    trial=("0", "which, of a run of several; or all"),
+    task=([], "fields of the task to change, as shortest=41,length=500"),
+    json=(False, "print JSON"),
+    score=(None, "a UTF-8 text to score instead"),
+    platform=(None, "where to compute", PLATFORMS),
+    predictions=(None, "file for what the model says"),
+    csv=(None, "file for the table of several runs"),
   )
   define_mode_flags(values)
   define_field_flags(values, SearchConfig, "search.", "what the task takes")
-  flags.DEFINE_string(
-    "predictions", None, "file for what the model says", flag_values=values
-  )
-  flags.DEFINE_string(
-    "csv", None, "file for the table of several runs", flag_values=values
-  )
   words = parse_words(values, argv, __doc__)
   if words and values.workdir:
     raise ConfigError(
@@ -275,9 +257,9 @@ def main(argv: list[str]) -> int | None:
     raise ConfigError("--predictions: are those of one trial, as trained")
   runtime.setup(values.platform or "")
   if values.score is not None:
-    return print_score(values, trial)
+    return print_score(values, trial or 0)
   if values.mode != "static":
-    records = evaluate_adapted(values, trial)
+    records = evaluate_adapted(values, trial or 0)
     if not records:
       return
   else:

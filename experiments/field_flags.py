@@ -5,14 +5,9 @@ from typing import Any
 
 from absl import flags
 
+from experiments.command_line import add_flag
 from experiments.config_help import field_comments
 from lstm_jax.config.config import check_leaves
-
-_DEFINE = {
-  str: flags.DEFINE_string,
-  int: flags.DEFINE_integer,
-  float: flags.DEFINE_float,
-}
 
 
 def define_field_flags(
@@ -27,8 +22,7 @@ def define_field_flags(
     text = f"{comments[field.name]}; {usual or field.default}"
     if choices := getattr(kind, "CHOICES", {}).get(field.name):
       text += f" (one of {', '.join(choices)})"
-    define = _DEFINE[field.type]
-    define(prefix + field.name, None, text, flag_values=values)
+    add_flag(values, prefix + field.name, field.type, text)
 
 
 def given_fields(

@@ -23,7 +23,6 @@ import numpy as np
 import optax
 
 from experiments.command_line import (
-  add_flag,
   make_folder,
   new_flags,
   parse_flags,
@@ -238,12 +237,13 @@ def parse_updates(words: list[str]) -> list[int]:
 
 
 def main(argv: list[str]):
-  values = new_flags()
-  add_flag(values, "output", None, "folder to write to")
-  add_flag(values, "seeds", 5, "networks of each kind", lower_bound=1)
-  add_flag(values, "length", 100, "steps of a sequence", lower_bound=4)
-  add_flag(values, "hidden", 16, "hidden units", lower_bound=1)
-  add_flag(values, "steps", ["0", "500", "1000"], "updates to look after")
+  values = new_flags(
+    output=(None, "folder to write to"),
+    seeds=(5, "networks of each kind", (1, None)),
+    length=(100, "steps of a sequence", (4, None)),
+    hidden=(16, "hidden units", (1, None)),
+    steps=(["0", "500", "1000"], "updates to look after"),
+  )
   parse_flags(values, argv, __doc__, required=("output",))
   steps = parse_updates(values.steps)
   output = make_folder(values, "output")

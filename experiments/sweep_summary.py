@@ -53,9 +53,9 @@ def rank(groups: list[Group]) -> list[Group]:
   most = max((_scored(group) for _, group in groups), default=0)
 
   def key(pair):
-    scores = [r.best for r in pair[1] if r.counts]
-    mean = statistics.mean(scores) if scores else math.inf
-    return len(scores) < most, mean
+    costs = [r.cost for r in pair[1] if r.counts]
+    mean = statistics.mean(costs) if costs else math.inf
+    return len(costs) < most, mean
 
   return sorted(groups, key=key)
 
@@ -88,7 +88,8 @@ def _table(metric, task, results) -> list[str]:
   groups = rank(group_seeds(results))
   several = any(_scored(group) > 1 for _, group in groups)
   title = f"{metric} of {task}" if task else metric
-  title += " on validation, lower is better: each run's best and its last"
+  better = "higher" if any(r.run.get("higher") for r in results) else "lower"
+  title += f" on validation, {better} is better: each run's best and its last"
   if several:
     title += "; mean ± standard deviation over seeds"
   rows = [("setting", "seeds", "best", "last", "")]

@@ -18,9 +18,9 @@ from helpers import (
 )
 
 from configs import adding
-from experiments import evaluate, plot, report, train
+from experiments import evaluate, plan, plot, train
 from experiments.command_line import load_config_file
-from experiments.report import extended
+from experiments.plan import extended
 from experiments.signals import Stopped
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError, DataError, RunError
@@ -77,13 +77,13 @@ def test_a_run_directory_has_everything(finished_run):
 def test_the_same_seed_gives_the_same_parameters(
   small_config, finished_run, tmp_path
 ):
-  assert train.train(small_config, str(tmp_path / "run")) == 0
+  assert train.train(train.Plan(small_config, str(tmp_path / "run"))) == 0
   assert sha(tmp_path / "run") == sha(finished_run)
 
 
 def test_another_seed_gives_others(small_config, finished_run, tmp_path):
   small_config.train.seed = 1
-  assert train.train(small_config, str(tmp_path / "run")) == 0
+  assert train.train(train.Plan(small_config, str(tmp_path / "run"))) == 0
   assert sha(tmp_path / "run") != sha(finished_run)
 
 
@@ -99,7 +99,7 @@ def test_resume_is_bit_exact(finished_run, corpus, tmp_path, lost):
     shutil.rmtree(path / "checkpoints" / str(step))
   with (path / "metrics.jsonl").open("a") as file:
     file.write('{"step": 12, "epo')  # cut by the kill
-  assert train.train(make_small_config(corpus), str(path)) == 0
+  assert train.train(train.Plan(make_small_config(corpus), str(path))) == 0
   assert sha(path) == sha(finished_run)
   rows = read_metrics(path)
   assert [r["step"] for r in rows if "valid/perplexity" in r] == [6, 12]
@@ -124,7 +124,7 @@ def test_a_signal_in_a_validation_changes_nothing(
       config.train.averaging.name = "non_monotone"
     if kind == "trials":
       config.train.trials = 2
-    return train.train(config, str(tmp_path / name))
+    return train.train(train.Plan(config, str(tmp_path / name)))
 
   assert run("whole") == 0
   score_trials = train.score_trials
@@ -166,10 +166,10 @@ def test_a_run_can_be_extended(finished_run, corpus, tmp_path):
   path = tmp_path / "run"
   shutil.copytree(finished_run, path)
   config = make_small_config(corpus)
-  assert train.train(config, str(path), extend_to=15) == 0
+  assert train.train(train.Plan(config, str(path), extend_to=15)) == 0
   assert read_metrics(path)[-1]["step"] == 15
   with pytest.raises(ConfigError, match="train.steps: 15 -> 12"):
-    train.train(make_small_config(corpus), str(path))
+    train.train(train.Plan(make_small_config(corpus), str(path)))
 
 
 def test_an_extension_says_both_learning_rates():
@@ -190,10 +190,10 @@ def test_a_picture_that_cannot_be_drawn_ends_no_run(
   def fail(path):
     raise TypeError("no\nfonts")
 
-  monkeypatch.setattr(report, "plot_run", fail)
+  monkeypatch.setattr(plot, "plot_run", fail)
   config = make_small_config(corpus)
   config.train.steps = config.train.validate_every = 2
-  assert train.train(config, str(tmp_path)) == 0
+  assert train.train(train.Plan(config, str(tmp_path))) == 0
   log = (tmp_path / "train.log").read_text()
   assert "no picture of the learning curve: no fonts\n" in log
 
@@ -228,7 +228,7 @@ def test_a_resumed_run_needs_its_parent_no_more(finished_run, corpus, tmp_path):
   shutil.copytree(finished_run, parent)
   config = make_small_config(corpus)
   config.train.init_from = str(parent)
-  assert train.train(config, str(tmp_path / "run")) == 0
+  assert train.train(train.Plan(config, str(tmp_path / "run"))) == 0
   parent.rename(tmp_path / "gone")
   # Killed before its first checkpoint, it needs the parameters once more.
   killed = tmp_path / "killed"
@@ -236,11 +236,11 @@ def test_a_resumed_run_needs_its_parent_no_more(finished_run, corpus, tmp_path):
   shutil.rmtree(killed / "checkpoints")
   (killed / "checkpoints").mkdir()
   with pytest.raises(ConfigError, match="train.init_from: .* no run here"):
-    train.train(config, str(killed))
-  assert train.train(config, str(tmp_path / "run")) == 0
+    train.train(train.Plan(config, str(killed)))
+  assert train.train(train.Plan(config, str(tmp_path / "run"))) == 0
   assert read_record(tmp_path / "run")["starts"][-1]["from_step"] == 12
   (tmp_path / "gone").rename(parent)
-  assert train.train(config, str(killed)) == 0
+  assert train.train(train.Plan(config, str(killed))) == 0
   assert sha(killed) == sha(tmp_path / "run")
 
 
@@ -260,7 +260,7 @@ def test_the_line_of_a_start_comes_first(finished_run, corpus, tmp_path):
   record["starts"][0]["python"] = "3.99"
   (path / "run.json").write_text(json.dumps(record))
   before = len((path / "train.log").read_text().splitlines())
-  assert train.train(make_small_config(corpus), str(path)) == 0
+  assert train.train(train.Plan(make_small_config(corpus), str(path))) == 0
   lines = (path / "train.log").read_text().splitlines()[before:]
   assert "going on from step 12" in lines[0]
   assert "python was 3.99 at the last start" in lines[1]
@@ -299,9 +299,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
     return experiment._replace(train_call=train_step), state
 
-  monkeypatch.setattr(train.experiment_lib, "build", build_poisoned)
+  monkeypatch.setattr(plan.experiment_lib, "build", build_poisoned)
   with pytest.raises(RunError) as error:
-    train.train(small_config, str(tmp_path / "run"))
+    train.train(train.Plan(small_config, str(tmp_path / "run")))
   assert str(error.value).startswith(
     "step 8: the loss is nan: the gradient of embedding is not finite; the"
     " last good checkpoint is 6;"
@@ -317,7 +317,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 def test_an_engine_that_cannot_serve(small_config, tmp_path, engine, reason):
   small_config.model.engine = engine
   with pytest.raises(ConfigError, match=f"model.engine: .*{reason}"):
-    train.train(small_config, str(tmp_path / "run"))
+    train.train(train.Plan(small_config, str(tmp_path / "run")))
   assert not (tmp_path / "run").exists()
 
 
@@ -347,7 +347,9 @@ def test_a_wrong_corpus_leaves_nothing_behind(tmp_path, text, message):
   elif text is not None:
     corpus.write_text(text)
   with pytest.raises(DataError, match=message):
-    train.train(make_small_config(str(corpus)), str(tmp_path / "run"))
+    train.train(
+      train.Plan(make_small_config(str(corpus)), str(tmp_path / "run"))
+    )
   assert not (tmp_path / "run").exists()
 
 
@@ -356,10 +358,10 @@ def test_a_text_that_changed_is_refused(finished_run, corpus, tmp_path):
   text.write_text(small_text())
   config = make_small_config(str(text))
   config.train.steps = config.train.validate_every = 2
-  assert train.train(config, str(path)) == 0
+  assert train.train(train.Plan(config, str(path))) == 0
   text.write_text(small_text().replace("red", "der", 1))
   with pytest.raises(RunError, match="the data changed since the run began"):
-    train.train(config, str(path))
+    train.train(train.Plan(config, str(path)))
   with pytest.raises(RunError, match="another version of its data"):
     evaluate.main(["evaluate", f"--workdir={path}"])
 

@@ -40,8 +40,10 @@ class OptunaSearch:
     workdir: pathlib.Path,
     space: SearchSpace,
     make_job: Callable[[Point], Job],
+    higher: bool = False,
   ):
-    self._study = open_study(workdir, space)
+    self._study = open_study(workdir, space, higher)
+    self._best = max if higher else min
     self._space, self._make_job, self.total = space, make_job, space.trials
     self._running, self._waiting = {}, []  # trials by job; (job, trial)
     self.take_over()
@@ -95,7 +97,7 @@ class OptunaSearch:
     if _PRUNED in trial.user_attrs:
       tell(trial, state=TrialState.PRUNED)
     elif code == 0 and curve:
-      tell(trial, min(score for _, score in curve))
+      tell(trial, self._best(score for _, score in curve))
     elif not is_saved(code, stopped):
       trial.set_user_attr(_FAILED, True)
       tell(trial, state=TrialState.FAIL)
@@ -148,8 +150,13 @@ class OptunaSearch:
     return len(trial.params) == len(self._space.axes)
 
 
-def open_study(workdir: pathlib.Path, space: SearchSpace) -> optuna.Study:
-  """The study of a directory."""
+def open_study(
+  workdir: pathlib.Path, space: SearchSpace, higher: bool = False
+) -> optuna.Study:
+  """The study of a directory.
+
+  higher: whether more of the score is better.
+  """
   optuna.logging.set_verbosity(optuna.logging.WARNING)
   workdir.mkdir(parents=True, exist_ok=True)
   study = optuna.create_study(
@@ -158,7 +165,7 @@ def open_study(workdir: pathlib.Path, space: SearchSpace) -> optuna.Study:
       journal.JournalFileBackend(str(workdir / _JOURNAL))
     ),
     load_if_exists=True,
-    direction="minimize",
+    direction="maximize" if higher else "minimize",
     pruner=optuna.pruners.SuccessiveHalvingPruner(),
   )
   # Another start, or worker, must not draw the first one's points again. A

@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Set
 
 import ray
 from ray import tune
@@ -43,7 +44,7 @@ def run_on_ray(
   jobs: list[Job],
   config: Config,
   *,
-  finished: set[str] = frozenset(),
+  finished: Set[str] = frozenset(),
   early: bool = False,
   address: str = "",
   workers: int = 0,
@@ -65,13 +66,14 @@ def run_on_ray(
   _connect(address, workers * (config.run.threads or 1))
   resources, words = _resources(config)
   sweep = jobs[0].sweep.resolve()
-  results = sweep / "ray"
+  results, higher = sweep / "ray", config.task.headline.higher
   shutil.rmtree(results, ignore_errors=True)  # of an earlier start
   trials = [
     {
       "job": Job(sweep, job.name, (job.words[0], *words, *job.words[1:])),
       "finished": job.name in finished,
       "repository": os.getcwd(),
+      "worst": -math.inf if higher else math.inf,
     }
     for job in jobs
   ]
@@ -84,7 +86,7 @@ def run_on_ray(
       param_space={"trial": tune.grid_search(trials)},
       tune_config=tune.TuneConfig(
         metric=_SCORE,
-        mode="min",
+        mode="max" if higher else "min",
         scheduler=scheduler,
         max_concurrent_trials=workers or None,
         trial_dirname_creator=lambda trial: trial.trial_id,
@@ -158,7 +160,7 @@ class TrainingProcess(tune.Trainable):
     trial = config["trial"]
     os.chdir(trial["repository"])
     self._job, self._finished = _job(config), trial["finished"]
-    self._child, self._told, self._score = None, 0, math.inf
+    self._child, self._told, self._score = None, 0, trial["worst"]
 
   def step(self):
     code = None
