@@ -13,11 +13,10 @@ import operator
 import os
 import pathlib
 import re
-import shlex
 import signal
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -25,6 +24,7 @@ from absl import flags
 
 from experiments.config_help import describe_fields
 from experiments.console import join_current_directory
+from experiments.field_flags import add_flag, new_flags
 from lstm_jax.config import Config, user_file
 from lstm_jax.config import config as config_lib
 from lstm_jax.errors import (
@@ -46,13 +46,6 @@ _PARSERS = {
   int: flags.IntegerParser(),
   float: flags.FloatParser(),
   str: flags.ArgumentParser(),
-}
-_DEFINE = {
-  bool: flags.DEFINE_bool,
-  int: flags.DEFINE_integer,
-  float: flags.DEFINE_float,
-  list: flags.DEFINE_list,
-  enum.Enum: flags.DEFINE_enum,
 }
 _HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
 _FIELDS = ("config.", "noconfig.")
@@ -106,46 +99,6 @@ def _print_unraisable(raised):
   event loop that Orbax has closed."""
   if str(raised.exc_value) != "Event loop is closed":
     sys.__unraisablehook__(raised)
-
-
-def new_flags(**table: tuple) -> flags.FlagValues:
-  """The flags of a command, each as `add_flag` takes it, without its name."""
-  values = flags.FlagValues()
-  for name, row in table.items():
-    add_flag(values, name, *row)
-  return values
-
-
-def add_flag(
-  values: flags.FlagValues,
-  name: str,
-  default: Any,
-  text: str,
-  among: Sequence = (),
-):
-  """Defines a flag of the kind that its default is.
-
-  default: None is text that is not given, `int` or `float` such a number.
-  among: the words that it may be, or the lowest and the highest number, either
-    of them None where there is no bound.
-  """
-  kind, more = type(default), {}
-  if isinstance(default, type):
-    kind, default = default, None
-  if among and kind in (int, float):
-    more = {"lower_bound": among[0], "upper_bound": among[1]}
-  elif among:
-    kind, more = enum.Enum, {"enum_values": among}
-  define = _DEFINE.get(kind, flags.DEFINE_string)
-  define(name, default, help=text, flag_values=values, **more)
-
-
-def typed_command(name: str, argv: list[str]) -> str:
-  """What a person types to run an experiment's command with these words."""
-  words = pathlib.Path(argv[0]).name.split(" ")  # as console.py leaves it
-  if words[0] != "lstm-jax":
-    words = ["python", "-m", f"experiments.{name}"]
-  return shlex.join([*words, *argv[1:]])
 
 
 def parse_flags(

@@ -29,7 +29,6 @@ scored is a line that says why, and the exit code is 2 then.
 
 import dataclasses
 import functools
-import json
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -42,7 +41,7 @@ from experiments.command_line import (
   parse_words,
   run_command,
 )
-from experiments.evaluate_runs import evaluate_runs, finite, holds_runs
+from experiments.evaluate_runs import evaluate_runs, holds_runs
 from experiments.evaluation_modes import (
   check_mode_flags,
   define_mode_flags,
@@ -51,6 +50,7 @@ from experiments.evaluation_modes import (
   tune_mode,
 )
 from experiments.field_flags import define_field_flags, read_fields
+from experiments.plain_text import strict_json
 from experiments.progress import percent_line
 from experiments.score_text import print_score, score_lines
 from lstm_jax.config import Config, type_name, validate
@@ -275,7 +275,7 @@ def main(argv: list[str]) -> int | None:
     )
   if values.json:
     for record in records:
-      print(json.dumps({k: finite(v) for k, v in record.items()}))
+      print(strict_json(record))
     return
   mode = "" if values.mode == "static" else f", {values.mode}"
   print(f"checkpoint {records[0]['step']}, {values.split} split{mode}")

@@ -8,8 +8,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.command_line import add_flag
-from experiments.field_flags import define_field_flags, given_fields
+from experiments.field_flags import add_flag, define_field_flags, given_fields
 from experiments.progress import percent_line
 from lstm_jax.config.config import check_leaves
 from lstm_jax.errors import ConfigError, RunError

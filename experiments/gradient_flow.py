@@ -13,12 +13,12 @@ blocks and the input gate biases of its own adding problem.
 """
 
 import functools
-import json
-import math
+import pathlib
 import time
 
 import jax
 import jax.numpy as jnp
+import matplotlib
 import numpy as np
 import optax
 
@@ -28,13 +28,23 @@ from experiments.command_line import (
   parse_flags,
   run_command,
 )
-from experiments.gradient_flow_figure import PARTS, draw_gradient_flow
+from experiments.pictures import (
+  BLACK,
+  GREY,
+  LINES,
+  ORANGE,
+  PURPLE,
+  VERMILLION,
+  picture,
+)
+from experiments.plain_text import strict_json
 from lstm_jax.cells import initializers
 from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.cells.rnn import RNN
 from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.gradient_flow import (
+  VANISHED,
   gradients_by_lag,
   lag_below,
   log10_norm,
@@ -44,6 +54,7 @@ from lstm_jax.files import write_atomically
 from lstm_jax.recurrence.unroll import unroll
 from lstm_jax.tasks.adding import AddingConfig
 
+PARTS = ("h", "c")
 FORGET_BIASES = (0, 1, 2, 3, 5)
 BATCH, TEST_SEQUENCES = 10, 100
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
@@ -221,6 +232,52 @@ def gradient_table(rows: list[dict]) -> str:
   return "\n".join(lines)
 
 
+def draw_gradient_flow(rows: list[dict], path: pathlib.Path):
+  """A column of panels for each step, a row for each part of the state."""
+  names = list(dict.fromkeys(row["network"] for row in rows))
+  steps = list(dict.fromkeys(row["updates"] for row in rows))
+  styles = _styles(names)
+  grid = {
+    "nrows": len(PARTS), "ncols": len(steps), "sharex": True, "sharey": True,
+  }  # fmt: skip
+  with picture(path, height=5.0, **grid) as (_, panels):
+    for part, line in zip(PARTS, panels, strict=True):
+      line[0].set_ylabel(f"log10 |dL/d{part}(t)|, relative")
+      for step, axes in zip(steps, line, strict=True):
+        axes.set_title(
+          f"d{part}, {step} updates" if step else f"d{part}, initial"
+        )
+        label = "where it has vanished"
+        axes.axhline(VANISHED, color=GREY, lw=0.8, ls=":", label=label)
+        axes.set_ylim(-12, 2)
+        axes.grid()
+    for axes in panels[-1]:
+      axes.set_xlabel("lag T - t")
+    for row in rows:
+      if row["slope"] is None:
+        continue
+      axes = panels[PARTS.index(row["part"])][steps.index(row["updates"])]
+      style, lags = styles[row["network"]], np.arange(len(row["median"]))
+      label = f"{row['network']}: median and quartiles"
+      axes.plot(lags, row["median"], label=label, **style)
+      low, high = row["lower_quartile"], row["upper_quartile"]
+      axes.fill_between(lags, low, high, color=style["color"], alpha=0.1, lw=0)
+
+
+def _styles(names) -> dict[str, dict]:
+  """Shades for forget biases, which are in order, and colours for others."""
+  biases = [name for name in names if "b_f" in name]
+  others = [name for name in names if name not in biases]
+  shades = matplotlib.colormaps["viridis"](np.linspace(0.1, 0.85, len(biases)))
+  colours = dict(zip(biases, shades, strict=True))
+  known = (VERMILLION, ORANGE, PURPLE, BLACK)
+  colours |= {name: known[k % len(known)] for k, name in enumerate(others)}
+  return {
+    name: {"color": colours[name], "ls": LINES[k % len(LINES)]}
+    for k, name in enumerate(names)
+  }
+
+
 def parse_updates(words: list[str]) -> list[int]:
   """Increasing numbers of updates.
 
@@ -254,17 +311,10 @@ def main(argv: list[str]):
   settings = {n: values[n].value for n in ("seeds", "length", "hidden")}
   result = {"settings": settings | {"steps": steps}, "rows": rows}
   write_atomically(
-    output / "gradient_flow.json", json.dumps(_finite(result), indent=1) + "\n"
+    output / "gradient_flow.json", strict_json(result, indent=1) + "\n"
   )
   draw_gradient_flow(rows, output / "gradient_flow.png")
   print(output / "gradient_flow.json", output / "gradient_flow.png", sep="\n")
-
-
-def _finite(tree):
-  """null for what JSON lacks, such as the logarithm of 0."""
-  return jax.tree.map(
-    lambda a: None if isinstance(a, float) and not math.isfinite(a) else a, tree
-  )
 
 
 if __name__ == "__main__":

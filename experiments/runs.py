@@ -10,12 +10,11 @@ age put the largest first. --json prints an object a line, with every field of
 the config; lstm_jax.read_runs gives the same in Python, and the curves.
 """
 
-import json
 import math
 import pathlib
 
 from experiments.command_line import new_flags, parse_words, run_command
-from experiments.plain_text import align, duration, significant
+from experiments.plain_text import align, duration, significant, strict_json
 from lstm_jax.config import show
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.runs import read_runs
@@ -84,12 +83,6 @@ def sort_runs(runs: dict[str, dict], sort: str) -> dict[str, dict]:
   return dict(sorted(runs.items(), key=key)) if sort != "name" else runs
 
 
-def as_json(run: dict) -> str:
-  """Without the curves; JSON has no nan, null stands for it."""
-  kept = {k: v for k, v in run.items() if k not in ("train", "valid")}
-  return json.dumps({k: None if v != v else v for k, v in kept.items()})
-
-
 def main(argv: list[str]):
   values = new_flags(sort=("name", "order", SORTS), json=(False, "print JSON"))
   words = parse_words(values, argv, __doc__)
@@ -97,7 +90,9 @@ def main(argv: list[str]):
     raise ConfigError("give a folder of runs, as runs")
   runs = sort_runs(find_named_runs(words), values.sort)
   if values.json:
-    print("\n".join(map(as_json, runs.values())))
+    for run in runs.values():  # without the curves
+      kept = {k: v for k, v in run.items() if k not in ("train", "valid")}
+      print(strict_json(kept))
     return
   rows = [_HEAD, *runs_table(runs)]
   if not any(row[-1] for row in rows[1:]):

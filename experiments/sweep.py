@@ -26,7 +26,7 @@ from experiments import command_line
 from experiments.launchers import local, slurm, vmap
 from experiments.launchers.child import Job
 from experiments.sweep_results import Entry, find_results, write_index
-from experiments.sweep_summary import TABLE, summarise_results, write_csv
+from experiments.sweep_summary import TABLE, summarise_results, write_results
 from lstm_jax.config import Config, checks, sweeps, user_file
 from lstm_jax.config import config as config_lib
 from lstm_jax.config.sweeps import Point, SearchSpace
@@ -139,7 +139,7 @@ def report_sweep(workdir: pathlib.Path) -> int:
 
   results = find_results([workdir])
   print(summarise_results(results))
-  write_csv(workdir / TABLE, results)
+  write_results(workdir / TABLE, results)
   try:
     for path in plot_results(results, workdir):
       print(path)

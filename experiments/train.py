@@ -19,6 +19,7 @@ import time
 import numpy as np
 
 from experiments import command_line
+from experiments.console import typed_command
 from experiments.meter import Meter
 from experiments.plain_text import significant
 from experiments.plan import Plan, Start, begin, unit
@@ -167,7 +168,7 @@ def main(argv: list[str]) -> int:
     config,
     values.workdir,
     values.extend_to,
-    command_line.typed_command("train", argv),
+    typed_command("train", argv),
     values.profile_steps,
   )
   with processes.joined(

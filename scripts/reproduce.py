@@ -33,7 +33,7 @@ from lstm_jax.files import existing_path
 from lstm_jax.run import lock
 from scripts import reproduce_records as records
 from scripts.papers.base import Row, Run, all_rows, load_paper, runs
-from scripts.reproduce_commands import Stopped, score, search, train
+from scripts.reproduce_commands import Stopped, score, search, train_command
 from scripts.reproduce_page import (
   COMMITTED,
   beside,
@@ -136,7 +136,7 @@ def _reproduce_run(
     print(f"{place}: recording what it has reached", flush=True)
   else:
     print(f"{place}: {command(path, data)}", flush=True)
-    train(*arguments(path, data))
+    train_command(*arguments(path, data))
     start = time.monotonic()
     if run.search:
       search(place, path, run.search, again)

@@ -20,7 +20,7 @@ class Stopped(Exception):
   """A signal stopped a process; it holds the exit code."""
 
 
-def train(*words: str):
+def train_command(*words: str):
   """Raises RunError where it fails."""
   code, _ = run_module("experiments.train", *words)
   if code < 0:

@@ -8,6 +8,7 @@ import os
 import pathlib
 
 from experiments.pictures import picture
+from experiments.plain_text import duration
 from lstm_jax.files import write_atomically
 from scripts.markdown import table
 from scripts.papers.base import Row
@@ -117,9 +118,7 @@ def _duration(trials) -> str:
   seconds = {trial["run"]: trial["seconds"] for trial in trials}
   if not seconds or None in seconds.values():
     return "-"
-  minutes, seconds = divmod(round(sum(seconds.values())), 60)
-  hours, minutes = divmod(minutes, 60)
-  return f"{hours}:{minutes:02}:{seconds:02}"
+  return duration(sum(seconds.values()))
 
 
 def _how_it_was_run(rows) -> str:

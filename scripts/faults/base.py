@@ -83,7 +83,7 @@ def finish(arguments: list[str], **environment: str) -> tuple[int, str]:
   return process.returncode, printed
 
 
-def train(folder, run, *more, **environment) -> tuple[int, str]:
+def train_process(folder, run, *more, **environment) -> tuple[int, str]:
   return finish(command(*words_of(folder, run, *more)), **environment)
 
 
@@ -99,7 +99,7 @@ def digest(folder: pathlib.Path, run: str) -> str:
 
 def uninterrupted(folder: pathlib.Path) -> str:
   """The digest of the run when nothing happens to it."""
-  code, printed = train(folder, "whole")
+  code, printed = train_process(folder, "whole")
   if code:
     raise RuntimeError(f"the undisturbed run failed:\n{printed}")
   return digest(folder, "whole")

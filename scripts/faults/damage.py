@@ -9,7 +9,13 @@ from lstm_jax.errors import UserError
 from lstm_jax.run import directory
 from lstm_jax.run.build import build
 from lstm_jax.training.state import run_step
-from scripts.faults.base import Finding, digest, launch, parameters, train
+from scripts.faults.base import (
+  Finding,
+  digest,
+  launch,
+  parameters,
+  train_process,
+)
 
 
 def _truncate(path):
@@ -39,7 +45,7 @@ def _files(folder, pattern="*") -> list[pathlib.Path]:
 
 def _train(folder, run, **environment) -> list[str]:
   """What is said of the compilation cache."""
-  code, printed = train(folder, run, **environment)
+  code, printed = train_process(folder, run, **environment)
   assert code == 0, printed
   return [line for line in printed.splitlines() if "cache" in line.lower()]
 

@@ -16,7 +16,7 @@ from scripts.faults.base import (
   digest,
   error_line,
   parameters,
-  train,
+  train_process,
   uninterrupted,
   words_of,
 )
@@ -102,7 +102,7 @@ def quota(folder: pathlib.Path, times: int):
   line = _line(folder, "run", *every)
   done = _shell("bash", "-c", f"ulimit -f 16; {line}")
   said = error_line(done.stderr, folder)
-  code, _ = train(folder, "run")
+  code, _ = train_process(folder, "run")
   same = code == 0 and digest(folder, "run") == wanted
   yield Finding(
     "a quota on the size of files is reached in the log",

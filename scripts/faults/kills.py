@@ -14,7 +14,7 @@ from scripts.faults.base import (
   end,
   finish,
   launch,
-  train,
+  train_process,
   uninterrupted,
   wait_for,
   words_of,
@@ -71,7 +71,7 @@ def random_moments(folder: pathlib.Path, times: int):
         end(process, signal.SIGKILL)
         kills += 1
         inside += (folder / name / "checkpoints").is_dir()
-    code, _ = train(folder, name)
+    code, _ = train_process(folder, name)
     runs += 1
     equal += code == 0 and digest(folder, name) == wanted
     print(f"  {kills} kills, {equal} of {runs} runs as undisturbed", flush=True)
@@ -101,7 +101,7 @@ def each_moment(folder: pathlib.Path, times: int):
       if code != -signal.SIGKILL:
         break  # there are no more events of this kind
       killed += 1
-      code, _ = train(place, "run")
+      code, _ = train_process(place, "run")
       left = list((place / "run").rglob("*.tmp"))
       equal += code == 0 and digest(place, "run") == wanted and not left
     print(f"  {moment}: {equal} of {killed}", flush=True)
