@@ -113,7 +113,15 @@ def quartiles(
   return places[known], found
 
 
-def draw_curves(axes, runs: list[Run], name: str, x: str, label, word, style):
+def draw_curves(
+  axes: Axes,
+  runs: list[Run],
+  name: str,
+  x: str,
+  label: str,
+  word: str,
+  style: dict[str, Any],
+):
   """One curve as it is; of several their median, with each of them thin or,
   where they are many, with the quartiles as a band. The legend says which."""
   curves = [(curve(run, name, x), run) for run in runs]
@@ -154,7 +162,7 @@ def scale_scores(axes: Axes, run: Run, metric: str, values: ArrayLike):
     scale(axes, "y", values)
 
 
-def draw_run(axes, run: Run, trials: list[Run], metric: str, x: str):
+def draw_run(axes: Axes, run: Run, trials: list[Run], metric: str, x: str):
   """Training and validation of a run, or of its trials.
 
   Raises:

@@ -4,8 +4,10 @@ A run that cannot be scored is a line that says why, and costs no other.
 """
 
 import pathlib
+from collections.abc import Callable
 
 import jax
+from absl import flags
 
 from experiments.command_line import EXIT_ERROR
 from experiments.evaluation_modes import check_mode_flags
@@ -16,9 +18,9 @@ from lstm_jax.errors import ConfigError, RunError, UserError, out_of_memory
 from lstm_jax.parallel import runtime
 from lstm_jax.run.runs import find_runs, is_run
 
-Row = tuple[
-  Result, dict[str, float | int], str
-]  # scores, or why there are none
+Scores = dict[str, float | int]
+Row = tuple[Result, Scores, str]  # scores, or why there are none
+ScoreRun = Callable[[str], list[Scores]]  # of a run directory, a record a trial
 
 
 def holds_runs(workdir: str) -> bool:
@@ -31,7 +33,9 @@ def holds_runs(workdir: str) -> bool:
     return (pathlib.Path(workdir) / INDEX).is_file()
 
 
-def evaluate_runs(values, directories: list[str], score) -> int:
+def evaluate_runs(
+  values: flags.FlagValues, directories: list[str], score: ScoreRun
+) -> int:
   """Prints the table and returns the exit code.
 
   Raises:
@@ -57,7 +61,9 @@ def evaluate_runs(values, directories: list[str], score) -> int:
   return EXIT_ERROR if any(error for *_, error in rows) else 0
 
 
-def score_all(directories: list[str], score, csv_file: str = "") -> list[Row]:
+def score_all(
+  directories: list[str], score: ScoreRun, csv_file: str = ""
+) -> list[Row]:
   """Scores every run of directories, trial by trial.
 
   Args:

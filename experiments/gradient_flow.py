@@ -15,6 +15,8 @@ blocks and the input gate biases of its own adding problem.
 import functools
 import pathlib
 import time
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +40,9 @@ from experiments.pictures import (
   picture,
 )
 from experiments.plain_text import strict_json
+from lstm_jax.array_types import Array, Params
 from lstm_jax.cells import initializers
+from lstm_jax.cells.base import Cell
 from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.cells.rnn import RNN
@@ -60,7 +64,9 @@ BATCH, TEST_SEQUENCES = 10, 100
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
 
 
-def networks(hidden: int, length: int):
+def networks(
+  hidden: int, length: int
+) -> list[tuple[str, Any, Callable[[Array], Params]]]:
   """(name, cell, its parameters from a key); all LSTMs are one cell."""
   rnn, lstm = RNN(hidden), LSTM(hidden)
   first = LSTM1997(
@@ -91,27 +97,31 @@ def networks(hidden: int, length: int):
   ]
 
 
-def adding(key, count: int, length: int):
+def adding(key: Array, count: int, length: int) -> tuple[Array, Array]:
   """Inputs [n t 2], numbers and marks, and the sums [n] of the marked."""
   task = AddingConfig(variant="le", length=length)
   examples = jax.vmap(task.sample)(jax.random.split(key, count))
   return examples.inputs, examples.targets[:, -1, 0]
 
 
-def initial(init, key, hidden: int):
+def initial(init: Callable[[Array], Params], key: Array, hidden: int) -> Params:
   """A network: the cell's parameters and a linear output."""
   key, key_w = jax.random.split(key)
   w = initializers.lecun_uniform(key_w, (hidden, 1))[:, 0]
   return {"cell": init(key), "w": w, "b": jnp.zeros(())}
 
 
-def squared_error(cell, network, x, target):
+def squared_error(
+  cell: Cell, network: Params, x: Array, target: Array
+) -> Array:
   y, _ = unroll(cell, network["cell"], x)
   return jnp.square(y[:, -1] @ network["w"] + network["b"] - target).mean()
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
-def train_networks(cell, carry, keys, steps, length):
+def train_networks(
+  cell: Cell, carry: Any, keys: Array, steps: Array, length: int
+) -> Any:
   """Updates every network of a stack by itself; each has a key."""
 
   def train_one(carry, key):
@@ -128,7 +138,9 @@ def train_networks(cell, carry, keys, steps, length):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
-def measure_networks(cell, stack, keys, length):
+def measure_networks(
+  cell: Cell, stack: Params, keys: Array, length: int
+) -> tuple[Array, dict[str, Array]]:
   """Test error of each network, and log10 norms against lag [networks t]."""
 
   def measure_one(network, key):

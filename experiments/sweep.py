@@ -22,6 +22,8 @@ import pathlib
 import shlex
 import signal
 
+from absl import flags
+
 from experiments import command_line
 from experiments.launchers import local, slurm, vmap
 from experiments.launchers.child import Job
@@ -231,7 +233,13 @@ def main(argv: list[str]) -> int:
   return _end(workdir, stopped)
 
 
-def search_points(values, workdir, base, config, space) -> int:
+def search_points(
+  values: flags.FlagValues,
+  workdir: pathlib.Path,
+  base: list[str],
+  config: Config,
+  space: list[Point] | SearchSpace,
+) -> int:
   """Points that Optuna chooses, by what the others scored."""
   if not isinstance(space, SearchSpace):
     raise ConfigError(

@@ -167,7 +167,7 @@ def single(value: Any) -> Any:
   return value[0] if is_one else value
 
 
-def order_values(values) -> list:
+def order_values(values: list) -> list:
   """Each value once: numbers by size, then lists by theirs, then words in the
   order of the sweep."""
   once = list({text(v): v for v in values}.values())

@@ -17,6 +17,7 @@ from optuna.storages import journal
 from optuna.trial import TrialState
 
 from experiments.launchers.child import Job, is_saved
+from experiments.launchers.local import JobList
 from lstm_jax.config import show
 from lstm_jax.config.sweeps import Choice, Integers, Point, SearchSpace
 from lstm_jax.run.status import read_curve, read_state
@@ -31,9 +32,8 @@ _DEAD = 120  # seconds without a sign of life
 _JOURNAL = "optuna.journal"
 
 
-class OptunaSearch:
-  """The trials of a study, as `local.run_jobs` takes jobs; those of all workers
-  count."""
+class OptunaSearch(JobList):
+  """The trials of a study; those of all workers count."""
 
   def __init__(
     self,
@@ -175,7 +175,7 @@ def open_study(
   return study
 
 
-def suggest_point(trial, space: SearchSpace) -> Point:
+def suggest_point(trial: optuna.Trial, space: SearchSpace) -> Point:
   """A point from Optuna."""
   for name, axis in space.axes.items():
     if isinstance(axis, Choice):

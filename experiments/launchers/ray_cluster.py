@@ -16,6 +16,7 @@ import signal
 import socket
 import time
 from collections.abc import Set
+from typing import Any
 
 import ray
 from ray import tune
@@ -156,13 +157,13 @@ def _job(config) -> Job:
 class TrainingProcess(tune.Trainable):
   """One training process; a step is a validation of it."""
 
-  def setup(self, config):
+  def setup(self, config: dict[str, Any]):
     trial = config["trial"]
     os.chdir(trial["repository"])
     self._job, self._finished = _job(config), trial["finished"]
     self._child, self._told, self._score = None, 0, trial["worst"]
 
-  def step(self):
+  def step(self) -> dict[str, Any]:
     code = None
     while True:
       curve = read_curve(self._job.directory)
@@ -181,10 +182,12 @@ class TrainingProcess(tune.Trainable):
       self._child.stop()
       self._child.wait()
 
-  def save_checkpoint(self, folder):  # the run directory has its own
+  def save_checkpoint(
+    self, folder: str
+  ) -> dict:  # the run directory has its own
     return {}
 
-  def load_checkpoint(self, nothing):
+  def load_checkpoint(self, nothing: Any):
     pass
 
   def _result(self):
@@ -215,7 +218,7 @@ class StopAtSignal(tune.Stopper):
   def __call__(self, trial, result):
     return False
 
-  def stop_all(self):
+  def stop_all(self) -> bool:
     return self._stop.number is not None
 
   def __reduce__(self):  # Tune keeps a copy, of which nothing is asked
@@ -228,19 +231,19 @@ class ShowInTable(tune.Callback):
   def __init__(self, table: SweepTable, stop: StopSignal):
     self._table, self._stop = table, stop
 
-  def on_trial_start(self, iteration, trials, trial, **more):
+  def on_trial_start(self, iteration: int, trials: list, trial: Any, **more):
     self._table.started(_job(trial.config))
 
-  def on_trial_complete(self, iteration, trials, trial, **more):
+  def on_trial_complete(self, iteration: int, trials: list, trial: Any, **more):
     code = trial.last_result.get("exit_code", EXIT_SAVED_ON_SIGTERM)
     behind = is_saved(code) and self._stop.number is None
     self._table.ended(_job(trial.config), code, "lags behind" * behind)
 
-  def on_trial_error(self, iteration, trials, trial, **more):
+  def on_trial_error(self, iteration: int, trials: list, trial: Any, **more):
     job = _job(trial.config)
     self._table.ended(job, EXIT_SAVED_ON_SIGTERM, "its workers died")
 
-  def on_step_end(self, iteration, trials, **more):
+  def on_step_end(self, iteration: int, trials: list, **more):
     self._table.draw()
 
   def __reduce__(self):

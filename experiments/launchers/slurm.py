@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from typing import Any
 
 from experiments.command_line import EXIT_SAVED_ON_SIGTERM
 from experiments.launchers.child import Child, Job, Place, is_saved
@@ -52,7 +53,7 @@ class Training:
     if code:
       sys.exit(code)
 
-  def checkpoint(self):
+  def checkpoint(self) -> Any:
     """Saves; submitit asks for it before it queues the task again."""
     from submitit.helpers import DelayedSubmission
 
