@@ -231,48 +231,41 @@ def main(argv: list[str]) -> int | None:
       "--workdir is missing; or give directories of runs; --help lists the"
       " flags"
     )
-  if words or holds_runs(values.workdir):
-    several = not values["trial"].present
-    trial = None if several else _parse_trial(values.trial, True)
-    values.streams = _parse_streams(values.streams)
-    score = functools.partial(
-      evaluate_trials,
-      split=values.split,
-      checkpoint=values.checkpoint,
-      trial=trial,
-      streams=values.streams,
-      changes=values.task,
-    )
+  of_several = bool(words) or holds_runs(values.workdir)
+  every = of_several and not values["trial"].present
+  one_text = values.score is not None and not of_several
+  trial = None if every else _parse_trial(values.trial, not one_text)
+  values.streams = _parse_streams(values.streams)
+  score = functools.partial(
+    evaluate_trials,
+    split=values.split,
+    checkpoint=values.checkpoint,
+    trial=trial,
+    streams=values.streams,
+    changes=values.task,
+  )
+  if of_several:
     return evaluate_runs(values, words or [values.workdir], score)
   if values.csv:
     raise ConfigError("--csv: is for the table of several runs")
-  if values.score is not None:
+  if one_text:
     for name in ("split", "streams", "json", "task", "mode", "tune"):
       if values[name].present:
         raise ConfigError(f"--score takes no --{name}")
-  trial = _parse_trial(values.trial, values.score is None)
-  values.streams = _parse_streams(values.streams)
   check_mode_flags(values, trial)
   if values.predictions and (trial is None or values.mode != "static"):
     raise ConfigError("--predictions: are those of one trial, as trained")
   runtime.setup(values.platform or "")
-  if values.score is not None:
+  if one_text:
     return print_score(values, trial or 0)
-  if values.mode != "static":
-    records = evaluate_adapted(values, trial or 0)
-    if not records:
-      return
-  else:
-    records = evaluate_trials(
+  if values.mode == "static":
+    records = score(
       values.workdir,
-      values.split,
-      values.checkpoint,
-      trial=trial,
-      streams=values.streams,
-      changes=values.task,
       search=lambda usual: read_fields(values, usual, "search."),
       predictions=values.predictions and pathlib.Path(values.predictions),
     )
+  elif not (records := evaluate_adapted(values, trial or 0)):
+    return
   if values.json:
     for record in records:
       print(strict_json(record))

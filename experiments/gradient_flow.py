@@ -39,7 +39,7 @@ from experiments.pictures import (
   VERMILLION,
   picture,
 )
-from experiments.plain_text import strict_json
+from experiments.plain_text import align, strict_json
 from lstm_jax.array_types import Array, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.base import Cell
@@ -227,21 +227,20 @@ def _measured(cell, stack, keys, length, step, members):
 
 
 def gradient_table(rows: list[dict]) -> str:
-  """Markdown, a line for each network, step and part."""
-  lines = [
-    "| network | updates | squared error | gradient | decades a step"
-    " | below 1e-6 from lag |",
-    "|---|---|---|---|---|---|",
+  """A line for each network, step and part."""
+  table = [
+    ("network", "updates", "squared error", "gradient", "decades a step")
+    + ("below 1e-6 from lag",)
   ]
   for row in rows:
     if row["slope"] is None:
       continue  # truncated
     lag, decades = row["lag_below_1e-6"], round(row["slope"], 4) + 0.0  # no -0
-    lines.append(
-      f"| {row['network']} | {row['updates']} | {row['squared_error']:.4f} |"
-      f" d{row['part']} | {decades:.4f} | {'-' if lag is None else lag} |"
+    table.append(
+      (row["network"], str(row["updates"]), f"{row['squared_error']:.4f}")
+      + (f"d{row['part']}", f"{decades:.4f}", "-" if lag is None else str(lag))
     )
-  return "\n".join(lines)
+  return "\n".join(align(table))
 
 
 def draw_gradient_flow(rows: list[dict], path: pathlib.Path):

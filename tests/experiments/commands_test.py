@@ -156,16 +156,16 @@ def test_wrong_evaluate_commands(finished_run, words, message):
 
 
 def test_generate(finished_run, capsys):
-  words = [f"--workdir={finished_run}", "--prompt=red", "--length=50"]
-  first = run_main(generate, capsys, *words, "--seed=1")
+  words = [f"--workdir={finished_run}", "--prompt=red", "--search.length=50"]
+  first = run_main(generate, capsys, *words, "--search.seed=1")
   assert first.startswith("red") and len(first) == 3 + 50 + 1
-  assert run_main(generate, capsys, *words, "--seed=1") == first
-  assert run_main(generate, capsys, *words, "--seed=2") != first
-  greedy = run_main(generate, capsys, *words, "--temperature=0")
-  assert run_main(generate, capsys, *words, "--top_k=1") == greedy
+  assert run_main(generate, capsys, *words, "--search.seed=1") == first
+  assert run_main(generate, capsys, *words, "--search.seed=2") != first
+  greedy = run_main(generate, capsys, *words, "--search.temperature=0")
+  assert run_main(generate, capsys, *words, "--search.top_k=1") == greedy
   long = "red green\n" * 100  # longer than the training window of 8
   printed = run_main(
-    generate, capsys, words[0], f"--prompt={long}", "--length=5"
+    generate, capsys, words[0], f"--prompt={long}", "--search.length=5"
   )
   assert printed.startswith(long) and len(printed) == 1006
 
@@ -173,12 +173,12 @@ def test_generate(finished_run, capsys):
 @pytest.mark.parametrize(
   "words, message",
   [
-    (["--prompt=r\u00fcd", "--length=2"], "vocabulary lacks 'ü'"),
+    (["--prompt=r\u00fcd", "--search.length=2"], "vocabulary lacks 'ü'"),
     (["--prompt=\udcff"], "vocabulary lacks '\\udcff'"),
-    (["--temperature=-1"], "--temperature"),
-    (["--temperature=nan"], "--temperature"),
-    (["--length=x"], "--length=x"),
-    (["--top_k=-2"], "--top_k"),
+    (["--search.temperature=-1"], "--search.temperature"),
+    (["--search.temperature=nan"], "--search.temperature"),
+    (["--search.length=x"], "--search.length=x"),
+    (["--search.top_k=-2"], "--search.top_k"),
     (["--checkpoint=3"], "no checkpoint"),
   ],
 )
