@@ -55,9 +55,9 @@ def main(argv: list[str]) -> int | None:
 
 def typed_command(name: str, argv: list[str]) -> str:
   """What a person types to run an experiment's command with these words."""
-  words = pathlib.Path(argv[0]).name.split(" ")  # as console.py leaves it
-  if words[0] != "lstm-jax":
-    words = ["python", "-m", f"experiments.{name}"]
+  words = ["python", "-m", f"experiments.{name}"]
+  if pathlib.Path(argv[0]).name.startswith("lstm-jax "):  # see `main`
+    words = ["lstm-jax", name]
   return shlex.join([*words, *argv[1:]])
 
 

@@ -19,12 +19,12 @@ array, whose options are sbatch's, --slurm=partition=gpu,time=60.
 import collections
 import importlib
 import pathlib
-import shlex
 import signal
 
 from absl import flags
 
 from experiments import command_line
+from experiments.console import typed_command
 from experiments.launchers import local, slurm, vmap
 from experiments.launchers.child import Job
 from experiments.sweep_results import Entry, find_results, write_index
@@ -204,7 +204,7 @@ def main(argv: list[str]) -> int:
     if todo and values.launcher == "slurm":
       print(slurm.batch_script(workdir, todo, options, values.workers))
     for job in todo:
-      print(shlex.join(job.command()))
+      print(typed_command("train", [argv[0], *job.command()[3:]]))
     return 0
   command_line.make_folder(values, "workdir")
   write_index(workdir, entries)

@@ -101,6 +101,7 @@ def test_a_command_gets_the_words_after_its_name(monkeypatch):
   [
     ("bin/lstm-jax train", "lstm-jax train"),
     ("/some where/lstm-jax train", "lstm-jax train"),
+    ("lstm-jax sweep", "lstm-jax train"),
     ("/x/experiments/train.py", "python -m experiments.train"),
     ("train", "python -m experiments.train"),
   ],

@@ -207,7 +207,7 @@ def test_a_tiny_run(tmp_path, capsys, monkeypatch):
     ['"the"', '"cat"', '"<eos>"']
   )
   assert "<unk>" not in (
-    run_main(generate, capsys, workdir, "--prompt=the", "--length=40")
+    run_main(generate, capsys, workdir, "--prompt=the", "--search.length=40")
   )
   (tmp_path / "text").write_bytes(b"\xef\xbb\xbfthe cat\r")
   assert run_main(evaluate, capsys, workdir, score).splitlines() == lines
@@ -241,7 +241,9 @@ def test_a_run_of_own_words(tmp_path, capsys):
   assert run.vocabulary.split("A, b") == ["a", f"{GLUE},", "b"]
   workdir = f"--workdir={path}"
   assert "tokens: " in run_main(evaluate, capsys, workdir, "--split=test")
-  text = run_main(generate, capsys, workdir, "--prompt=Rare", "--length=60")
+  text = run_main(
+    generate, capsys, workdir, "--prompt=Rare", "--search.length=60"
+  )
   assert text.startswith("Rare") and GLUE not in text and " ," not in text
   config.train.init_from, config.task.vocabulary_size = str(path), 0
   assert train.train(train.Plan(validate(config), str(tmp_path / "next"))) == 0
