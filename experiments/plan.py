@@ -118,11 +118,19 @@ def begin(plan: Plan, path: pathlib.Path, stop: StopSignal) -> Iterator[Start]:
       ) as report,
     ):
       run = Start(
-        *(config, path, experiment, state, checkpointer, writer, report, stop),
-        traced=traced if first else None,
+        config,
+        path,
+        experiment,
+        state,
+        checkpointer,
+        writer,
+        report,
+        stop,
+        traced if first else None,
       )
       for note in (describe_start(run), *notes):
         report.note(note)
+      del state, restored  # each update gives its arrays away
       yield run
 
 
