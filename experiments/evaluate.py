@@ -243,6 +243,7 @@ def main(argv: list[str]) -> int | None:
     trial=trial,
     streams=values.streams,
     changes=values.task,
+    search=lambda usual: read_fields(values, usual, "search."),
   )
   if of_several:
     return evaluate_runs(values, words or [values.workdir], score)
@@ -259,11 +260,8 @@ def main(argv: list[str]) -> int | None:
   if one_text:
     return print_score(values, trial or 0)
   if values.mode == "static":
-    records = score(
-      values.workdir,
-      search=lambda usual: read_fields(values, usual, "search."),
-      predictions=values.predictions and pathlib.Path(values.predictions),
-    )
+    file = values.predictions and pathlib.Path(values.predictions)
+    records = score(values.workdir, predictions=file)
   elif not (records := evaluate_adapted(values, trial or 0)):
     return
   if values.json:

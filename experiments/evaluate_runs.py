@@ -41,7 +41,7 @@ def evaluate_runs(
   Raises:
     As `score_all`; ConfigError for flags that are for one run.
   """
-  for name in ("score", "search"):
+  for name in ("score", "predictions"):
     if values[name].present:
       raise ConfigError(f"--{name}: is for one run, given by --workdir")
   if values.mode != "static":
