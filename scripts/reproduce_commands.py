@@ -48,7 +48,7 @@ def search(place: str, path: pathlib.Path, words: str, again: bool):
     raise RunError(f"the search failed with exit code {code}")
 
 
-def score(path: pathlib.Path, *words: str) -> list[dict[str, Any]]:
+def score_command(path: pathlib.Path, *words: str) -> list[dict[str, Any]]:
   """The test split's scores of each trial, unless the words ask for others."""
   ruled = records.read_settings(path)["stop"]["name"] != "never"
   code, printed = run_module(

@@ -36,14 +36,14 @@ def write_page(name: str, paper, folder: pathlib.Path) -> pathlib.Path:
     png = folder / f"{name}.png"
     with picture(png, "page", height, ncols=panels) as (_, axes):
       paper.plot(rows, axes[0] if panels > 1 else axes[0, 0])
-    text = markdown(name, paper, results, is_committed(folder))
+    text = paper_page(name, paper, results, is_committed(folder))
     write_atomically(path, text)
   finally:
     os.close(turn)
   return path
 
 
-def markdown(
+def paper_page(
   name: str, paper, results: list[dict], committed: bool = False
 ) -> str:
   rows = [(row, *latest(results, name, row)) for row in paper.ROWS]

@@ -36,7 +36,10 @@ def folder(tmp_path, finished_run):
     # words of a flag
     (f"{TINY} --extend_to=abc", "flag --extend_to=abc: must be an integer;"),
     (f"{TINY} --workdir=TMP/b", "--workdir=TMP/b: already defined as TMP/run"),
-    ("experiments.generate --temperature=hot", "=hot: must be a number;"),
+    (
+      "experiments.generate --search.temperature=hot",
+      "=hot: must be a number;",
+    ),
     (
       "experiments.evaluate --json=maybe",
       "--json=maybe: must be true or false",
