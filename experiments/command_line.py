@@ -6,6 +6,7 @@ functions of argv.
 
 import collections
 import enum
+import io
 import logging
 import math
 import operator
@@ -23,6 +24,7 @@ from absl import flags
 
 from experiments.config_help import describe_fields
 from experiments.console import join_current_directory
+from experiments.field_flags import add_flag, new_flags
 from lstm_jax.config import Config, user_file
 from lstm_jax.config import config as config_lib
 from lstm_jax.errors import (
@@ -63,7 +65,8 @@ def run_command(main: Callable[[list[str]], int | None]):
     if getattr(sys, name) is None:  # closed by the caller
       setattr(sys, name, open(os.devnull, "w"))
   for stream in (sys.stdout, sys.stderr):
-    stream.reconfigure(errors="backslashreplace")
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors="backslashreplace")
   if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # see __init__.py
     signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
@@ -102,26 +105,10 @@ def _print_unraisable(raised):
     sys.__unraisablehook__(raised)
 
 
-new_flags = flags.FlagValues
-
-
-def add_flag(
-  values: flags.FlagValues, name: str, default: Any, text: str, **more
-):
-  """Defines a flag of the kind that its default is; None is text not given.
-
-  more: absl's `enum_values`, or `lower_bound` and `upper_bound` of a number.
-  """
-  kinds = {bool: "bool", int: "integer", float: "float", list: "list"}
-  kind = "enum" if "enum_values" in more else kinds.get(type(default), "string")
-  define = getattr(flags, f"DEFINE_{kind}")
-  define(name, default, help=text, flag_values=values, **more)
-
-
 def parse_flags(
   values: flags.FlagValues,
   argv: list[str],
-  help_text: str,
+  help_text: str | None,
   required: tuple[str, ...] = (),
 ) -> flags.FlagValues:
   """Parses argv into `values`; prints help and exits where it asks for it.
@@ -140,7 +127,7 @@ def parse_flags(
 
 
 def parse_words(
-  values: flags.FlagValues, argv: list[str], help_text: str
+  values: flags.FlagValues, argv: list[str], help_text: str | None
 ) -> list[str]:
   """As `parse_flags`, of a command that takes other words too; returns them.
 
@@ -168,7 +155,7 @@ def parse_words(
 def parse_config(
   argv: list[str],
   values: flags.FlagValues | None = None,
-  help_text: str = "",
+  help_text: str | None = "",
   default_file: str = "",
 ) -> Config:
   """The config of --config=FILE[:variant] and --config.a.b=value, checked.
@@ -326,7 +313,7 @@ def make_folder(values: flags.FlagValues, name: str) -> pathlib.Path:
   Raises:
     RunError: it cannot be made.
   """
-  path = pathlib.Path(values[name].value).expanduser()
+  path = pathlib.Path(str(values[name].value)).expanduser()
   try:
     path.mkdir(parents=True, exist_ok=True)
   except OSError as error:

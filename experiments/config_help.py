@@ -73,8 +73,9 @@ def field_comments(kind: type) -> dict[str, str]:
     except (OSError, TypeError):  # no source is there
       continue
     lines, text = source.splitlines(), ""
-    for node in ast.parse(source).body[0].body:
-      if isinstance(node, ast.AnnAssign):
+    (body,) = ast.parse(source).body
+    for node in body.body if isinstance(body, ast.ClassDef) else ():
+      if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         above, first = [], node.lineno - 1
         while lines[first - 1].strip().startswith("#"):
           first -= 1

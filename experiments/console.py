@@ -4,6 +4,7 @@ experiments.COMMAND, and from any folder."""
 import importlib
 import os
 import pathlib
+import shlex
 import sys
 
 import lstm_jax
@@ -53,6 +54,14 @@ def main(argv: list[str]) -> int | None:
   run_command(command.main)
 
 
+def typed_command(name: str, argv: list[str]) -> str:
+  """What a person types to run an experiment's command with these words."""
+  words = ["python", "-m", f"experiments.{name}"]
+  if pathlib.Path(argv[0]).name.startswith("lstm-jax "):  # see `main`
+    words = ["lstm-jax", name]
+  return shlex.join([*words, *argv[1:]])
+
+
 def join_current_directory():
   """Lets a config file import what is where the command runs.
 
@@ -70,7 +79,7 @@ def join_current_directory():
     importlib.import_module(name).__path__ = [*filter(os.path.isdir, folders)]
 
 
-def run():
+def run_console():
   """The installed script. A folder `experiments` where it runs does not come
   before this one, nor in the processes that a sweep starts."""
   os.environ.setdefault("PYTHONSAFEPATH", "1")

@@ -3,6 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from experiments.pictures import BLUE, GREY, scale
 from experiments.plain_text import significant
@@ -111,7 +113,15 @@ def quartiles(
   return places[known], found
 
 
-def draw_curves(axes, runs: list[Run], name: str, x: str, label, word, style):
+def draw_curves(
+  axes: Axes,
+  runs: list[Run],
+  name: str,
+  x: str,
+  label: str,
+  word: str,
+  style: dict[str, Any],
+):
   """One curve as it is; of several their median, with each of them thin or,
   where they are many, with the quartiles as a band. The legend says which."""
   curves = [(curve(run, name, x), run) for run in runs]
@@ -140,13 +150,19 @@ def draw_curves(axes, runs: list[Run], name: str, x: str, label, word, style):
   axes.plot(places, found[1], **style, markevery=every, label=text)
 
 
-def scale_scores(axes, metric: str, values):
+def more_is_better(run: Run, metric: str) -> bool:
+  """As its task says of the score that is watched; of others, by the name."""
+  watched = metric == run["metric"]
+  return run["higher"] if watched else "accuracy" in metric
+
+
+def scale_scores(axes: Axes, run: Run, metric: str, values: ArrayLike):
   """Log for errors that span a decade; shares of right answers are as is."""
-  if "accuracy" not in metric:
+  if not more_is_better(run, metric):
     scale(axes, "y", values)
 
 
-def draw_run(axes, run: Run, trials: list[Run], metric: str, x: str):
+def draw_run(axes: Axes, run: Run, trials: list[Run], metric: str, x: str):
   """Training and validation of a run, or of its trials.
 
   Raises:
@@ -160,7 +176,7 @@ def draw_run(axes, run: Run, trials: list[Run], metric: str, x: str):
   values = np.concatenate([c[:, 1] for c in (train, *each)])
   if not len(values):
     raise RunError(f"{run['workdir']}: no metrics to plot yet")
-  scale_scores(axes, metric, values)
+  scale_scores(axes, run, metric, values)
   label = "training" + f", mean of {len(trials)} trials" * many
   if axes.get_yscale() == "linear":
     bounds = _bounds(train, each)

@@ -29,7 +29,6 @@ scored is a line that says why, and the exit code is 2 then.
 
 import dataclasses
 import functools
-import json
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -42,16 +41,17 @@ from experiments.command_line import (
   parse_words,
   run_command,
 )
-from experiments.evaluate_runs import evaluate_runs, finite, holds_runs
+from experiments.evaluate_runs import evaluate_runs, holds_runs
 from experiments.evaluation_modes import (
   check_mode_flags,
   define_mode_flags,
   evaluate_in_mode,
   mode_config,
-  show_percent,
   tune_mode,
 )
 from experiments.field_flags import define_field_flags, read_fields
+from experiments.plain_text import strict_json
+from experiments.progress import percent_line
 from experiments.score_text import print_score, score_lines
 from lstm_jax.config import Config, type_name, validate
 from lstm_jax.errors import ConfigError, RunError, suggest
@@ -113,7 +113,7 @@ def evaluate_trials(
     rows = wanted or task.rows
     evaluate = make_evaluation(structure, task, split, rows)
     for number, run in enumerate(runs, trial or 0):
-      watch = functools.partial(show_percent, split)
+      watch = functools.partial(percent_line, split)
       sums = evaluate(run.params, watch)
       if isinstance(task, JudgingTask) or predictions:
         usual = SearchConfig()
@@ -133,7 +133,9 @@ def evaluate_trials(
   return records
 
 
-def evaluate_adapted(values, trial: int) -> list[dict[str, float | int]]:
+def evaluate_adapted(
+  values: flags.FlagValues, trial: int
+) -> list[dict[str, float | int]]:
   """The same record, of one trial, in another mode than static.
 
   --tune prints what it tries, and there are no records.
@@ -202,45 +204,25 @@ def _load_task(run: Run, workdir: str):
 
 
 def main(argv: list[str]) -> int | None:
-  values = new_flags()
-  flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
-  flags.DEFINE_string(
-    "checkpoint", "best", "best, latest, or a step", flag_values=values
-  )
-  flags.DEFINE_enum(
-    "split", "valid", SPLITS, "which split to score", flag_values=values
-  )
-  flags.DEFINE_list(
-    "streams",
-    ["0"],
-    "pieces of the split side by side; of a text 1 is exact; 0 chooses; 1,32"
-    " compares",
-    flag_values=values,
-  )
-  flags.DEFINE_string(
-    "trial", "0", "which, of a run of several; or all", flag_values=values
-  )
-  flags.DEFINE_list(
-    "task",
-    [],
-    "fields of the task to change, as shortest=41,length=500",
-    flag_values=values,
-  )
-  flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
-  flags.DEFINE_string(
-    "score", None, "a UTF-8 text to score instead", flag_values=values
-  )
-  flags.DEFINE_enum(
-    "platform", None, PLATFORMS, "where to compute", flag_values=values
+  values = new_flags(
+    workdir=(None, "run directory"),
+    checkpoint=("best", "best, latest, or a step"),
+    split=("valid", "which split to score", SPLITS),
+    streams=(
+      ["0"],
+      "pieces of the split side by side; of a text 1 is exact; 0 chooses; 1,32"
+      " compares",
+    ),
+    trial=("0", "which, of a run of several; or all"),
+    task=([], "fields of the task to change, as shortest=41,length=500"),
+    json=(False, "print JSON"),
+    score=(None, "a UTF-8 text to score instead"),
+    platform=(None, "where to compute", PLATFORMS),
+    predictions=(None, "file for what the model says"),
+    csv=(None, "file for the table of several runs"),
   )
   define_mode_flags(values)
   define_field_flags(values, SearchConfig, "search.", "what the task takes")
-  flags.DEFINE_string(
-    "predictions", None, "file for what the model says", flag_values=values
-  )
-  flags.DEFINE_string(
-    "csv", None, "file for the table of several runs", flag_values=values
-  )
   words = parse_words(values, argv, __doc__)
   if words and values.workdir:
     raise ConfigError(
@@ -252,51 +234,42 @@ def main(argv: list[str]) -> int | None:
       "--workdir is missing; or give directories of runs; --help lists the"
       " flags"
     )
-  if words or holds_runs(values.workdir):
-    several = not values["trial"].present
-    trial = None if several else _parse_trial(values.trial, True)
-    values.streams = _parse_streams(values.streams)
-    score = functools.partial(
-      evaluate_trials,
-      split=values.split,
-      checkpoint=values.checkpoint,
-      trial=trial,
-      streams=values.streams,
-      changes=values.task,
-    )
+  of_several = bool(words) or holds_runs(values.workdir)
+  every = of_several and not values["trial"].present
+  one_text = values.score is not None and not of_several
+  trial = None if every else _parse_trial(values.trial, not one_text)
+  values.streams = _parse_streams(values.streams)
+  score = functools.partial(
+    evaluate_trials,
+    split=values.split,
+    checkpoint=values.checkpoint,
+    trial=trial,
+    streams=values.streams,
+    changes=values.task,
+    search=lambda usual: read_fields(values, usual, "search."),
+  )
+  if of_several:
     return evaluate_runs(values, words or [values.workdir], score)
   if values.csv:
     raise ConfigError("--csv: is for the table of several runs")
-  if values.score is not None:
+  if one_text:
     for name in ("split", "streams", "json", "task", "mode", "tune"):
       if values[name].present:
         raise ConfigError(f"--score takes no --{name}")
-  trial = _parse_trial(values.trial, values.score is None)
-  values.streams = _parse_streams(values.streams)
   check_mode_flags(values, trial)
   if values.predictions and (trial is None or values.mode != "static"):
     raise ConfigError("--predictions: are those of one trial, as trained")
   runtime.setup(values.platform or "")
-  if values.score is not None:
-    return print_score(values, trial)
-  if values.mode != "static":
-    records = evaluate_adapted(values, trial)
-    if not records:
-      return
-  else:
-    records = evaluate_trials(
-      values.workdir,
-      values.split,
-      values.checkpoint,
-      trial=trial,
-      streams=values.streams,
-      changes=values.task,
-      search=lambda usual: read_fields(values, usual, "search."),
-      predictions=values.predictions and pathlib.Path(values.predictions),
-    )
+  if one_text:
+    return print_score(values, trial or 0)
+  if values.mode == "static":
+    file = values.predictions and pathlib.Path(values.predictions)
+    records = score(values.workdir, predictions=file)
+  elif not (records := evaluate_adapted(values, trial or 0)):
+    return
   if values.json:
     for record in records:
-      print(json.dumps({k: finite(v) for k, v in record.items()}))
+      print(strict_json(record))
     return
   mode = "" if values.mode == "static" else f", {values.mode}"
   print(f"checkpoint {records[0]['step']}, {values.split} split{mode}")

@@ -3,27 +3,24 @@
 A run that cannot be scored is a line that says why, and costs no other.
 """
 
-import csv
-import io
-import json
-import math
 import pathlib
-import sys
+from collections.abc import Callable
 
 import jax
+from absl import flags
 
 from experiments.command_line import EXIT_ERROR
 from experiments.evaluation_modes import check_mode_flags
-from experiments.plain_text import significant
+from experiments.plain_text import align, significant, strict_json, write_csv
+from experiments.progress import status_line
 from experiments.sweep_results import INDEX, Result, find_results, text
 from lstm_jax.errors import ConfigError, RunError, UserError, out_of_memory
-from lstm_jax.files import write_atomically
 from lstm_jax.parallel import runtime
 from lstm_jax.run.runs import find_runs, is_run
 
-Row = tuple[
-  Result, dict[str, float | int], str
-]  # scores, or why there are none
+Scores = dict[str, float | int]
+Row = tuple[Result, Scores, str]  # scores, or why there are none
+ScoreRun = Callable[[str], list[Scores]]  # of a run directory, a record a trial
 
 
 def holds_runs(workdir: str) -> bool:
@@ -36,7 +33,9 @@ def holds_runs(workdir: str) -> bool:
     return (pathlib.Path(workdir) / INDEX).is_file()
 
 
-def evaluate_runs(values, directories: list[str], score) -> int:
+def evaluate_runs(
+  values: flags.FlagValues, directories: list[str], score: ScoreRun
+) -> int:
   """Prints the table and returns the exit code.
 
   Raises:
@@ -62,7 +61,9 @@ def evaluate_runs(values, directories: list[str], score) -> int:
   return EXIT_ERROR if any(error for *_, error in rows) else 0
 
 
-def score_all(directories: list[str], score, csv_file: str = "") -> list[Row]:
+def score_all(
+  directories: list[str], score: ScoreRun, csv_file: str = ""
+) -> list[Row]:
   """Scores every run of directories, trial by trial.
 
   Args:
@@ -79,17 +80,12 @@ def score_all(directories: list[str], score, csv_file: str = "") -> list[Row]:
     where = result.run["workdir"] if result.run else result.name
     groups.setdefault(where, []).append(result)
   rows: list[Row] = []
-  tty = sys.stderr.isatty()
   for number, (workdir, group) in enumerate(groups.items(), 1):
-    if tty:
-      print(
-        f"\r[{number}/{len(groups)}] {workdir}\x1b[K\r", end="", file=sys.stderr
-      )
+    status_line(f"[{number}/{len(groups)}] {workdir}")
     rows += _score(workdir, group, score)
     if csv_file:
-      _write_csv(pathlib.Path(csv_file).expanduser(), rows)
-  if tty:
-    print("\r\x1b[K", end="", file=sys.stderr)
+      _write_scores_csv(pathlib.Path(csv_file).expanduser(), rows)
+  status_line("")
   return rows
 
 
@@ -119,18 +115,14 @@ def print_table(rows: list[Row]):
   """A line a run or trial: its name and scores, or what is wrong."""
   names = list(dict.fromkeys(n for _, record, _ in rows for n in record))
   states = any(result.state != "finished" for result, *_ in rows)
-  head = ["run", *["state"] * states, *(n.replace("_", " ") for n in names)]
-  table, errors = [head], [""]
+  table = [["run", *["state"] * states, *(n.replace("_", " ") for n in names)]]
   for result, record, error in rows:
-    cells = [shown(record[n]) if n in record else "-" for n in names]
     start = [_name(result, error), *[result.state] * states]
+    cells = [shown(record[n]) if n in record else "-" for n in names]
     table.append(start + ([""] * len(names) if error else cells))
-    errors.append(f"error: {error}" if error else "")
-  widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-  before = sum(widths[: 1 + states]) + 2 * states
-  for row, error in zip(table, errors, strict=True):
-    line = "  ".join(c.ljust(n) for c, n in zip(row, widths, strict=True))
-    print(f"{line[:before]}  {error}" if error else line.rstrip())
+  errors = ["", *(f"  error: {error}" * bool(error) for *_, error in rows)]
+  for line, error in zip(align(table), errors, strict=True):
+    print(line + error)
 
 
 def print_json(rows: list[Row]):
@@ -138,8 +130,7 @@ def print_json(rows: list[Row]):
   for result, record, error in rows:
     trial = result.run.get("trial")
     where = {"run": result.name, "trial": trial, "state": result.state}
-    found = {k: finite(v) for k, v in record.items()}
-    print(json.dumps(where | found | ({"error": error} if error else {})))
+    print(strict_json(where | record | ({"error": error} if error else {})))
 
 
 def _name(result, error: str) -> str:
@@ -149,35 +140,23 @@ def _name(result, error: str) -> str:
   return f"{result.name} trial {trial}"
 
 
-def _write_csv(path, rows):
+def _write_scores_csv(path, rows):
   """The scores at full precision, and a column for each field that differs."""
   scores = list(dict.fromkeys(n for _, record, _ in rows for n in record))
   fields = list(dict.fromkeys(n for result, *_ in rows for n in result.point))
-  out = io.StringIO()
-  writer = csv.writer(out, lineterminator="\n")
-  writer.writerow(
-    ["run", "workdir", "trial", "state", *fields, *scores, "error"]
-  )
+  table = [["run", "workdir", "trial", "state", *fields, *scores, "error"]]
   for result, record, error in rows:
     point = [text(result.point[n]) if n in result.point else "" for n in fields]
     found = [record.get(n, "") for n in scores]
-    run = result.run
-    trial = "" if run.get("trial") is None else run["trial"]
-    where = [result.name, run.get("workdir", ""), trial, result.state]
-    writer.writerow([*where, *point, *found, error])
+    run = result.run  # the CSV has nothing where the trial is None
+    where = [result.name, run.get("workdir", ""), run.get("trial")]
+    table.append([*where, result.state, *point, *found, error])
   try:
-    write_atomically(path, out.getvalue())
+    write_csv(path, table)
   except OSError as error:
     raise RunError(
       f"--csv={path}: cannot be written: {error.strerror}"
     ) from None
-
-
-def finite(value):
-  """JSON has no infinity; null stands for it."""
-  return (
-    None if isinstance(value, float) and not math.isfinite(value) else value
-  )
 
 
 def shown(value: float | int | str) -> str:

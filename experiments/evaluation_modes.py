@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import math
 import pathlib
-import sys
 from typing import Any
 
 from absl import flags
 
-from experiments.field_flags import define_field_flags, given_fields
+from experiments.field_flags import add_flag, define_field_flags, given_fields
+from experiments.progress import percent_line
 from lstm_jax.config.config import check_leaves
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.evaluation.modes import MODES
@@ -21,27 +22,13 @@ FOUND = "evaluation.json"  # in the run directory: what --tune found
 
 
 def define_mode_flags(values: flags.FlagValues):
-  flags.DEFINE_enum(
-    "mode",
-    "static",
-    ["static", *MODES],
-    "as trained, or adapted: "
-    "https://arxiv.org/abs/1709.07432, 1612.04426, 1512.05287",
-    flag_values=values,
-  )
-  flags.DEFINE_bool(
-    "tune",
-    False,
-    f"dynamic and cache: find settings on the validation split, for {FOUND}",
-    flag_values=values,
-  )
-  flags.DEFINE_integer(
-    "tune_tokens",
-    0,
-    "tune: tokens from the start of the validation split; 0 is all",
-    0,
-    flag_values=values,
-  )
+  adapted = "https://arxiv.org/abs/1709.07432, 1612.04426, 1512.05287"
+  for name, default, text, among in (
+    ("mode", "static", f"as trained, or {adapted}", ("static", *MODES)),
+    ("tune", False, f"find settings on the validation split, for {FOUND}", ()),
+    ("tune_tokens", 0, "of the validation split; 0 is all", (0, None)),
+  ):
+    add_flag(values, name, default, text, among)
   for name, mode in MODES.items():
     define_field_flags(values, mode.config, "", "")
     for field in dataclasses.fields(mode.config):
@@ -136,42 +123,42 @@ def evaluate_in_mode(
   _check_text(values.mode, task)
   rows = values.streams[0] or 1
   return MODES[values.mode].evaluate(
-    run, task, values.split, rows, config, show_percent
+    run, task, values.split, rows, config, percent_line
   )
 
 
 def tune_mode(values: flags.FlagValues, config: Any, run: Run, task: Task):
   """Prints a line for every setting tried, and writes the best to FOUND."""
   _check_text(values.mode, task)
-  name, best, chosen = task.headline.name, float("inf"), {}
+  name, cost, best, chosen = (
+    task.headline.name,
+    task.headline.cost,
+    math.inf,
+    {},
+  )
 
   def score(sums: Sums) -> float:
     return task.scores(sums)[name]
 
-  tried = MODES[values.mode].tune(
+  tune = MODES[values.mode].tune
+  assert tune, "check_mode_flags has looked"
+  tried = tune(
     *(run, task, values.streams[0] or 1, config, values.tune_tokens),
-    *(score, show_percent),
+    *(score, percent_line),
   )
   for settings, sums in tried:
     said = " ".join(f"{key} {value:<6}" for key, value in settings.items())
     print(f"{said} {name} {score(sums):.3f}", flush=True)
-    if score(sums) < best:
-      best, chosen = score(sums), settings
+    if cost(score(sums)) < best:
+      best, chosen = cost(score(sums)), settings
   kept = dataclasses.asdict(dataclasses.replace(config, **chosen))
   path = pathlib.Path(values.workdir).expanduser() / FOUND
   found = found_settings(values.workdir) | {values.mode: kept}
   write_atomically(path, json.dumps(found, indent=1) + "\n")
   settled = ", ".join(f"{key} {value}" for key, value in chosen.items())
-  print(f"best: {settled}, {name} {best:.4f}; kept in {FOUND}")
+  print(f"best: {settled}, {name} {cost(best):.4f}; kept in {FOUND}")
 
 
 def _check_text(mode, task):
   if task.spec.family != "text":
     raise ConfigError(f"--mode={mode} is for language models; leave it out")
-
-
-def show_percent(what: str, done: int, every: int):
-  """A live line of how much is done."""
-  if sys.stderr.isatty():
-    line = "" if done == every else f"{what}: {100 * done // every} %"
-    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)

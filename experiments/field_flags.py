@@ -1,6 +1,8 @@
-"""Flags for the fields of a small config, such as that of a search."""
+"""The flags of a command: a table of them, and the fields of a small config."""
 
 import dataclasses
+import enum
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -9,10 +11,44 @@ from experiments.config_help import field_comments
 from lstm_jax.config.config import check_leaves
 
 _DEFINE = {
-  str: flags.DEFINE_string,
+  bool: flags.DEFINE_bool,
   int: flags.DEFINE_integer,
   float: flags.DEFINE_float,
+  list: flags.DEFINE_list,
+  enum.Enum: flags.DEFINE_enum,
 }
+
+
+def new_flags(**table: tuple) -> flags.FlagValues:
+  """The flags of a command, each as `add_flag` takes it, without its name."""
+  values = flags.FlagValues()
+  for name, row in table.items():
+    add_flag(values, name, *row)
+  return values
+
+
+def add_flag(
+  values: flags.FlagValues,
+  name: str,
+  default: Any,
+  text: str,
+  among: Sequence = (),
+):
+  """Defines a flag of the kind that its default is.
+
+  default: None is text that is not given, `int` or `float` such a number.
+  among: the words that it may be, or the lowest and the highest number, either
+    of them None where there is no bound.
+  """
+  kind, more = type(default), {}
+  if isinstance(default, type):
+    kind, default = default, None
+  if among and kind in (int, float):
+    more = {"lower_bound": among[0], "upper_bound": among[1]}
+  elif among:
+    kind, more = enum.Enum, {"enum_values": among}
+  define = _DEFINE.get(kind, flags.DEFINE_string)
+  define(name, default, help=text, flag_values=values, **more)
 
 
 def define_field_flags(
@@ -27,8 +63,7 @@ def define_field_flags(
     text = f"{comments[field.name]}; {usual or field.default}"
     if choices := getattr(kind, "CHOICES", {}).get(field.name):
       text += f" (one of {', '.join(choices)})"
-    define = _DEFINE[field.type]
-    define(prefix + field.name, None, text, flag_values=values)
+    add_flag(values, prefix + field.name, field.type, text)
 
 
 def given_fields(

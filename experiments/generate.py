@@ -121,23 +121,13 @@ def said(
 
 
 def main(argv: list[str]):
-  values = new_flags()
-  flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
-  flags.DEFINE_string(
-    "checkpoint", "best", "best, latest, or a step", flag_values=values
-  )
-  flags.DEFINE_string("prompt", "", "what to go on from", flag_values=values)
-  flags.DEFINE_string(
-    "input", None, "file with a prompt a line; - is stdin", flag_values=values
-  )
-  flags.DEFINE_string(
-    "output",
-    None,
-    "file to write instead of printing, or FOLDER/ for pictures too",
-    flag_values=values,
-  )
-  flags.DEFINE_enum(
-    "platform", None, PLATFORMS, "where to compute", flag_values=values
+  values = new_flags(
+    workdir=(None, "run directory"),
+    checkpoint=("best", "best, latest, or a step"),
+    prompt=("", "what to go on from"),
+    input=(None, "file with a prompt a line; - is stdin"),
+    output=(None, "file to write instead, or FOLDER/ for pictures too"),
+    platform=(None, "where to compute", PLATFORMS),
   )
   define_field_flags(values, SearchConfig, "search.", "what the task takes")
   parse_flags(values, argv, __doc__, required=("workdir",))

@@ -13,29 +13,42 @@ blocks and the input gate biases of its own adding problem.
 """
 
 import functools
-import json
-import math
+import pathlib
 import time
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import matplotlib
 import numpy as np
 import optax
 
 from experiments.command_line import (
-  add_flag,
   make_folder,
   new_flags,
   parse_flags,
   run_command,
 )
-from experiments.gradient_flow_figure import PARTS, draw_gradient_flow
+from experiments.pictures import (
+  BLACK,
+  GREY,
+  LINES,
+  ORANGE,
+  PURPLE,
+  VERMILLION,
+  picture,
+)
+from experiments.plain_text import align, strict_json
+from lstm_jax.array_types import Array, Params
 from lstm_jax.cells import initializers
+from lstm_jax.cells.base import Cell
 from lstm_jax.cells.lstm import LSTM
 from lstm_jax.cells.lstm_1997 import LSTM1997
 from lstm_jax.cells.rnn import RNN
 from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.gradient_flow import (
+  VANISHED,
   gradients_by_lag,
   lag_below,
   log10_norm,
@@ -45,12 +58,15 @@ from lstm_jax.files import write_atomically
 from lstm_jax.recurrence.unroll import unroll
 from lstm_jax.tasks.adding import AddingConfig
 
+PARTS = ("h", "c")
 FORGET_BIASES = (0, 1, 2, 3, 5)
 BATCH, TEST_SEQUENCES = 10, 100
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
 
 
-def networks(hidden: int, length: int):
+def networks(
+  hidden: int, length: int
+) -> list[tuple[str, Any, Callable[[Array], Params]]]:
   """(name, cell, its parameters from a key); all LSTMs are one cell."""
   rnn, lstm = RNN(hidden), LSTM(hidden)
   first = LSTM1997(
@@ -81,27 +97,31 @@ def networks(hidden: int, length: int):
   ]
 
 
-def adding(key, count: int, length: int):
+def adding(key: Array, count: int, length: int) -> tuple[Array, Array]:
   """Inputs [n t 2], numbers and marks, and the sums [n] of the marked."""
   task = AddingConfig(variant="le", length=length)
   examples = jax.vmap(task.sample)(jax.random.split(key, count))
   return examples.inputs, examples.targets[:, -1, 0]
 
 
-def initial(init, key, hidden: int):
+def initial(init: Callable[[Array], Params], key: Array, hidden: int) -> Params:
   """A network: the cell's parameters and a linear output."""
   key, key_w = jax.random.split(key)
   w = initializers.lecun_uniform(key_w, (hidden, 1))[:, 0]
   return {"cell": init(key), "w": w, "b": jnp.zeros(())}
 
 
-def squared_error(cell, network, x, target):
+def squared_error(
+  cell: Cell, network: Params, x: Array, target: Array
+) -> Array:
   y, _ = unroll(cell, network["cell"], x)
   return jnp.square(y[:, -1] @ network["w"] + network["b"] - target).mean()
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
-def train_networks(cell, carry, keys, steps, length):
+def train_networks(
+  cell: Cell, carry: Any, keys: Array, steps: Array, length: int
+) -> Any:
   """Updates every network of a stack by itself; each has a key."""
 
   def train_one(carry, key):
@@ -118,7 +138,9 @@ def train_networks(cell, carry, keys, steps, length):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
-def measure_networks(cell, stack, keys, length):
+def measure_networks(
+  cell: Cell, stack: Params, keys: Array, length: int
+) -> tuple[Array, dict[str, Array]]:
   """Test error of each network, and log10 norms against lag [networks t]."""
 
   def measure_one(network, key):
@@ -205,21 +227,66 @@ def _measured(cell, stack, keys, length, step, members):
 
 
 def gradient_table(rows: list[dict]) -> str:
-  """Markdown, a line for each network, step and part."""
-  lines = [
-    "| network | updates | squared error | gradient | decades a step"
-    " | below 1e-6 from lag |",
-    "|---|---|---|---|---|---|",
+  """A line for each network, step and part."""
+  table = [
+    ("network", "updates", "squared error", "gradient", "decades a step")
+    + ("below 1e-6 from lag",)
   ]
   for row in rows:
     if row["slope"] is None:
       continue  # truncated
     lag, decades = row["lag_below_1e-6"], round(row["slope"], 4) + 0.0  # no -0
-    lines.append(
-      f"| {row['network']} | {row['updates']} | {row['squared_error']:.4f} |"
-      f" d{row['part']} | {decades:.4f} | {'-' if lag is None else lag} |"
+    table.append(
+      (row["network"], str(row["updates"]), f"{row['squared_error']:.4f}")
+      + (f"d{row['part']}", f"{decades:.4f}", "-" if lag is None else str(lag))
     )
-  return "\n".join(lines)
+  return "\n".join(align(table))
+
+
+def draw_gradient_flow(rows: list[dict], path: pathlib.Path):
+  """A column of panels for each step, a row for each part of the state."""
+  names = list(dict.fromkeys(row["network"] for row in rows))
+  steps = list(dict.fromkeys(row["updates"] for row in rows))
+  styles = _styles(names)
+  grid = {
+    "nrows": len(PARTS), "ncols": len(steps), "sharex": True, "sharey": True,
+  }  # fmt: skip
+  with picture(path, height=5.0, **grid) as (_, panels):
+    for part, line in zip(PARTS, panels, strict=True):
+      line[0].set_ylabel(f"log10 |dL/d{part}(t)|, relative")
+      for step, axes in zip(steps, line, strict=True):
+        axes.set_title(
+          f"d{part}, {step} updates" if step else f"d{part}, initial"
+        )
+        label = "where it has vanished"
+        axes.axhline(VANISHED, color=GREY, lw=0.8, ls=":", label=label)
+        axes.set_ylim(-12, 2)
+        axes.grid()
+    for axes in panels[-1]:
+      axes.set_xlabel("lag T - t")
+    for row in rows:
+      if row["slope"] is None:
+        continue
+      axes = panels[PARTS.index(row["part"])][steps.index(row["updates"])]
+      style, lags = styles[row["network"]], np.arange(len(row["median"]))
+      label = f"{row['network']}: median and quartiles"
+      axes.plot(lags, row["median"], label=label, **style)
+      low, high = row["lower_quartile"], row["upper_quartile"]
+      axes.fill_between(lags, low, high, color=style["color"], alpha=0.1, lw=0)
+
+
+def _styles(names) -> dict[str, dict]:
+  """Shades for forget biases, which are in order, and colours for others."""
+  biases = [name for name in names if "b_f" in name]
+  others = [name for name in names if name not in biases]
+  shades = matplotlib.colormaps["viridis"](np.linspace(0.1, 0.85, len(biases)))
+  colours = dict(zip(biases, shades, strict=True))
+  known = (VERMILLION, ORANGE, PURPLE, BLACK)
+  colours |= {name: known[k % len(known)] for k, name in enumerate(others)}
+  return {
+    name: {"color": colours[name], "ls": LINES[k % len(LINES)]}
+    for k, name in enumerate(names)
+  }
 
 
 def parse_updates(words: list[str]) -> list[int]:
@@ -238,12 +305,13 @@ def parse_updates(words: list[str]) -> list[int]:
 
 
 def main(argv: list[str]):
-  values = new_flags()
-  add_flag(values, "output", None, "folder to write to")
-  add_flag(values, "seeds", 5, "networks of each kind", lower_bound=1)
-  add_flag(values, "length", 100, "steps of a sequence", lower_bound=4)
-  add_flag(values, "hidden", 16, "hidden units", lower_bound=1)
-  add_flag(values, "steps", ["0", "500", "1000"], "updates to look after")
+  values = new_flags(
+    output=(None, "folder to write to"),
+    seeds=(5, "networks of each kind", (1, None)),
+    length=(100, "steps of a sequence", (4, None)),
+    hidden=(16, "hidden units", (1, None)),
+    steps=(["0", "500", "1000"], "updates to look after"),
+  )
   parse_flags(values, argv, __doc__, required=("output",))
   steps = parse_updates(values.steps)
   output = make_folder(values, "output")
@@ -254,17 +322,10 @@ def main(argv: list[str]):
   settings = {n: values[n].value for n in ("seeds", "length", "hidden")}
   result = {"settings": settings | {"steps": steps}, "rows": rows}
   write_atomically(
-    output / "gradient_flow.json", json.dumps(_finite(result), indent=1) + "\n"
+    output / "gradient_flow.json", strict_json(result, indent=1) + "\n"
   )
   draw_gradient_flow(rows, output / "gradient_flow.png")
   print(output / "gradient_flow.json", output / "gradient_flow.png", sep="\n")
-
-
-def _finite(tree):
-  """null for what JSON lacks, such as the logarithm of 0."""
-  return jax.tree.map(
-    lambda a: None if isinstance(a, float) and not math.isfinite(a) else a, tree
-  )
 
 
 if __name__ == "__main__":

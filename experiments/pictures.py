@@ -9,13 +9,16 @@ import os
 import pathlib
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from matplotlib import style, ticker
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from experiments.plain_text import significant
@@ -103,20 +106,20 @@ def look(number: int) -> dict[str, Any]:
   }
 
 
-def scale(axes, which: str, values: Sequence[float]):
+def scale(axes: Axes, which: str, values: ArrayLike):
   """Makes the "x" or "y" axis one of logarithms, where positive values span a
   decade or more; zeros stay visible."""
   axis = getattr(axes, f"{which}axis")
-  values = np.asarray(values, float)
-  values = values[np.isfinite(values)]
-  positive = values[values > 0]
-  if not len(positive) or values.min() < 0:
+  known = np.asarray(values, float)
+  known = known[np.isfinite(known)]
+  positive = known[known > 0]
+  if not len(positive) or known.min() < 0:
     return
   decades = np.log10(positive.max() / positive.min())
   if decades < 1:
     return
   set_scale = getattr(axes, f"set_{which}scale")
-  if len(positive) == len(values):
+  if len(positive) == len(known):
     set_scale("log")
     subs = (1, 2, 5) if decades < 2 else (1,)
     axis.set_major_locator(ticker.LogLocator(subs=subs))
@@ -128,7 +131,7 @@ def scale(axes, which: str, values: Sequence[float]):
   axis.set_minor_formatter(ticker.NullFormatter())
 
 
-def whole_ticks(axis):
+def whole_ticks(axis: Axis):
   """Ticks at whole numbers only, of what is counted."""
   axis.set_major_locator(ticker.MaxNLocator(integer=True))
   axis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))

@@ -1,7 +1,15 @@
-"""Numbers and tables as a person reads them."""
+"""Numbers and tables, as a person reads them and as files have them."""
 
+import csv
 import datetime
-from collections.abc import Sequence
+import io
+import json
+import math
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lstm_jax.files import write_atomically
 
 
 def significant(value: float, digits: int = 4, zeros: bool = False) -> str:
@@ -27,3 +35,24 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
     "  ".join(t.ljust(n) for t, n in zip(row, widths, strict=True)).rstrip()
     for row in rows
   ]
+
+
+def strict_json(value: Any, indent: int | None = None) -> str:
+  """JSON has no nan and no infinity; null stands for them."""
+  return json.dumps(_finite(value), indent=indent)
+
+
+def _finite(value):
+  if isinstance(value, dict):
+    return {name: _finite(inner) for name, inner in value.items()}
+  if isinstance(value, list | tuple):
+    return list(map(_finite, value))
+  known = not isinstance(value, float) or math.isfinite(value)
+  return value if known else None
+
+
+def write_csv(path: pathlib.Path, rows: Iterable[Sequence]):
+  """The first row is the head. Raises OSError where it cannot be written."""
+  out = io.StringIO()
+  csv.writer(out, lineterminator="\n").writerows(rows)
+  write_atomically(path, out.getvalue())

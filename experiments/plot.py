@@ -14,12 +14,7 @@ draws it against these.
 
 import pathlib
 
-from experiments.command_line import (
-  add_flag,
-  new_flags,
-  parse_words,
-  run_command,
-)
+from experiments.command_line import new_flags, parse_words, run_command
 from experiments.curves import (
   XS,
   Choice,
@@ -91,16 +86,14 @@ def plot_together(
 
 
 def main(argv: list[str]):
-  values = new_flags()
-  add_flag(values, "workdir", None, "run directory")
-  add_flag(values, "output", None, "folder for pictures")
-  add_flag(values, "metric", "", "another score than the one watched")
-  for name, known, text in (
-    ("format", FORMATS, "of the pictures"),
-    ("width", ("page", "column"), "of a paper, 6.9 or 3.3 inches"),
-    ("x", XS, "what the curves are drawn against"),
-  ):
-    add_flag(values, name, known[0], text, enum_values=known)
+  values = new_flags(
+    workdir=(None, "run directory"),
+    output=(None, "folder for pictures"),
+    metric=("", "another score than the one watched"),
+    format=("png", "of the pictures", FORMATS),
+    width=("page", "of a paper, 6.9 or 3.3 inches", ("page", "column")),
+    x=("step", "what the curves are drawn against", XS),
+  )
   given = parse_words(values, argv, __doc__)
   if values.workdir and given:
     raise ConfigError(f'unexpected word "{given[0]}" beside --workdir')

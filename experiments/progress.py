@@ -10,7 +10,6 @@ import math
 import pathlib
 import sys
 import time
-from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -159,11 +158,7 @@ def status_line(text: str):
     print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def percent_line(what: str = "") -> Callable[[int, int], None]:
-  """watch(done, all), which shows how much is done, and nothing when all is."""
-
-  def watch(done: int, every: int):
-    percent = 100 * done // max(every, 1)
-    status_line(f"{what} {percent} %".lstrip() if done < every else "")
-
-  return watch
+def percent_line(what: str, done: int, every: int):
+  """Shows how much is done, and nothing when all is."""
+  percent = 100 * done // max(every, 1)
+  status_line(f"{what}: {percent} %" if done < every else "")

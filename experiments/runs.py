@@ -5,25 +5,20 @@ ago they last wrote a metric, and the fields that differ, where these are few.
   python -m experiments.runs runs --sort=best
   python -m experiments.runs runs --json
 
---sort=best puts runs of one task and score together, the lowest first; step and
+--sort=best puts runs of one task and score together, the best first; step and
 age put the largest first. --json prints an object a line, with every field of
 the config; lstm_jax.read_runs gives the same in Python, and the curves.
 """
 
-import json
 import math
 import pathlib
 
-from experiments.command_line import (
-  add_flag,
-  new_flags,
-  parse_words,
-  run_command,
-)
-from experiments.plain_text import align, duration, significant
+from experiments.command_line import new_flags, parse_words, run_command
+from experiments.plain_text import align, duration, significant, strict_json
 from lstm_jax.config import show
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.runs import read_runs
+from lstm_jax.tasks.base import Score
 
 SORTS = ("name", "best", "step", "age")
 _HEAD = ("run", "status", "step", "best on validation", "age", "differs in")
@@ -80,29 +75,24 @@ def sort_runs(runs: dict[str, dict], sort: str) -> dict[str, dict]:
     name, run = pair
     if sort == "best":
       kind = run.get("task.name", "~"), run["metric"] or "~"
-      return *kind, math.isnan(run["best"]), run["best"], name
+      cost = Score(run["metric"], run["higher"]).cost(run["best"])
+      return *kind, math.isnan(cost), cost, name
     value = -run[sort]
     return math.isnan(value), value, name
 
   return dict(sorted(runs.items(), key=key)) if sort != "name" else runs
 
 
-def as_json(run: dict) -> str:
-  """Without the curves; JSON has no nan, null stands for it."""
-  kept = {k: v for k, v in run.items() if k not in ("train", "valid")}
-  return json.dumps({k: None if v != v else v for k, v in kept.items()})
-
-
 def main(argv: list[str]):
-  values = new_flags()
-  add_flag(values, "sort", "name", "order", enum_values=SORTS)
-  add_flag(values, "json", False, "print JSON")
+  values = new_flags(sort=("name", "order", SORTS), json=(False, "print JSON"))
   words = parse_words(values, argv, __doc__)
   if not words:
     raise ConfigError("give a folder of runs, as runs")
   runs = sort_runs(find_named_runs(words), values.sort)
   if values.json:
-    print("\n".join(map(as_json, runs.values())))
+    for run in runs.values():  # without the curves
+      kept = {k: v for k, v in run.items() if k not in ("train", "valid")}
+      print(strict_json(kept))
     return
   rows = [_HEAD, *runs_table(runs)]
   if not any(row[-1] for row in rows[1:]):

@@ -2,20 +2,32 @@
 
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from lstm_jax.array_types import Params
+from lstm_jax.config import Config
 from lstm_jax.config.trials import list_trials
+from lstm_jax.evaluation.static import Evaluate
 from lstm_jax.files import write_atomically
-from lstm_jax.metrics.sums import Sums
+from lstm_jax.metrics.sums import Sums, nats_per_token
+from lstm_jax.run.writers import MetricWriter
+from lstm_jax.tasks.base import Task
+from lstm_jax.training.state import TrainState
 from lstm_jax.training.trials import trial
 
 TRIALS = "trials.json"
 
 
-def score_trials(validate, params, several: bool, watch) -> list[Sums]:
+def score_trials(
+  validate: Evaluate,
+  params: Params,
+  several: bool,
+  watch: Callable[[int, int], None],
+) -> list[Sums]:
   """The sums of the run, or of each of its trials.
 
   watch: called as (done, all) after every window.
@@ -35,15 +47,15 @@ def score_trials(validate, params, several: bool, watch) -> list[Sums]:
   ]
 
 
-def mean_scores(task, sums: list[Sums]) -> tuple[dict[str, float], float]:
+def mean_scores(task: Task, sums: list[Sums]) -> tuple[dict[str, float], float]:
   """The mean of each score, and of the loss, over trials with a finite loss."""
-  sums = [s for s in sums if np.isfinite(s.nats / s.weight)] or sums
+  sums = [s for s in sums if np.isfinite(nats_per_token(s))] or sums
   every = [task.scores(each) for each in sums]
   mean = {name: float(np.mean([e[name] for e in every])) for name in every[0]}
-  return mean, float(np.mean([each.nats / each.weight for each in sums]))
+  return mean, float(np.mean(list(map(nats_per_token, sums))))
 
 
-def write_scores(writer, task, step: int, sums: list[Sums]):
+def write_scores(writer: MetricWriter, task: Task, step: int, sums: list[Sums]):
   """A line of metrics.jsonl; of several trials, one each and their mean."""
   epoch = {"epoch": step / task.steps_per_epoch} if task.steps_per_epoch else {}
   for number, each in enumerate(sums if len(sums) > 1 else []):
@@ -55,7 +67,9 @@ def _named(scores):
   return {f"valid/{name}": value for name, value in scores.items()}
 
 
-def summarise(config, state, path: pathlib.Path) -> str:
+def summarise_trials(
+  config: Config, state: TrainState, path: pathlib.Path
+) -> str:
   """Writes trials.json, a record a trial, and returns what it says in a line.
 
   A record has the trial's seed, learning rate and number of updates; whether
@@ -80,7 +94,8 @@ def summarise(config, state, path: pathlib.Path) -> str:
     records.append(record)
   write_atomically(path / TRIALS, json.dumps(records, indent=1) + "\n")
   if settings.trials == 1:
-    return describe_stop(config, state.stop.met)
+    assert state.stop, "else nothing is to be said"
+    return describe_stop(config, np.asarray(state.stop.met))
   diverged = sum(record["diverged"] for record in records)
   notes = f"; {diverged} diverged" * bool(diverged)
   notes += f"; {TRIALS} has a record of each"
@@ -96,7 +111,7 @@ def summarise(config, state, path: pathlib.Path) -> str:
   return text + notes
 
 
-def describe_stop(config, met) -> str:
+def describe_stop(config: Config, met: np.ndarray) -> str:
   """The updates at which the bounds of a run's stopping rule were met."""
   bounds = config.train.stop.mean_error
   when = [

@@ -19,14 +19,16 @@ array, whose options are sbatch's, --slurm=partition=gpu,time=60.
 import collections
 import importlib
 import pathlib
-import shlex
 import signal
 
+from absl import flags
+
 from experiments import command_line
+from experiments.console import typed_command
 from experiments.launchers import local, slurm, vmap
 from experiments.launchers.child import Job
 from experiments.sweep_results import Entry, find_results, write_index
-from experiments.sweep_summary import TABLE, summarise_results, write_csv
+from experiments.sweep_summary import TABLE, summarise_results, write_results
 from lstm_jax.config import Config, checks, sweeps, user_file
 from lstm_jax.config import config as config_lib
 from lstm_jax.config.sweeps import Point, SearchSpace
@@ -139,7 +141,7 @@ def report_sweep(workdir: pathlib.Path) -> int:
 
   results = find_results([workdir])
   print(summarise_results(results))
-  write_csv(workdir / TABLE, results)
+  write_results(workdir / TABLE, results)
   try:
     for path in plot_results(results, workdir):
       print(path)
@@ -150,14 +152,14 @@ def report_sweep(workdir: pathlib.Path) -> int:
   return command_line.EXIT_ERROR if failed else 0
 
 
-def _launcher(name: str, package: str):
+def _launcher(module: str, name: str, package: str):
   """The module of a launcher that needs a package.
 
   Raises:
     ConfigError: it is not installed.
   """
   try:
-    return importlib.import_module(f"experiments.launchers.{name}")
+    return importlib.import_module(f"experiments.launchers.{module}")
   except ImportError:
     raise ConfigError(
       f"--launcher={name}: it is not installed; pip install '{package}'"
@@ -165,18 +167,16 @@ def _launcher(name: str, package: str):
 
 
 def main(argv: list[str]) -> int:
-  values = command_line.new_flags()
-  for name, default, text, more in (
-    ("sweep", None, "sweep file", {}),
-    ("workdir", None, "directory of the runs", {}),
-    ("launcher", "local", "what runs the points", {"enum_values": LAUNCHERS}),
-    ("workers", 0, WORKERS, {"lower_bound": 0, "upper_bound": 10_000}),
-    ("dry_run", False, "print the commands and do nothing", {}),
-    ("slurm", [], f"options of sbatch: {', '.join(slurm.OPTIONS)}", {}),
-    ("ray_address", "", RAY_ADDRESS, {}),
-    ("shard", None, "K/N: every N-th run from the K-th on", {}),
-  ):
-    command_line.add_flag(values, name, default, text, **more)
+  values = command_line.new_flags(
+    sweep=(None, "sweep file"),
+    workdir=(None, "directory of the runs"),
+    launcher=("local", "what runs the points", LAUNCHERS),
+    workers=(0, WORKERS, (0, 10_000)),
+    dry_run=(False, "print the commands and do nothing"),
+    slurm=([], f"options of sbatch: {', '.join(slurm.OPTIONS)}"),
+    ray_address=("", RAY_ADDRESS),
+    shard=(None, "K/N: every N-th run from the K-th on"),
+  )
   config = command_line.parse_config(argv, values, __doc__)
   for name in ("sweep", "workdir"):
     if not values[name].value:
@@ -204,7 +204,7 @@ def main(argv: list[str]) -> int:
     if todo and values.launcher == "slurm":
       print(slurm.batch_script(workdir, todo, options, values.workers))
     for job in todo:
-      print(shlex.join(job.command()))
+      print(typed_command("train", [argv[0], *job.command()[3:]]))
     return 0
   command_line.make_folder(values, "workdir")
   write_index(workdir, entries)
@@ -219,7 +219,7 @@ def main(argv: list[str]) -> int:
     print(f"{waiting} are queued or running, {len(numbers)} submitted now")
     return 0
   if values.launcher == "ray":
-    stopped = _launcher("ray", "ray[tune]").run_on_ray(
+    stopped = _launcher("ray_cluster", "ray", "ray[tune]").run_on_ray(
       jobs if is_space else todo,
       config,
       finished=done,
@@ -233,7 +233,13 @@ def main(argv: list[str]) -> int:
   return _end(workdir, stopped)
 
 
-def search_points(values, workdir, base, config, space) -> int:
+def search_points(
+  values: flags.FlagValues,
+  workdir: pathlib.Path,
+  base: list[str],
+  config: Config,
+  space: list[Point] | SearchSpace,
+) -> int:
   """Points that Optuna chooses, by what the others scored."""
   if not isinstance(space, SearchSpace):
     raise ConfigError(
@@ -244,11 +250,14 @@ def search_points(values, workdir, base, config, space) -> int:
       raise ConfigError(
         f"--{name}: the points are chosen as the search goes on"
       )
-  optuna = _launcher("optuna", "optuna")
+  launcher = _launcher("optuna_search", "optuna", "optuna")
   command_line.make_folder(values, "workdir")
   places = local.choose_places(config, values.workers)
-  search = optuna.OptunaSearch(
-    workdir, space, lambda point: make_job(workdir, base, config, point)
+  search = launcher.OptunaSearch(
+    workdir,
+    space,
+    lambda point: make_job(workdir, base, config, point),
+    config.task.headline.higher,
   )
   stopped = local.run_jobs(search, places)
   tried = search.tried().items()

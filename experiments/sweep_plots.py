@@ -13,10 +13,12 @@ import numpy as np
 
 from experiments.curves import (
   Choice,
+  Run,
   choose_metric,
   curve,
   draw_curves,
   metric_words,
+  more_is_better,
   scale_scores,
   x_label,
 )
@@ -99,7 +101,7 @@ def _plot_hyper_parameters(results, names, metric, choice, path):
     for axes in list(panels.flat)[len(drawn) :]:
       axes.set_axis_off()
     scores = [r.score(metric) for r in results]
-    scale_scores(panels[0, 0], metric, scores)
+    scale_scores(panels[0, 0], _watching(results), metric, scores)
     for row in panels:
       row[0].set_ylabel(_score_label(results, metric))
     if len(names) > len(drawn):
@@ -147,8 +149,10 @@ def _panel(axes, results, name, metric):
     seeds = [r.score(metric) for r in group if r.state != "failed"]
     means[place].append(np.mean(seeds or [np.nan]))
   several = any(len(settings) > 1 for settings in means.values())
-  if several and "accuracy" not in metric:
-    best = {p: np.nanmin(m) for p, m in means.items() if np.isfinite(m).any()}
+  if several:
+    better = more_is_better(_watching(results), metric)
+    choose = np.nanmax if better else np.nanmin
+    best = {p: choose(m) for p, m in means.items() if np.isfinite(m).any()}
     style = {"color": VERMILLION, "marker": "v", "lw": 1}
     style["ls"] = "--" if numbers else ""
     label = "best setting, mean of its seeds"
@@ -163,7 +167,7 @@ def single(value: Any) -> Any:
   return value[0] if is_one else value
 
 
-def order_values(values) -> list:
+def order_values(values: list) -> list:
   """Each value once: numbers by size, then lists by theirs, then words in the
   order of the sweep."""
   once = list({text(v): v for v in values}.values())
@@ -201,7 +205,7 @@ def _plot_curves(results, metric, choice, path):
         axes, runs, name, choice.x, shorten(label, 60), word, look(number)
       )
       values += [v for run in runs for v in curve(run, name, choice.x)[:, 1]]
-    scale_scores(axes, metric, values)
+    scale_scores(axes, _watching(results), metric, values)
     axes.set_xlabel(x_label(results[0].run, choice.x))
     axes.set_ylabel(f"{metric_words(metric)} on validation")
     if len(groups) > _CURVES:
@@ -209,8 +213,13 @@ def _plot_curves(results, metric, choice, path):
     axes.grid()
 
 
+def _watching(results: list[Result]) -> Run:
+  """The first of the runs that has a score; all watch the same."""
+  return next(r.run for r in results if r.run.get("metric"))
+
+
 def _score_label(results, metric) -> str:
-  watched = next(r.run["metric"] for r in results if r.run.get("metric"))
+  watched = _watching(results)["metric"]
   if metric == watched:
     return f"best {metric_words(metric)}\non validation"
   return f"{metric_words(metric)} at\nthe best {metric_words(watched)}"

@@ -15,6 +15,7 @@ from lstm_jax.config.sweeps import Point
 from lstm_jax.errors import RunError
 from lstm_jax.files import write_atomically
 from lstm_jax.run.runs import find_runs, is_run, read_run
+from lstm_jax.tasks.base import Score
 
 INDEX = "index.json"
 # Each trial has its own seed and learning rate, whatever run it is in.
@@ -47,6 +48,11 @@ class Result(NamedTuple):
   @property
   def best(self) -> float:
     return self.run.get("best", math.nan)
+
+  @property
+  def cost(self) -> float:
+    """As `best`, what is to be as low as possible."""
+    return Score("", self.run.get("higher", False)).cost(self.best)
 
   @property
   def counts(self) -> bool:

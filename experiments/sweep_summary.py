@@ -1,16 +1,13 @@
 """The results of a sweep, or of any runs: a table, a CSV, statistics."""
 
 import collections
-import csv
-import io
 import math
 import pathlib
 import statistics
 
-from experiments.plain_text import align, significant
+from experiments.plain_text import align, significant, write_csv
 from experiments.sweep_results import Result, text
 from lstm_jax.config.sweeps import SEED
-from lstm_jax.files import write_atomically
 
 TABLE = "summary.csv"
 _FIELDS = 3  # of runs that no sweep made, in a label
@@ -53,9 +50,9 @@ def rank(groups: list[Group]) -> list[Group]:
   most = max((_scored(group) for _, group in groups), default=0)
 
   def key(pair):
-    scores = [r.best for r in pair[1] if r.counts]
-    mean = statistics.mean(scores) if scores else math.inf
-    return len(scores) < most, mean
+    costs = [r.cost for r in pair[1] if r.counts]
+    mean = statistics.mean(costs) if costs else math.inf
+    return len(costs) < most, mean
 
   return sorted(groups, key=key)
 
@@ -88,7 +85,8 @@ def _table(metric, task, results) -> list[str]:
   groups = rank(group_seeds(results))
   several = any(_scored(group) > 1 for _, group in groups)
   title = f"{metric} of {task}" if task else metric
-  title += " on validation, lower is better: each run's best and its last"
+  better = "higher" if any(r.run.get("higher") for r in results) else "lower"
+  title += f" on validation, {better} is better: each run's best and its last"
   if several:
     title += "; mean ± standard deviation over seeds"
   rows = [("setting", "seeds", "best", "last", "")]
@@ -118,16 +116,14 @@ def _mean(values) -> str:
   return shown
 
 
-def write_csv(path: pathlib.Path, results: list[Result]):
+def write_results(path: pathlib.Path, results: list[Result]):
   """A row a point: name, state, scores, and a column for each override."""
   names = list({name: None for r in results for name in r.point})
-  out = io.StringIO()
-  writer = csv.writer(out, lineterminator="\n")
   scores = ("metric", "best", "best_step", "last", "last_step")
-  writer.writerow(["name", "state", "step", *scores, *names, "reason"])
+  rows = [["name", "state", "step", *scores, *names, "reason"]]
   for r in results:
     head = [r.run.get(name, "") for name in ("step", *scores)]
     head = ["" if value != value else value for value in head]  # nan
     values = [text(r.point.get(n, "")) for n in names]
-    writer.writerow([r.name, r.state, *head, *values, r.reason])
-  write_atomically(path, out.getvalue())
+    rows.append([r.name, r.state, *head, *values, r.reason])
+  write_csv(path, rows)

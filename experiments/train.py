@@ -14,149 +14,69 @@ One run on several processes or hosts: the same command on each of them, with
 """
 
 import math
-import os
-import pathlib
-import shlex
 import time
 
 import numpy as np
-from absl import flags
 
 from experiments import command_line
-from experiments.device_setup import start_process
+from experiments.console import typed_command
 from experiments.meter import Meter
 from experiments.plain_text import significant
-from experiments.profiling import parse_steps, profiled
-from experiments.progress import ProgressReport
-from experiments.report import (
-  count,
-  describe,
-  extended,
-  finish,
-  unit,
-  whole_params,
-)
+from experiments.plan import Plan, Start, begin, unit
+from experiments.profiling import profiled
+from experiments.report import finish_run
 from experiments.scores import mean_scores, score_trials, write_scores
 from experiments.signals import Stopped, StopSignal
-from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.checkpoints.manifest import NONE, Validation
-from lstm_jax.config import Config, to_json
 from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.parallel import processes
 from lstm_jax.parallel.rows import Layout
-from lstm_jax.run import build as experiment_lib
-from lstm_jax.run import directory, lock, writers
-from lstm_jax.run.load import parameter_digest
-from lstm_jax.run.writers import MetricWriter
+from lstm_jax.run import directory, lock
 from lstm_jax.training.non_finite import suspects
-from lstm_jax.training.state import (
-  all_finite,
-  observe_validation,
-  run_step,
-)
+from lstm_jax.training.state import all_finite, observe_validation
 
 
-def train(
-  config: Config,
-  workdir: str,
-  *,
-  extend_to: int = 0,
-  command: str = "",
-  profile_steps: str = "",
-) -> int:
+def train(plan: Plan) -> int:
   """Trains to the last step and returns the exit code.
 
   Raises:
     UserError: the config, the data, the directory or a checkpoint is wrong, or
       the loss is no longer finite.
   """
-  first = processes.is_first()
-  claim = lock.claim if first else lock.claim_nothing
-  with StopSignal(can_save=False) as stop, claim(workdir) as path:
-    config = directory.check_config(path, config, extend_to)
-    before = directory.read_config(path) if extend_to else config
-    writers.check_wandb(config.run.wandb)
-    devices = start_process(config, directory.read_record(path)["starts"])
-    resuming = (path / "checkpoints").is_dir()
-    assets = directory.read_assets(path) if resuming else None
-    source = getattr(config.task, "corpus", config.task.name)
-    print(f"reading {source} and making the model", flush=True)
-    experiment, state = experiment_lib.build(config, assets, devices, resuming)
-    task = experiment.task
-    traced = parse_steps(profile_steps, config.train.steps)
-    directory.check_same_data(path, task.record)
-    if processes.process_count() > 1:
-      _check_same(config, experiment, state)
-    if first:
-      directory.write_config(path, config, task.assets())
-    processes.wait("config written")
-    if not first:
-      directory.read_config(path)  # all must see the same directory
-    with Checkpointer(path, writing=True) as checkpointer:
-      restored, notes = checkpointer.restore_latest(state)
-      if restored is None and resuming:  # killed before its first checkpoint
-        _, state = experiment_lib.build(config, None, devices)
-      state = experiment.from_file(restored) if restored else state
-      step = run_step(state)
-      notes += extended(before, config, task, step)
-      if first:
-        notes += directory.write_start(
-          path, task.record, count(config, state), step, command, devices
-        )
-      project = config.run.wandb if first else ""
-      logged = writers.open_wandb(path, project, to_json(config))
-      with (
-        MetricWriter(
-          path if first else None, step, config.run.tensorboard, logged
-        ) as writer,
-        ProgressReport(
-          path / "train.log" if first else pathlib.Path(os.devnull),
-          steps=config.train.steps,
-          steps_per_epoch=task.steps_per_epoch,
-          unit=unit(task),
-          token=task.token,
-        ) as report,
-      ):
-        report.note(describe(config, experiment, state, path))
-        for note in notes:
-          report.note(note)
-        trace = traced if first else None
-        with profiled(experiment, trace, step, path, report) as seen:
-          stop.can_save = True
-          state, stopped = loop(
-            config, seen, state, checkpointer, writer, report, stop
-          )
-        step = run_step(state)
-        if stopped:
-          checkpointer.save(experiment.to_file(state))
-          checkpointer.wait()
-          report.note(
-            f"stopped and saved at step {step}; the same command goes on there"
-          )
-          return stop.exit_code
-        checkpointer.wait()
-        finish(config, experiment, state, checkpointer, report, path, stop)
-        if first:  # all at once would take each other's file away
-          directory.write_end(path, step)
+  claim = lock.claim if processes.is_first() else lock.claim_nothing
+  with (
+    StopSignal(can_save=False) as stop,
+    claim(plan.workdir) as path,
+    begin(plan, path, stop) as run,
+  ):
+    experiment, checkpointer = run.experiment, run.checkpointer
+    with profiled(
+      experiment, run.traced, run.step, path, run.report
+    ) as run.experiment:
+      stop.can_save = True
+      stopped = loop(run)
+    if stopped:
+      checkpointer.save(experiment.to_file(run.state))
+      checkpointer.wait()
+      run.report.note(
+        f"stopped and saved at step {run.step}; the same command goes on there"
+      )
+      return stop.exit_code
+    checkpointer.wait()
+    finish_run(run)
+    if processes.is_first():  # all at once would take each other's file away
+      directory.write_end(path, run.step)
   return 0
 
 
-def _check_same(config, experiment, state):
-  """Raises RunError where processes of one run would do different things."""
-  processes.check_same("config", to_json(config))
-  processes.check_same("data", str(experiment.task.record))
-  params = whole_params(experiment, state.params)
-  processes.check_same("initial model", parameter_digest(params))
-
-
-def loop(config, experiment, state, checkpointer, writer, report, stop):
-  """Updates until the last step or a signal.
+def loop(run: Start) -> bool:
+  """Updates run.state until the last step or a signal.
 
   Returns:
-    The state, and whether a signal came before everything was done.
+    Whether a signal came before everything was done.
   """
-  task, settings = experiment.task, config.train
+  task, experiment, settings = run.task, run.experiment, run.config.train
   several, interval = settings.trials > 1, settings.validation_interval()
   validate = make_evaluation(
     experiment.structure,
@@ -165,116 +85,96 @@ def loop(config, experiment, state, checkpointer, writer, report, stop):
     settings.validation_streams,
     Layout() if several else experiment.layout,
   )
-  names = suspects(state.params)
-  meter = Meter(config, task, writer, report, checkpointer, names)
-  step, done = run_step(state), np.asarray(state.done)
+  meter = Meter(run, suspects(run.state.params))
+  step, done = run.step, np.asarray(run.state.done)
 
   def validates() -> bool:
-    return step == settings.steps or done.all() or step % interval == 0
+    return bool(step == settings.steps or done.all() or step % interval == 0)
 
-  def watch(windows, every):
-    stop.check()
-    report.activity(f"step {step}: validating {100 * windows // every} %")
+  def watch(windows: int, every: int):
+    run.stop.check()
+    percent = 100 * windows // every
+    run.report.activity(f"step {step}: validating {percent} %")
 
   # A signal may have come before the validation of this step was done.
-  owed = step > 0 and validates() and not checkpointer.is_validated(step)
+  owed = step > 0 and validates() and not run.checkpointer.is_validated(step)
   while owed or (step < settings.steps and not done.all()):
-    if stop.wanted():
+    if run.stop.wanted():
       meter.flush()
-      return state, True
+      return True
     if not owed:
-      active = int((~done).sum())
-      state, metrics = experiment.train_call(state, experiment.data_at(step))
+      active, data = int((~done).sum()), experiment.data_at(step)
+      run.state, metrics = experiment.train_call(run.state, data)
       step += settings.steps_per_call
       if waits := several or settings.stop.name != "never":
-        done = np.asarray(state.done)
+        done = np.asarray(run.state.done)
       if done.all():
-        step = run_step(state)
+        step = run.step
       extra = f"  {done.sum()} of {done.size} trials done" if several else ""
       meter.put(step, metrics, active, extra)
       if waits:  # so there is nothing to gain from reading the metrics late
         meter.flush()
-      checkpointer.poll()
-    saving = config.run.save_every and step % config.run.save_every == 0
-    if not (validates() or saving):
+      run.checkpointer.poll()
+    every = run.config.run.save_every
+    if not (validates() or (every and step % every == 0)):
       continue
     meter.flush()
-    if not all_finite(state.params):  # never saved, so never resumed from
+    if not all_finite(run.state.params):  # never saved, so never resumed from
       meter.fail(step, "a parameter is not finite")
     validation = NONE
     if validates():
       started = time.monotonic()
       try:
-        sums = score_trials(validate, state.evaluated, several, watch)
+        sums = score_trials(validate, run.state.evaluated, several, watch)
       except Stopped:
-        return state, True
+        return True
       scores, nats = mean_scores(task, sums)
       if not math.isfinite(nats):
         meter.fail(step, f"the validation loss is {nats}")
       cost = task.headline.cost(scores[task.headline.name])
       validation = Validation(nats, cost)
-      state = observe_validation(state, experiment.plateau, cost)
+      run.state = observe_validation(run.state, experiment.plateau, cost)
       meter.pause(time.monotonic() - started)
-    checkpointer.save(experiment.to_file(state), validation)
+    run.checkpointer.save(experiment.to_file(run.state), validation)
     if validates():
-      write_scores(writer, task, step, sums)
+      write_scores(run.writer, task, step, sums)
       score = significant(scores[task.headline.name], 5)
-      report.note(f"step {step}: validation {score} {unit(task)}")
+      run.report.note(f"step {step}: validation {score} {unit(task)}")
     owed = False
   meter.flush()
-  return state, False
+  return False
 
 
 def main(argv: list[str]) -> int:
-  values = command_line.new_flags()
-  flags.DEFINE_string("workdir", None, "run directory", flag_values=values)
-  flags.DEFINE_integer(
-    "extend_to",
-    0,
-    "train a run to this many steps instead of train.steps",
-    lower_bound=0,
-    flag_values=values,
-  )
-  flags.DEFINE_string(
-    "profile_steps",
-    "",
-    "FIRST:END, updates of which a trace is written to WORKDIR/profile",
-    flag_values=values,
-  )
-  flags.DEFINE_string(
-    "coordinator",
-    "",
-    "HOST:PORT of process 0, or auto; empty is a run of one process",
-    flag_values=values,
-  )
-  flags.DEFINE_integer(
-    "num_processes",
-    None,
-    "how many processes the run has",
-    lower_bound=1,
-    flag_values=values,
-  )
-  flags.DEFINE_integer(
-    "process_id",
-    None,
-    "number of this process, from 0 on",
-    lower_bound=0,
-    flag_values=values,
+  values = command_line.new_flags(
+    workdir=(None, "run directory"),
+    extend_to=(
+      0,
+      "train a run to this many steps instead of train.steps",
+      (0, None),
+    ),
+    profile_steps=(
+      "",
+      "FIRST:END, updates of which a trace is written to WORKDIR/profile",
+    ),
+    coordinator=("", "HOST:PORT of process 0, or auto; empty is one process"),
+    num_processes=(int, "how many processes the run has", (1, None)),
+    process_id=(int, "number of this process, from 0 on", (0, None)),
   )
   config = command_line.parse_config(argv, values, __doc__)
   if not values.workdir:
     raise ConfigError("--workdir is missing; give a directory for the run")
-  command = shlex.join(["python", "-m", "experiments.train", *argv[1:]])
+  plan = Plan(
+    config,
+    values.workdir,
+    values.extend_to,
+    typed_command("train", argv),
+    values.profile_steps,
+  )
   with processes.joined(
     values.coordinator, values.num_processes, values.process_id
   ):
-    return train(
-      config,
-      values.workdir,
-      extend_to=values.extend_to,
-      command=command,
-      profile_steps=values.profile_steps,
-    )
+    return train(plan)
 
 
 if __name__ == "__main__":

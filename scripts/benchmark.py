@@ -148,6 +148,6 @@ def measure_and_write(title: str, groups, modules, values, argv) -> int:
   show("")
   results |= {"title": title, "command": " ".join(argv)}
   write_atomically(output / "benchmark.json", json.dumps(results, indent=1))
-  for path in benchmark_report.write(results, output):
+  for path in benchmark_report.write_report(results, output):
     note(str(path))
   return 0 if results["complete"] else EXIT_SAVED_ON_SIGINT

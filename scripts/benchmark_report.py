@@ -14,10 +14,10 @@ from lstm_jax.files import write_atomically
 from scripts.markdown import table
 
 
-def write(results: dict, output: pathlib.Path) -> list[pathlib.Path]:
+def write_report(results: dict, output: pathlib.Path) -> list[pathlib.Path]:
   """benchmark.md and, where layers were timed, benchmark.png."""
   paths = [output / "benchmark.md"]
-  write_atomically(paths[0], markdown(results))
+  write_atomically(paths[0], benchmark_page(results))
   layers = [r for r in results["records"] if "setting" in r and median(r)]
   if layers:
     paths.append(output / "benchmark.png")
@@ -25,7 +25,7 @@ def write(results: dict, output: pathlib.Path) -> list[pathlib.Path]:
   return paths
 
 
-def markdown(results: dict) -> str:
+def benchmark_page(results: dict) -> str:
   machine, records = results["machine"], results["records"]
   hardware = [machine[part] for part in ("gpu", "cpu") if part in machine]
   versions = "; ".join(

@@ -25,7 +25,7 @@ from experiments.command_line import (
   run_command,
 )
 from experiments.device_setup import start_process
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax.data.vocabulary import first_symbol
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.build import build
@@ -69,7 +69,7 @@ def measure_loop(config, steps: int) -> float:
   config.run.sample_length = 0
   with tempfile.TemporaryDirectory() as folder:
     with contextlib.redirect_stdout(io.StringIO()):
-      train(config, f"{folder}/run")
+      train(Plan(config, f"{folder}/run"))
     rows = read_metrics(f"{folder}/run")
   speeds = [row.get(f"{config.task.token}s_per_second") for row in rows]
   # intervals of one length

@@ -29,6 +29,7 @@ import sys
 from absl import flags
 
 from experiments.command_line import new_flags, parse_words, run_command
+from experiments.progress import percent_line
 from lstm_jax.data.cuts import whole_cut
 from lstm_jax.data.prepared import SPLITS, data_folder, write_prepared
 from lstm_jax.data.source_files import (
@@ -69,17 +70,10 @@ class Reader:
         if self._known.tokens:
           text = piece.decode("utf-8", "replace")
           self.tokens[split] += len(WordSplit().split(text))
-        self._show(split)
+        percent_line(f"{self._name}: {split}", self._done, self._total)
         yield self._known.change(piece)
     if not sys.stderr.isatty():
       print(f"{self._name}: {split} read", file=sys.stderr, flush=True)
-
-  def _show(self, split):
-    if sys.stderr.isatty():
-      percent = 100 * self._done // max(self._total, 1)
-      end = "\r\x1b[K" if self._done == self._total else ""
-      text = f"\r{self._name}: {split} {percent} %{end}"
-      print(text, end="", file=sys.stderr, flush=True)
 
   def check(self, record: dict):
     """Raises DataError where it is another corpus."""

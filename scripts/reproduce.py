@@ -33,7 +33,12 @@ from lstm_jax.files import existing_path
 from lstm_jax.run import lock
 from scripts import reproduce_records as records
 from scripts.papers.base import Row, Run, all_rows, load_paper, runs
-from scripts.reproduce_commands import Stopped, score, search, train
+from scripts.reproduce_commands import (
+  Stopped,
+  score_command,
+  search,
+  train_command,
+)
 from scripts.reproduce_page import (
   COMMITTED,
   beside,
@@ -66,7 +71,7 @@ def reproduce(
     ConfigError: the rows read a file that is not in the folder `data`.
   """
   if not partial:
-    check_data(rows, data)
+    check_data_given(rows, data)
   todo = [
     (row, run) for row in rows for run in runs(row) if not (partial and run.of)
   ]
@@ -101,7 +106,7 @@ def reproduce(
   return code
 
 
-def check_data(rows: list[Row], data: str):
+def check_data_given(rows: list[Row], data: str):
   """Raises ConfigError where a row's file is not in the folder."""
   for row in rows:
     if row.data and existing_path(str(pathlib.Path(data, row.data))) is None:
@@ -136,13 +141,13 @@ def _reproduce_run(
     print(f"{place}: recording what it has reached", flush=True)
   else:
     print(f"{place}: {command(path, data)}", flush=True)
-    train(*arguments(path, data))
+    train_command(*arguments(path, data))
     start = time.monotonic()
     if run.search:
       search(place, path, run.search, again)
     for test, words in (run.tests or row.tests).items():
       print(f"{place}: scoring, {test}", flush=True)
-      scores[test] = score(path, *shlex.split(words))
+      scores[test] = score_command(path, *shlex.split(words))
     if run.of:  # training is another row's
       seconds = {"seconds": round(time.monotonic() - start)}
   made = records.describe(

@@ -20,7 +20,7 @@ class Stopped(Exception):
   """A signal stopped a process; it holds the exit code."""
 
 
-def train(*words: str):
+def train_command(*words: str):
   """Raises RunError where it fails."""
   code, _ = run_module("experiments.train", *words)
   if code < 0:
@@ -48,7 +48,7 @@ def search(place: str, path: pathlib.Path, words: str, again: bool):
     raise RunError(f"the search failed with exit code {code}")
 
 
-def score(path: pathlib.Path, *words: str) -> list[dict[str, Any]]:
+def score_command(path: pathlib.Path, *words: str) -> list[dict[str, Any]]:
   """The test split's scores of each trial, unless the words ask for others."""
   ruled = records.read_settings(path)["stop"]["name"] != "never"
   code, printed = run_module(

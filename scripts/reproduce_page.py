@@ -8,6 +8,7 @@ import os
 import pathlib
 
 from experiments.pictures import picture
+from experiments.plain_text import duration
 from lstm_jax.files import write_atomically
 from scripts.markdown import table
 from scripts.papers.base import Row
@@ -35,14 +36,14 @@ def write_page(name: str, paper, folder: pathlib.Path) -> pathlib.Path:
     png = folder / f"{name}.png"
     with picture(png, "page", height, ncols=panels) as (_, axes):
       paper.plot(rows, axes[0] if panels > 1 else axes[0, 0])
-    text = markdown(name, paper, results, is_committed(folder))
+    text = paper_page(name, paper, results, is_committed(folder))
     write_atomically(path, text)
   finally:
     os.close(turn)
   return path
 
 
-def markdown(
+def paper_page(
   name: str, paper, results: list[dict], committed: bool = False
 ) -> str:
   rows = [(row, *latest(results, name, row)) for row in paper.ROWS]
@@ -117,9 +118,7 @@ def _duration(trials) -> str:
   seconds = {trial["run"]: trial["seconds"] for trial in trials}
   if not seconds or None in seconds.values():
     return "-"
-  minutes, seconds = divmod(round(sum(seconds.values())), 60)
-  hours, minutes = divmod(minutes, 60)
-  return f"{hours}:{minutes:02}:{seconds:02}"
+  return duration(sum(seconds.values()))
 
 
 def _how_it_was_run(rows) -> str:

@@ -48,7 +48,7 @@ def run_worker(config, updates: int) -> float:
   return statistics.median(seconds[2:])
 
 
-def measure(words: list[str], count: int, **fields: int) -> float:
+def measure_speed(words: list[str], count: int, **fields: int) -> float:
   """Runs `count` processes with config fields, and returns the first's seconds.
 
   Raises:
@@ -63,7 +63,7 @@ def measure(words: list[str], count: int, **fields: int) -> float:
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
   }
   command = [sys.executable, "-m", "scripts.scaling", "--worker"]
-  command += sweeps.override(words, sweeps.words(fields))
+  command += sweeps.override(words, sweeps.override_words(fields))
   started = []
   for number in range(count):
     joining = [f"--coordinator={address}", f"--num_processes={count}"]
@@ -94,7 +94,7 @@ def scaling_table(words, kind: str, rows: int, most: int) -> str:
     for count in sorted({1, devices}):
       batch = rows * devices if kind == "weak" else rows
       fields = {"train.batch_size": batch, "run.devices": devices}
-      seconds = measure(words, count, **fields)
+      seconds = measure_speed(words, count, **fields)
       first = first or seconds
       ideal = first if kind == "weak" else first / devices
       efficiency = f"{100 * ideal / seconds:.0f} %"
@@ -107,7 +107,7 @@ def scaling_table(words, kind: str, rows: int, most: int) -> str:
   )
 
 
-def define_flags() -> flags.FlagValues:
+def scaling_flags() -> flags.FlagValues:
   values = new_flags()
   for name, default, text in (
     ("output", None, "folder of the tables"),
@@ -129,7 +129,7 @@ def define_flags() -> flags.FlagValues:
 
 
 def main(argv: list[str]):
-  values = define_flags()
+  values = scaling_flags()
   config = parse_config(argv, values, __doc__, "configs/char_lm.py")
   if values.worker:
     with processes.joined(

@@ -71,10 +71,10 @@ def small_config(corpus) -> Config:
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory, corpus) -> pathlib.Path:
   """A run directory trained to its last step. Tests must not change it."""
-  from experiments.train import train
+  from experiments.train import Plan, train
 
   path = tmp_path_factory.mktemp("runs") / "finished"
-  assert train(make_small_config(corpus), str(path)) == 0
+  assert train(Plan(make_small_config(corpus), str(path))) == 0
   return path
 
 

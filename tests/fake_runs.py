@@ -10,10 +10,12 @@ from lstm_jax.config import to_json
 from lstm_jax.config.sweeps import grid, name_point
 
 
-def fake_run(path, point, curve, end=True, trials=1):
-  """A run directory as training would leave it."""
+def fake_run(path, point, curve, end=True, trials=1, recipe=adding):
+  """A run directory as training would leave it; the curve is of the score that
+  the task of the recipe watches."""
   path.mkdir(parents=True)
-  config = adding.get_config("tiny")
+  config = recipe.get_config("tiny")
+  watched = config.task.headline.name
   config.train.seed = point["train.seed"]
   config.optimizer.learning_rate = point["optimizer.learning_rate"]
   config.train.trials = trials
@@ -21,13 +23,13 @@ def fake_run(path, point, curve, end=True, trials=1):
   start = {"end": {"step": 20}} if end else {"from_step": 0}
   record = {"data": {"corpus": "x"}, "starts": [start]}
   (path / "run.json").write_text(json.dumps(record))
-  rows = [{"step": 1, "train/squared_error": 9.0}]
+  rows = [{"step": 1, f"train/{watched}": 9.0}]
   for step, values in curve:
     values = values if isinstance(values, list) else [values]
     for number, value in enumerate(values if trials > 1 else []):
-      row = {"step": step, "trial": number, "valid/squared_error": value}
+      row = {"step": step, "trial": number, f"valid/{watched}": value}
       rows.append(row)
-    rows.append({"step": step, "valid/squared_error": float(np.mean(values))})
+    rows.append({"step": step, f"valid/{watched}": float(np.mean(values))})
   lines = "".join(json.dumps(row) + "\n" for row in rows)
   (path / "metrics.jsonl").write_text(lines)
 

@@ -52,8 +52,8 @@ class JobList:
     return goes_on
 
 
-def run_jobs(jobs, places: list[Place]) -> int | None:
-  """Runs a `JobList`, or what is like it, as many at once as there are places.
+def run_jobs(jobs: JobList, places: list[Place]) -> int | None:
+  """Runs jobs, as many at once as there are places.
 
   Returns:
     The signal that stopped it, else None.

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from typing import Any
 
 from experiments.command_line import EXIT_SAVED_ON_SIGTERM
 from experiments.launchers.child import Child, Job, Place, is_saved
@@ -43,16 +44,16 @@ class Training:
     # SLURM cancels. Both wait until there is a child to stop.
     waiting = (signal.SIGUSR2, signal.SIGTERM)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
-    self._child = Child(self.job, Place())
-    signal.signal(signal.SIGTERM, lambda *_: self._child.stop())
+    child = self._child = Child(self.job, Place())
+    signal.signal(signal.SIGTERM, lambda *_: child.stop())
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    code = self._child.wait()
+    code = child.wait()
     if code and is_saved(code, stopped=True):
       code = EXIT_SAVED_ON_SIGTERM  # so that RequeueExit=75 of slurm.conf works
     if code:
       sys.exit(code)
 
-  def checkpoint(self):
+  def checkpoint(self) -> Any:
     """Saves; submitit asks for it before it queues the task again."""
     from submitit.helpers import DelayedSubmission
 

@@ -22,7 +22,7 @@ class Finding(NamedTuple):
   sound: bool
 
 
-def write_corpus(folder: pathlib.Path) -> pathlib.Path:
+def write_small_corpus(folder: pathlib.Path) -> pathlib.Path:
   """Some text with structure, made here."""
   path, state, words = folder / "corpus.txt", 1, []
   for _ in range(1500):
@@ -36,7 +36,7 @@ def words_of(folder: pathlib.Path, run: str, *more: str) -> list[str]:
   """Arguments of a small run: 200 updates and 40 asynchronous saves."""
   corpus = folder / "corpus.txt"
   if not corpus.exists():
-    write_corpus(folder)
+    write_small_corpus(folder)
   words = [
     "--config=configs/char_lm.py:tiny",
     f"--workdir={folder / run}",
@@ -83,11 +83,11 @@ def finish(arguments: list[str], **environment: str) -> tuple[int, str]:
   return process.returncode, printed
 
 
-def train(folder, run, *more, **environment) -> tuple[int, str]:
+def train_process(folder, run, *more, **environment) -> tuple[int, str]:
   return finish(command(*words_of(folder, run, *more)), **environment)
 
 
-def digest(folder: pathlib.Path, run: str) -> str:
+def run_digest(folder: pathlib.Path, run: str) -> str:
   """The parameter digest that a finished run printed last; "" if none."""
   try:
     lines = (folder / run / "train.log").read_text().splitlines()
@@ -99,13 +99,13 @@ def digest(folder: pathlib.Path, run: str) -> str:
 
 def uninterrupted(folder: pathlib.Path) -> str:
   """The digest of the run when nothing happens to it."""
-  code, printed = train(folder, "whole")
+  code, printed = train_process(folder, "whole")
   if code:
     raise RuntimeError(f"the undisturbed run failed:\n{printed}")
-  return digest(folder, "whole")
+  return run_digest(folder, "whole")
 
 
-def parameters(same: bool) -> str:
+def which_parameters(same: bool) -> str:
   return f"{'the same' if same else 'other'} parameters"
 
 

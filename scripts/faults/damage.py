@@ -9,7 +9,13 @@ from lstm_jax.errors import UserError
 from lstm_jax.run import directory
 from lstm_jax.run.build import build
 from lstm_jax.training.state import run_step
-from scripts.faults.base import Finding, digest, launch, parameters, train
+from scripts.faults.base import (
+  Finding,
+  launch,
+  run_digest,
+  train_process,
+  which_parameters,
+)
 
 
 def _truncate(path):
@@ -39,7 +45,7 @@ def _files(folder, pattern="*") -> list[pathlib.Path]:
 
 def _train(folder, run, **environment) -> list[str]:
   """What is said of the compilation cache."""
-  code, printed = train(folder, run, **environment)
+  code, printed = train_process(folder, run, **environment)
   assert code == 0, printed
   return [line for line in printed.splitlines() if "cache" in line.lower()]
 
@@ -84,12 +90,12 @@ def cache_entries(folder: pathlib.Path, times: int):
   for path in entries:
     _truncate(path)
   torn, after = (len(_train(folder, run, **cache)) for run in ("torn", "after"))
-  same = digest(folder, "first") == digest(folder, "torn")
+  same = run_digest(folder, "first") == run_digest(folder, "torn")
   yield Finding(
     f"all {len(entries)} entries of the compilation cache torn",
     "one line for each, entries replaced, silence after that",
     f"{torn} lines at the next start, {after} at the one after;"
-    f" {parameters(same)}",
+    f" {which_parameters(same)}",
     0 < torn <= len(entries) and after == 0 and same,
   )
   shutil.rmtree(folder / "cache")
@@ -97,11 +103,11 @@ def cache_entries(folder: pathlib.Path, times: int):
   printed = "".join(p.communicate(timeout=300)[0] for p in pair)
   said = [line for line in printed.splitlines() if "cache" in line]
   said += _train(folder, "both2", **cache)
-  same = len({digest(folder, f"both{k}") for k in (0, 1, 2)}) == 1
+  same = len({run_digest(folder, f"both{k}") for k in (0, 1, 2)}) == 1
   yield Finding(
     "two processes fill an empty compilation cache at once",
     "both train, nothing torn",
     f"exit codes {pair[0].returncode} and {pair[1].returncode},"
-    f" {len(said)} warnings, {parameters(same)}",
+    f" {len(said)} warnings, {which_parameters(same)}",
     same and not said and not any(p.returncode for p in pair),
   )

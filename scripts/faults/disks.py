@@ -13,11 +13,11 @@ from scripts.faults.base import (
   REPOSITORY,
   Finding,
   command,
-  digest,
   error_line,
-  parameters,
-  train,
+  run_digest,
+  train_process,
   uninterrupted,
+  which_parameters,
   words_of,
 )
 
@@ -66,12 +66,13 @@ def full_disk(folder: pathlib.Path, times: int):
     return
   printed = done.stdout + done.stderr
   codes = [t.split()[-1] for t in printed.splitlines() if "exit code" in t]
-  same = digest(folder, "run") == wanted
+  same = run_digest(folder, "run") == wanted
   said = error_line(done.stderr, folder / "disk", "DISK")
   yield Finding(
     fault,
     "one clear line; the last good checkpoint is used once there is room",
-    f"`{said}`; exit codes {', '.join(codes)}; {parameters(same)} at the end",
+    f"`{said}`; exit codes {', '.join(codes)}; {which_parameters(same)} at the"
+    " end",
     codes == ["2", "0"] and same and said.startswith("error: "),
   )
 
@@ -102,11 +103,11 @@ def quota(folder: pathlib.Path, times: int):
   line = _line(folder, "run", *every)
   done = _shell("bash", "-c", f"ulimit -f 16; {line}")
   said = error_line(done.stderr, folder)
-  code, _ = train(folder, "run")
-  same = code == 0 and digest(folder, "run") == wanted
+  code, _ = train_process(folder, "run")
+  same = code == 0 and run_digest(folder, "run") == wanted
   yield Finding(
     "a quota on the size of files is reached in the log",
     "one clear line, and the run goes on once there is room",
-    f"`{said}`; {parameters(same)} at the end",
+    f"`{said}`; {which_parameters(same)} at the end",
     done.returncode == 2 and "cannot be written" in said and same,
   )

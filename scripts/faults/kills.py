@@ -10,11 +10,11 @@ import time
 
 from scripts.faults.base import (
   Finding,
-  digest,
   end,
   finish,
   launch,
-  train,
+  run_digest,
+  train_process,
   uninterrupted,
   wait_for,
   words_of,
@@ -71,9 +71,9 @@ def random_moments(folder: pathlib.Path, times: int):
         end(process, signal.SIGKILL)
         kills += 1
         inside += (folder / name / "checkpoints").is_dir()
-    code, _ = train(folder, name)
+    code, _ = train_process(folder, name)
     runs += 1
-    equal += code == 0 and digest(folder, name) == wanted
+    equal += code == 0 and run_digest(folder, name) == wanted
     print(f"  {kills} kills, {equal} of {runs} runs as undisturbed", flush=True)
   yield Finding(
     f"kill -9 at {kills} random moments, a save every 5 updates",
@@ -101,9 +101,9 @@ def each_moment(folder: pathlib.Path, times: int):
       if code != -signal.SIGKILL:
         break  # there are no more events of this kind
       killed += 1
-      code, _ = train(place, "run")
+      code, _ = train_process(place, "run")
       left = list((place / "run").rglob("*.tmp"))
-      equal += code == 0 and digest(place, "run") == wanted and not left
+      equal += code == 0 and run_digest(place, "run") == wanted and not left
     print(f"  {moment}: {equal} of {killed}", flush=True)
     yield Finding(
       f"kill -9 {moment}, at the first {killed} events ({event})",
@@ -137,7 +137,7 @@ def _sigterm_to_two(folder, times) -> Finding:
   codes = _finish(_start_two(folder, "two"))
   if codes != {0}:
     raise RuntimeError(f"the undisturbed run of two ended with {codes}")
-  wanted, together, equal = digest(folder, "two"), 0, 0
+  wanted, together, equal = run_digest(folder, "two"), 0, 0
   stops, ends = set(), set()
   for number in range(times):
     run = f"two{number}"
@@ -148,7 +148,7 @@ def _sigterm_to_two(folder, times) -> Finding:
     stops |= _finish(pair)
     together += _saved_by(folder / run) == 2
     ends |= _finish(_start_two(folder, run))
-    equal += digest(folder, run) == wanted
+    equal += run_digest(folder, run) == wanted
   return Finding(
     f"SIGTERM to a run of two processes, {times} times: to both, or to one",
     "both save at the same step, exit code 75; the same command ends with the"

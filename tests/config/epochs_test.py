@@ -7,7 +7,7 @@ from helpers import sha
 
 from configs import adding, digits
 from experiments.command_line import parse_config
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax.config import from_json, to_json, validate
 from lstm_jax.errors import ConfigError
 from lstm_jax.run import directory
@@ -60,21 +60,22 @@ def test_a_run_of_epochs_stops_resumes_and_is_extended(small_config, tmp_path):
   small_config.run.sample_length = 0
   small_config.train.batch_size = 32  # 21 steps an epoch
   small_config.train.steps = 7  # which nothing reads
-  assert train(config(epochs=1), str(tmp_path / "a")) == 0
+  assert train(Plan(config(epochs=1), str(tmp_path / "a"))) == 0
   saved = directory.read_config(tmp_path / "a").train
   epoch = saved.steps
   assert saved.epochs == 1 and epoch > 7
-  assert train(config(epochs=1), str(tmp_path / "a")) == 0  # the same command
-  assert train(config(steps=epoch), str(tmp_path / "b")) == 0
+  # The same command again.
+  assert train(Plan(config(epochs=1), str(tmp_path / "a"))) == 0
+  assert train(Plan(config(steps=epoch), str(tmp_path / "b"))) == 0
   assert sha(tmp_path / "a") == sha(tmp_path / "b")
   with pytest.raises(ConfigError, match=rf"epochs: 1 -> 2; .*now {epoch}"):
-    train(config(epochs=2), str(tmp_path / "a"))
+    train(Plan(config(epochs=2), str(tmp_path / "a")))
   for _ in range(2):
     longer = config(epochs=1)
-    assert train(longer, str(tmp_path / "a"), extend_to=2 * epoch) == 0
+    assert train(Plan(longer, str(tmp_path / "a"), extend_to=2 * epoch)) == 0
   saved = directory.read_config(tmp_path / "a").train
   assert (saved.epochs, saved.steps) == (0, 2 * epoch)
-  assert train(config(epochs=2), str(tmp_path / "c")) == 0
+  assert train(Plan(config(epochs=2), str(tmp_path / "c"))) == 0
   assert sha(tmp_path / "a") == sha(tmp_path / "c")
 
 
@@ -154,7 +155,7 @@ def validations(path) -> list[int]:
 
 def test_a_shorter_run_is_validated_ten_times_too(small_config, tmp_path):
   small_config.train.validate_every, small_config.train.steps = 0, 20
-  assert train(validate(small_config), str(tmp_path / "a")) == 0
+  assert train(Plan(validate(small_config), str(tmp_path / "a"))) == 0
   assert validations(tmp_path / "a") == list(range(2, 21, 2))
   file = ["train", "--config=configs/adding.py", "--config.train.steps=2000"]
   assert parse_config(file).train.validation_interval() == 200

@@ -8,7 +8,7 @@ from scipy.io import savemat
 
 from configs.chomsky import NAMES
 from experiments.command_line import load_config_file
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax.config import validate
 from lstm_jax.run.build import build
 from lstm_jax.tasks.piano_rolls import KEYS
@@ -63,4 +63,4 @@ def test_a_call_keeps_the_shapes_of_the_state(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_a_tiny_run(name, tmp_path):
-  assert train(load(name, tmp_path), str(tmp_path / "run")) == 0
+  assert train(Plan(load(name, tmp_path), str(tmp_path / "run"))) == 0

@@ -13,7 +13,7 @@ import pytest
 from helpers import run_main, sha, slow_but
 
 from configs import char_lm, zaremba_2014
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax.config import validate
 from lstm_jax.data import prepared
 from lstm_jax.data.text import read_corpus
@@ -137,12 +137,12 @@ def test_a_streamed_run_is_the_same_and_resumes(home, capsys, spread):
   config.train.validate_every = config.train.steps_per_call = 6
   config.run.log_every = config.run.save_every = 6
   config.run.sample_length = 0
-  assert train(validate(config), str(home / "memory")) == 0
+  assert train(Plan(validate(config), str(home / "memory"))) == 0
   config.task.stream = True
-  assert train(validate(config), str(home / "disk")) == 0
+  assert train(Plan(validate(config), str(home / "disk"))) == 0
   config.train.steps = 6
-  assert train(validate(config), str(home / "parts")) == 0
-  assert train(validate(config), str(home / "parts"), extend_to=12) == 0
+  assert train(Plan(validate(config), str(home / "parts"))) == 0
+  assert train(Plan(validate(config), str(home / "parts"), extend_to=12)) == 0
   assert sha(home / "disk") == sha(home / "memory") == sha(home / "parts")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import zaremba_2014
-from experiments import report
+from experiments import plan
 from experiments.command_line import parse_config
 from lstm_jax.config import Config
 from lstm_jax.data import prepared
@@ -123,7 +123,7 @@ def test_a_small_vocabulary_of_a_text_on_disk(tmp_path, monkeypatch, kind):
 
 
 def said(config: Config) -> str:
-  return report._unknown(config, config.task.load(2))
+  return plan._unknown(config, config.task.load(2))
 
 
 def test_unknown_words_are_said(tmp_path):

@@ -69,7 +69,7 @@ def test_spellings_of_a_value():
 
 def test_the_file_and_the_other_flags_are_kept():
   values = new_flags()
-  add_flag(values, "workers", 3, "how many", lower_bound=1)
+  add_flag(values, "workers", 3, "how many", (1, None))
   parse_config(["x", TINY, "--workers=4"], values)
   assert values.config == "configs/char_lm.py:tiny" and values.workers == 4
   parse_config(["x"], new_flags(), default_file="configs/char_lm.py:tiny")

@@ -96,6 +96,22 @@ def test_a_command_gets_the_words_after_its_name(monkeypatch):
   assert called == [(runs.main, ["bin/lstm-jax runs", "DIR", "--json"])]
 
 
+@pytest.mark.parametrize(
+  "program, words",
+  [
+    ("bin/lstm-jax train", "lstm-jax train"),
+    ("/some where/lstm-jax train", "lstm-jax train"),
+    ("lstm-jax sweep", "lstm-jax train"),
+    ("/x/experiments/train.py", "python -m experiments.train"),
+    ("train", "python -m experiments.train"),
+  ],
+)
+def test_a_command_is_recorded_as_it_can_be_typed_again(program, words):
+  argv = [program, "--config=a b.py", "--workdir=runs/x"]
+  typed = console.typed_command("train", argv)
+  assert typed == f"{words} '--config=a b.py' --workdir=runs/x"
+
+
 def test_a_packaged_config_is_found_from_any_folder(tmp_path, monkeypatch):
   there = load_config_file("configs/adding.py:tiny")
   monkeypatch.chdir(tmp_path)

@@ -91,6 +91,7 @@ def test_trials_are_lines_of_their_own(trials_run, capsys):
     ([], "--workdir is missing"),
     (["a", "--workdir=b"], 'unexpected word "a" beside --workdir'),
     (["RUNS", "--score=x"], "--score: is for one run"),
+    (["RUNS", "--predictions=x"], "--predictions: is for one run"),
     (["RUNS", "--mode=cache"], "--mode=cache: is for one run"),
     (["RUNS", "--streams=1,2"], "--streams: of several runs"),
     (["RUNS", "--csv=/nowhere/at/all.csv"], "no such folder"),

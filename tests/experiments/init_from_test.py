@@ -44,7 +44,7 @@ def test_a_resumed_run_needs_its_parent_no_more(finished_run, corpus, tmp_path):
   shutil.copytree(finished_run, parent)
   config = make_small_config(corpus)
   config.train.init_from = str(parent)
-  assert train.train(config, str(tmp_path / "run")) == 0
+  assert train.train(train.Plan(config, str(tmp_path / "run"))) == 0
   parent.rename(tmp_path / "gone")
   # Killed before its first checkpoint, it needs the parameters once more.
   killed = tmp_path / "killed"
@@ -52,11 +52,11 @@ def test_a_resumed_run_needs_its_parent_no_more(finished_run, corpus, tmp_path):
   shutil.rmtree(killed / "checkpoints")
   (killed / "checkpoints").mkdir()
   with pytest.raises(ConfigError, match="train.init_from: .* no run here"):
-    train.train(config, str(killed))
-  assert train.train(config, str(tmp_path / "run")) == 0
+    train.train(train.Plan(config, str(killed)))
+  assert train.train(train.Plan(config, str(tmp_path / "run"))) == 0
   assert read_record(tmp_path / "run")["starts"][-1]["from_step"] == 12
   (tmp_path / "gone").rename(parent)
-  assert train.train(config, str(killed)) == 0
+  assert train.train(train.Plan(config, str(killed))) == 0
   assert sha(killed) == sha(tmp_path / "run")
 
 

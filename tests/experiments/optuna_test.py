@@ -8,7 +8,7 @@ from experiments.launchers import local
 from experiments.launchers.child import Job, Place
 from lstm_jax.config.sweeps import Choice, Integers, SearchSpace, Uniform
 
-optuna = pytest.importorskip("experiments.launchers.optuna")
+optuna = pytest.importorskip("experiments.launchers.optuna_search")
 
 BASE = ["--config=configs/adding.py:tiny"]
 RATE, SEED = "optimizer.learning_rate", "train.seed"

@@ -52,7 +52,8 @@ def made_up(point, scores=(0.5,), state="finished", designed=True, **more):
     {"step": 10 * k, "valid/squared_error": s} for k, s in enumerate(scores, 1)
   ]
   run = {
-    "metric": "squared_error", "task.name": "adding", "workdir": "w",
+    "metric": "squared_error", "higher": False, "task.name": "adding",
+    "workdir": "w",
     "best": min(scores), "last": scores[-1], "train": [], "valid": rows,
     "best_scores": {"squared_error": min(scores)}, "state": state,
   }  # fmt: skip

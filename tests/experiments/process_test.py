@@ -228,5 +228,5 @@ def test_tiny_runs_from_start_to_end(file, tmp_path):
   if isinstance(config.task, PianoRollsConfig):  # whose files users fetch
     rolls = {split: 8 * own for split, own in fake_rolls().items()}
     config.task.source = save_rolls(tmp_path / "rolls.mat", rolls)
-  assert train.train(config, str(tmp_path / "run")) == 0
+  assert train.train(train.Plan(config, str(tmp_path / "run"))) == 0
   assert (tmp_path / "run/learning_curve.png").exists()

@@ -1,5 +1,6 @@
 """What a person sees, and the meter behind it."""
 
+import functools
 import io
 import re
 import sys
@@ -106,9 +107,9 @@ def test_bytes_that_are_no_text(tmp_path):
 def test_a_percent_line_is_for_terminals_and_goes_away(monkeypatch):
   for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
     monkeypatch.setattr(sys, "stderr", stream)
-    watch = percent_line("reading")
+    watch = functools.partial(percent_line, "reading")
     watch(1, 3)
-    assert stream.getvalue().endswith("reading 33 %") == shown
+    assert stream.getvalue().endswith("reading: 33 %") == shown
     watch(3, 3)
     assert stream.getvalue().endswith("\r\x1b[K") == shown
 
@@ -144,7 +145,14 @@ def meter_of(recorder, log_every=2):
     tokens_per_step=100,
     scores=CharLMConfig.scores,
   )
-  return Meter(config, task, recorder, recorder, recorder, ["", "all"])
+  run = SimpleNamespace(
+    config=config,
+    task=task,
+    writer=recorder,
+    report=recorder,
+    checkpointer=recorder,
+  )
+  return Meter(run, ["", "all"])
 
 
 def metrics(bits, gradient_norm=1.0):

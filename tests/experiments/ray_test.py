@@ -38,12 +38,12 @@ def test_an_address_is_for_ray(tmp_path):
 )
 def test_a_cluster_that_is_not_there(address, message):
   pytest.importorskip("ray.tune", exc_type=ImportError)
-  from experiments.launchers import ray
+  from experiments.launchers import ray_cluster
 
   with pytest.raises(
     ConfigError, match=f"--ray_address={address}: .*{message}"
   ):
-    ray._connect(address, 0)
+    ray_cluster._connect(address, 0)
 
 
 @pytest.mark.slow

@@ -113,10 +113,14 @@ def test_a_search_needs_a_space(tmp_path):
     )
 
 
-@pytest.mark.parametrize("package", ["optuna", "ray"])
-def test_a_launcher_whose_package_is_missing(tmp_path, monkeypatch, package):
+@pytest.mark.parametrize(
+  "package, module", [("optuna", "optuna_search"), ("ray", "ray_cluster")]
+)
+def test_a_launcher_whose_package_is_missing(
+  tmp_path, monkeypatch, package, module
+):
   monkeypatch.setitem(sys.modules, package, None)
-  monkeypatch.delitem(sys.modules, f"experiments.launchers.{package}", False)
+  monkeypatch.delitem(sys.modules, f"experiments.launchers.{module}", False)
   words = ["--config=configs/adding.py:tiny", f"--workdir={tmp_path}/runs"]
   words += ["--sweep=configs/sweeps/adding_search.py"]
   with pytest.raises(ConfigError, match=f"{package}: it is not installed; pip"):

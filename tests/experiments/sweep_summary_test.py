@@ -40,7 +40,7 @@ def test_summary_and_csv(tmp_path):
   assert lines[3] == "learning_rate=0.1 2 1.5 ± 0.71 2.5 ± 2.1".split()
   assert lines[4] == "learning_rate=0.01 1 0.5 0.5 1 stopped, 1 failed".split()
   assert " ".join(lines[5]) == f"failed: {entries[3].name}: no such thing"
-  summary.write_csv(tmp_path / "out.csv", results)
+  summary.write_results(tmp_path / "out.csv", results)
   text = (tmp_path / "out.csv").read_text()
   rows = list(csv.DictReader(text.splitlines()))
   assert [row["best"] for row in rows] == ["1.0", "2.0", "0.5", ""]

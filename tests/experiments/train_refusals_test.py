@@ -48,7 +48,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
   monkeypatch.setattr(train.experiment_lib, "build", build_poisoned)
   with pytest.raises(RunError) as error:
-    train.train(small_config, str(tmp_path / "run"))
+    train.train(train.Plan(small_config, str(tmp_path / "run")))
   assert str(error.value).startswith(
     "step 8: the loss is nan: the gradient of embedding is not finite; the"
     " last good checkpoint is 6;"
@@ -64,7 +64,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 def test_an_engine_that_cannot_serve(small_config, tmp_path, engine, reason):
   small_config.model.engine = engine
   with pytest.raises(ConfigError, match=f"model.engine: .*{reason}"):
-    train.train(small_config, str(tmp_path / "run"))
+    train.train(train.Plan(small_config, str(tmp_path / "run")))
   assert not (tmp_path / "run").exists()
 
 
@@ -94,7 +94,9 @@ def test_a_wrong_corpus_leaves_nothing_behind(tmp_path, text, message):
   elif text is not None:
     corpus.write_text(text)
   with pytest.raises(DataError, match=message):
-    train.train(make_small_config(str(corpus)), str(tmp_path / "run"))
+    train.train(
+      train.Plan(make_small_config(str(corpus)), str(tmp_path / "run"))
+    )
   assert not (tmp_path / "run").exists()
 
 
@@ -103,9 +105,9 @@ def test_a_text_that_changed_is_refused(finished_run, corpus, tmp_path):
   text.write_text(small_text())
   config = make_small_config(str(text))
   config.train.steps = config.train.validate_every = 2
-  assert train.train(config, str(path)) == 0
+  assert train.train(train.Plan(config, str(path))) == 0
   text.write_text(small_text().replace("red", "der", 1))
   with pytest.raises(RunError, match="the data changed since the run began"):
-    train.train(config, str(path))
+    train.train(train.Plan(config, str(path)))
   with pytest.raises(RunError, match="another version of its data"):
     evaluate.main(["evaluate", f"--workdir={path}"])

@@ -9,9 +9,9 @@ import pytest
 from helpers import CONFIGS, make_small_config, run_main, sha, variants
 
 from configs import adding
-from experiments import plot, report, train
+from experiments import plot, train
 from experiments.command_line import load_config_file
-from experiments.report import extended
+from experiments.plan import extended
 from experiments.signals import Stopped
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run.build import build
@@ -66,13 +66,13 @@ def test_a_run_directory_has_everything(finished_run):
 def test_the_same_seed_gives_the_same_parameters(
   small_config, finished_run, tmp_path
 ):
-  assert train.train(small_config, str(tmp_path / "run")) == 0
+  assert train.train(train.Plan(small_config, str(tmp_path / "run"))) == 0
   assert sha(tmp_path / "run") == sha(finished_run)
 
 
 def test_another_seed_gives_others(small_config, finished_run, tmp_path):
   small_config.train.seed = 1
-  assert train.train(small_config, str(tmp_path / "run")) == 0
+  assert train.train(train.Plan(small_config, str(tmp_path / "run"))) == 0
   assert sha(tmp_path / "run") != sha(finished_run)
 
 
@@ -88,7 +88,7 @@ def test_resume_is_bit_exact(finished_run, corpus, tmp_path, lost):
     shutil.rmtree(path / "checkpoints" / str(step))
   with (path / "metrics.jsonl").open("a") as file:
     file.write('{"step": 12, "epo')  # cut by the kill
-  assert train.train(make_small_config(corpus), str(path)) == 0
+  assert train.train(train.Plan(make_small_config(corpus), str(path))) == 0
   assert sha(path) == sha(finished_run)
   rows = read_metrics(path)
   assert [r["step"] for r in rows if "valid/perplexity" in r] == [6, 12]
@@ -113,7 +113,7 @@ def test_a_signal_in_a_validation_changes_nothing(
       config.train.averaging.name = "non_monotone"
     if kind == "trials":
       config.train.trials = 2
-    return train.train(config, str(tmp_path / name))
+    return train.train(train.Plan(config, str(tmp_path / name)))
 
   assert run("whole") == 0
   score_trials = train.score_trials
@@ -155,10 +155,10 @@ def test_a_run_can_be_extended(finished_run, corpus, tmp_path):
   path = tmp_path / "run"
   shutil.copytree(finished_run, path)
   config = make_small_config(corpus)
-  assert train.train(config, str(path), extend_to=15) == 0
+  assert train.train(train.Plan(config, str(path), extend_to=15)) == 0
   assert read_metrics(path)[-1]["step"] == 15
   with pytest.raises(ConfigError, match="train.steps: 15 -> 12"):
-    train.train(make_small_config(corpus), str(path))
+    train.train(train.Plan(make_small_config(corpus), str(path)))
 
 
 def test_an_extension_says_both_learning_rates():
@@ -179,10 +179,10 @@ def test_a_picture_that_cannot_be_drawn_ends_no_run(
   def fail(path):
     raise TypeError("no\nfonts")
 
-  monkeypatch.setattr(report, "plot_run", fail)
+  monkeypatch.setattr(plot, "plot_run", fail)
   config = make_small_config(corpus)
   config.train.steps = config.train.validate_every = 2
-  assert train.train(config, str(tmp_path)) == 0
+  assert train.train(train.Plan(config, str(tmp_path))) == 0
   log = (tmp_path / "train.log").read_text()
   assert "no picture of the learning curve: no fonts\n" in log
 
@@ -195,7 +195,7 @@ def test_the_line_of_a_start_comes_first(finished_run, corpus, tmp_path):
   record["starts"][0]["python"] = "3.99"
   (path / "run.json").write_text(json.dumps(record))
   before = len((path / "train.log").read_text().splitlines())
-  assert train.train(make_small_config(corpus), str(path)) == 0
+  assert train.train(train.Plan(make_small_config(corpus), str(path))) == 0
   lines = (path / "train.log").read_text().splitlines()[before:]
   assert "going on from step 12" in lines[0]
   assert "python was 3.99 at the last start" in lines[1]

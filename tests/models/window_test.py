@@ -8,7 +8,7 @@ from flax import nnx
 from helpers import assert_close, make_small_config, run_main
 
 from experiments import generate as generate_command
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax.layers.dropout import Dropout, noise_keys
 from lstm_jax.models.registry import as_model
 from lstm_jax.models.window import WindowModel
@@ -203,7 +203,7 @@ def test_training_and_generation_of_a_text(tmp_path, corpus, capsys):
   config.model = as_model(config.model, "window")
   config.model.dropout.between = 0.0
   config.model.window = 3
-  assert train(config, str(tmp_path / "run")) == 0
+  assert train(Plan(config, str(tmp_path / "run"))) == 0
   capsys.readouterr()
   printed = run_main(
     generate_command,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers import REPOSITORY, Child, make_small_config, sha
 
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax import load_run
 from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.config.sweeps import override
@@ -94,7 +94,7 @@ def test_two_processes_are_one(tmp_path, corpus):
   config.train.steps = 6
   config.optimizer = load_run(tmp_path / "two").config.optimizer
   config.model = load_run(tmp_path / "two").config.model
-  assert train(config, str(tmp_path / "one")) == 0
+  assert train(Plan(config, str(tmp_path / "one"))) == 0
   two, one = (load_run(tmp_path / name, 6).params for name in ("two", "one"))
   for a, b in zip(*map(jax.tree.leaves, (two, one)), strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -184,7 +184,7 @@ def test_eight_devices_restore_on_fewer(tmp_path, corpus):
   config.train.validation_streams = 8
   config.run.log_every, config.run.save_every = 1, 0
   config.run.sample_length = 0
-  assert train(config, str(tmp_path)) == 0
+  assert train(Plan(config, str(tmp_path))) == 0
   restored = []
   for devices in (8, 4, 2, 1):
     _, state = build(config, devices=devices)

@@ -6,7 +6,7 @@ import pytest
 from helpers import make_small_config, sha
 
 from experiments.device_setup import start_process
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.static import make_evaluation
@@ -74,17 +74,17 @@ def test_a_run_resumes_on_another_number_of_devices(
   config = make_small_config(corpus)
   config.run.devices = 2
   config.train.steps = 6
-  assert train(config, str(tmp_path)) == 0
+  assert train(Plan(config, str(tmp_path))) == 0
   before = sha(tmp_path)
   capsys.readouterr()
   config.run.devices = 4
-  assert train(config, str(tmp_path)) == 0  # nothing left to do
+  assert train(Plan(config, str(tmp_path))) == 0  # nothing left to do
   assert sha(tmp_path) == before
   out = capsys.readouterr().out
   assert "devices was 2 at the last start and is 4 now" in out
   config.run.devices = 0  # as in the start before
   monkeypatch.setattr("lstm_jax.parallel.runtime.cores", lambda: 8)
-  assert train(config, str(tmp_path), extend_to=12) == 0
+  assert train(Plan(config, str(tmp_path), extend_to=12)) == 0
   starts = read_record(tmp_path)["starts"]
   assert [start["devices"] for start in starts] == [2, 4, 4]
 
@@ -104,7 +104,7 @@ def test_too_many_devices_are_refused(small_config, tmp_path):
   small_config.run.devices = 4 * 16
   small_config.train.batch_size = 64
   with pytest.raises(ConfigError, match="run.devices: 64 asked for, 8 avail"):
-    train(small_config, str(tmp_path / "run"))
+    train(Plan(small_config, str(tmp_path / "run")))
   assert not (tmp_path / "run").exists()
 
 

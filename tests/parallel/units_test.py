@@ -9,7 +9,7 @@ import pytest
 from helpers import make_small_config, sha
 
 from configs import adding
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax import load_run
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
@@ -133,13 +133,13 @@ def test_a_run_goes_on_with_another_split(corpus, tmp_path):
   config = parallel_config(corpus, 8, 4)
   config.train.steps = config.train.validate_every = 2
   config.run.log_every, config.run.save_every = 1, 0
-  assert train(config, str(tmp_path)) == 0
+  assert train(Plan(config, str(tmp_path))) == 0
   before = sha(tmp_path)
   config.run.devices, config.run.model_parallel = 1, 1
-  assert train(config, str(tmp_path)) == 0  # nothing left to do
+  assert train(Plan(config, str(tmp_path))) == 0  # nothing left to do
   assert sha(tmp_path) == before
   config.run.devices, config.run.model_parallel = 4, 2
-  assert train(config, str(tmp_path), extend_to=3) == 0
+  assert train(Plan(config, str(tmp_path), extend_to=3)) == 0
   run = load_run(tmp_path, "latest")
   assert np.isfinite(run.model(jnp.zeros((1, 4), int)).logits()).all()
 

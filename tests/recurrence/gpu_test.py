@@ -12,7 +12,7 @@ import pytest
 from helpers import assert_close, make_small_config, set_up_runtime, sha
 from lstm_problems import CUDNN, loss, problem, single
 
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax import LSTM, Options, unroll
 
 pytestmark = pytest.mark.skipif(
@@ -74,9 +74,9 @@ def config(corpus):
 def test_a_run_repeats_itself_and_resumes_bit_exactly(config, engine, tmp_path):
   config.model.engine = engine
   for name in ("once", "twice"):
-    assert train(config, str(tmp_path / name)) == 0
+    assert train(Plan(config, str(tmp_path / name))) == 0
   shutil.copytree(tmp_path / "once", tmp_path / "resumed")
   shutil.rmtree(tmp_path / "resumed/checkpoints/12")
-  assert train(config, str(tmp_path / "resumed")) == 0
+  assert train(Plan(config, str(tmp_path / "resumed"))) == 0
   digests = {sha(tmp_path / name) for name in ("once", "twice", "resumed")}
   assert len(digests) == 1

@@ -8,7 +8,7 @@ import types
 import pytest
 from helpers import make_small_config, run_process
 
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax.errors import ConfigError, RunError
 from lstm_jax.run import writers
 from lstm_jax.run.writers import MetricWriter
@@ -78,7 +78,7 @@ def test_not_asked_for_or_not_installed(tmp_path, monkeypatch, corpus):
   config = make_small_config(corpus)
   config.run.wandb = "lstm"
   with pytest.raises(ConfigError, match="wandb is not installed; pip install"):
-    train(config, str(tmp_path / "run"))
+    train(Plan(config, str(tmp_path / "run")))
   assert not (tmp_path / "run").exists()
 
 

@@ -78,7 +78,7 @@ def test_report_holds_the_numbers(tmp_path):
     value = seconds.get(record["peer"])
     return value and [value, value, 9.0]  # a median does not see the 9
 
-  paths = benchmark_report.write(made_up(groups, measured), tmp_path)
+  paths = benchmark_report.write_report(made_up(groups, measured), tmp_path)
   table, spread = paths[0].read_text().split("## Spread")
   flops = 3 * 4 * 6 * 8 * 8 * (3 + 8 + 8 + 8)
   speed = f"{flops / 0.002 / 1e9:,.0f} GFLOP/s"
@@ -107,7 +107,7 @@ def test_report_of_the_other_parts(tmp_path):
       return None
     return [0.2 if record["case"].get("variant") == "sqrt" else 0.1]
 
-  paths = benchmark_report.write(made_up(groups, measured), tmp_path)
+  paths = benchmark_report.write_report(made_up(groups, measured), tmp_path)
   assert [path.name for path in paths] == ["benchmark.md"]  # nothing to draw
   text, _ = paths[0].read_text().split("## Spread")
   assert "## Matrix products, float32\n" in text
@@ -127,7 +127,7 @@ def test_a_language_models_report(tmp_path):
       return None
     return [0.2 if record["peer"] == "torch" else 0.1]
 
-  (path,) = benchmark_report.write(made_up(groups, measured), tmp_path)
+  (path,) = benchmark_report.write_report(made_up(groups, measured), tmp_path)
   text = path.read_text()
   assert row(text, "tiny")[1:] == [
     "3 x 4, 6-5-6, vocabulary 11, tied", "100.0, 120 token/s (tuned)", "-",
@@ -161,7 +161,7 @@ def test_real_workers_measure_a_tiny_shape(tmp_path):
       assert record["peak_bytes"] > 10**6 and "error" not in record
       assert 3 <= len(record["seconds"]) <= 1000
       assert 0 < median(record) < record["first_seconds"]
-  benchmark_report.write(results | {"title": "x"}, tmp_path)
+  benchmark_report.write_report(results | {"title": "x"}, tmp_path)
   text = (tmp_path / "benchmark.md").read_text()
   cells = row(text, "tiny", "4, 6, 3, 8, 2", "default")
   assert cells[3].endswith("(tuned)") and cells[5] == "-"

@@ -20,7 +20,7 @@ from scripts.papers.base import (
   runs,
   with_seed,
 )
-from scripts.reproduce_page import markdown, verdict, write_page
+from scripts.reproduce_page import paper_page, verdict, write_page
 
 ROWS = {row.name: row for row in all_rows(paper_1997)}
 
@@ -212,14 +212,14 @@ def test_a_run_for_each_seed():
     (record,) = made_up(row, f"lstm-{seed}", [None])
     del record["succeeded"]
     records.append(record | {"paper": "p", "test/nats": nats})
-  text = markdown("p", paper, records)
+  text = paper_page("p", paper, records)
   assert text.startswith("# T\n\nOf 1 rows: 1 not reproduced.\n\n| row")
   assert "|\n\n## Readings\n\n## Runs\n\n- abacus" in text
   found = cells(text, "lstm")
   assert found["paper"] == "8.45"
   assert found["ours"] == "8.5000 ± 0.7071"
   assert found["reproduced"] == "no: worse" and found["time"] == "2:03:20"
-  found = cells(markdown("p", paper, records[:1]), "lstm")
+  found = cells(paper_page("p", paper, records[:1]), "lstm")
   assert found["reproduced"] == "incomplete: 1 of 2 runs"
 
 

@@ -11,7 +11,7 @@ from helpers import run_main, run_process, sha
 
 from configs import arrays as recipe
 from experiments import generate
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax.config import validate
 from lstm_jax.data.inputs import Frames, Tokens
 from lstm_jax.errors import ConfigError, DataError
@@ -174,7 +174,7 @@ def test_a_run_keeps_what_its_model_needs(tmp_path, capsys):
   labels = np.where(x[:, -1, 0] > 2, "high, very", "low")
   config.task.data = save(tmp_path, inputs=x, targets=labels)
   run = tmp_path / "run"
-  assert train(validate(config), str(run)) == 0
+  assert train(Plan(validate(config), str(run))) == 0
   (tmp_path / "own.npz").unlink()
   loaded = load_run(run)
   kept = loaded.assets["arrays"]

@@ -63,7 +63,7 @@ def test_a_tiny_run(tmp_path, capsys, monkeypatch):
   for module in (report, generate):
     monkeypatch.setattr(module, "generate", sample)
   path = str(tmp_path / "run")
-  assert train.train(config, path) == 0
+  assert train.train(train.Plan(config, path)) == 0
   out = capsys.readouterr().out
   assert "bits/char" in out and out.endswith("a sample of 3 characters:\naé\n")
   assert run_main(generate, capsys, f"--workdir={path}") == "aé\n"

@@ -189,7 +189,7 @@ def test_a_tiny_run(tmp_path, capsys, monkeypatch):
   config.task.corpus = str(write(tmp_path))
   config.train.steps = config.train.validate_every = 20
   path = tmp_path / "run"
-  assert train.train(config, str(path)) == 0
+  assert train.train(train.Plan(config, str(path))) == 0
   out = capsys.readouterr().out
   assert "a sample of 50 tokens" in out and "perplexity" in out
   assert "valid: 25.0 % unknown words\n" in out
@@ -233,8 +233,8 @@ def test_a_run_of_own_words(tmp_path, capsys):
   config.task.vocabulary_size = 9
   config.train.steps = config.train.validate_every = 10
   path = tmp_path / "run"
-  assert train.train(validate(config), str(path)) == 0
-  assert train.train(config, str(path), extend_to=20) == 0
+  assert train.train(train.Plan(validate(config), str(path))) == 0
+  assert train.train(train.Plan(config, str(path), extend_to=20)) == 0
   out = capsys.readouterr().out
   assert "% unknown words\n" in out and "going on from step 10" in out
   run = load_run(path)
@@ -246,6 +246,6 @@ def test_a_run_of_own_words(tmp_path, capsys):
   text = run_main(generate, capsys, workdir, *words)
   assert text.startswith("Rare") and GLUE not in text and " ," not in text
   config.train.init_from, config.task.vocabulary_size = str(path), 0
-  assert train.train(validate(config), str(tmp_path / "next")) == 0
+  assert train.train(train.Plan(validate(config), str(tmp_path / "next"))) == 0
   vocabulary = load_run(tmp_path / "next").vocabulary
   assert vocabulary.symbols == run.vocabulary.symbols

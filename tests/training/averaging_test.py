@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import sha
 
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax import load_run
 from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.checkpoints.manifest import Validation
@@ -83,10 +83,10 @@ def test_a_checkpoint_holds_both(small_config, tmp_path):
 
 def test_a_run_resumes_with_its_averages(small_config, tmp_path):
   config = averaged(small_config)
-  assert train(config, str(tmp_path / "whole")) == 0
+  assert train(Plan(config, str(tmp_path / "whole"))) == 0
   config.train.steps = 6
-  assert train(config, str(tmp_path / "parts")) == 0
-  assert train(config, str(tmp_path / "parts"), extend_to=12) == 0
+  assert train(Plan(config, str(tmp_path / "parts"))) == 0
+  assert train(Plan(config, str(tmp_path / "parts"), extend_to=12)) == 0
   assert sha(tmp_path / "parts") == sha(tmp_path / "whole")
   load_run(tmp_path / "whole")
 

@@ -5,7 +5,7 @@ import json
 import jax.numpy as jnp
 import pytest
 
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax import read_runs
 from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.config import validate
@@ -26,7 +26,7 @@ def test_the_best_is_on_the_side_of_the_score(
   config = small_config
   config.optimizer.schedule = Schedule.PLATEAU
   config.optimizer.decay, config.optimizer.patience = 0.5, 1
-  assert train(validate(config), str(tmp_path)) == 0
+  assert train(Plan(validate(config), str(tmp_path))) == 0
   rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
   name = "valid/bits_per_char"
   bits = {r["step"]: r[name] for r in map(json.loads, rows) if name in r}

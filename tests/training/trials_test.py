@@ -11,7 +11,7 @@ from helpers import assert_close, run_main, sha, slow_but
 
 from configs import deletang_2023, hochreiter_1997
 from experiments import evaluate, generate
-from experiments.train import train
+from experiments.train import Plan, train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.build import build
@@ -138,7 +138,7 @@ def test_a_stopped_run_of_trials_goes_on_on_any_devices(tmp_path, make, layout):
     config.run.save_every, config.run.devices = 10, devices
     config.task.evaluation_sequences = config.train.validation_streams = 20
     config.run.tensorboard = False
-    assert train(config, str(tmp_path)) == 0
+    assert train(Plan(config, str(tmp_path))) == 0
     return sha(tmp_path)
 
   whole = run(devices)
@@ -192,10 +192,10 @@ def test_trials_on_text_end_with_a_sample_of_the_first(
   small_config.train.trials = 2
   small_config.train.steps = small_config.train.validate_every = 2
   small_config.run.save_every = 0
-  assert train(small_config, str(tmp_path)) == 0
+  assert train(Plan(small_config, str(tmp_path))) == 0
   printed = capsys.readouterr().out
   sample = printed.split("a sample of 10 characters, of trial 0:\n")[1]
-  words = [f"--workdir={tmp_path}", "--length=10"]
+  words = [f"--workdir={tmp_path}", "--search.length=10"]
   assert run_main(generate, capsys, *words) == sample
 
 
@@ -206,7 +206,7 @@ def test_a_run_outlives_a_trial_that_diverges(tmp_path):
   config.model.output = "linear"
   config.train.steps = config.train.validate_every = 40
   config.run.log_every = config.run.save_every = 10
-  assert train(config, str(tmp_path)) == 0
+  assert train(Plan(config, str(tmp_path))) == 0
   records = json.loads((tmp_path / "trials.json").read_text())
   assert [r["diverged"] for r in records] == [False, True]
   assert records[0]["updates"] == 40 > records[1]["updates"]
@@ -219,10 +219,10 @@ def test_a_killed_run_of_trials_goes_on_bit_for_bit(tmp_path, capsys):
   config.train.stop.misses = 20  # met by the 20th sequence, whatever it is
   config.train.stop.mean_error = (0.17,)  # but not by every network
   whole, parts = tmp_path / "whole", tmp_path / "parts"
-  assert train(config, str(whole)) == 0
+  assert train(Plan(config, str(whole))) == 0
   config.train.steps = config.train.validate_every = 30
-  assert train(config, str(parts)) == 0
-  assert train(config, str(parts), extend_to=60) == 0
+  assert train(Plan(config, str(parts))) == 0
+  assert train(Plan(config, str(parts), extend_to=60)) == 0
   assert sha(whole) == sha(parts)
   records = [
     json.loads((p / "trials.json").read_text()) for p in (whole, parts)

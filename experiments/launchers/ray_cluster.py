@@ -15,6 +15,8 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Set
+from typing import Any
 
 import ray
 from ray import tune
@@ -43,7 +45,7 @@ def run_on_ray(
   jobs: list[Job],
   config: Config,
   *,
-  finished: set[str] = frozenset(),
+  finished: Set[str] = frozenset(),
   early: bool = False,
   address: str = "",
   workers: int = 0,
@@ -65,13 +67,14 @@ def run_on_ray(
   _connect(address, workers * (config.run.threads or 1))
   resources, words = _resources(config)
   sweep = jobs[0].sweep.resolve()
-  results = sweep / "ray"
+  results, higher = sweep / "ray", config.task.headline.higher
   shutil.rmtree(results, ignore_errors=True)  # of an earlier start
   trials = [
     {
       "job": Job(sweep, job.name, (job.words[0], *words, *job.words[1:])),
       "finished": job.name in finished,
       "repository": os.getcwd(),
+      "worst": -math.inf if higher else math.inf,
     }
     for job in jobs
   ]
@@ -84,7 +87,7 @@ def run_on_ray(
       param_space={"trial": tune.grid_search(trials)},
       tune_config=tune.TuneConfig(
         metric=_SCORE,
-        mode="min",
+        mode="max" if higher else "min",
         scheduler=scheduler,
         max_concurrent_trials=workers or None,
         trial_dirname_creator=lambda trial: trial.trial_id,
@@ -154,13 +157,13 @@ def _job(config) -> Job:
 class TrainingProcess(tune.Trainable):
   """One training process; a step is a validation of it."""
 
-  def setup(self, config):
+  def setup(self, config: dict[str, Any]):
     trial = config["trial"]
     os.chdir(trial["repository"])
     self._job, self._finished = _job(config), trial["finished"]
-    self._child, self._told, self._score = None, 0, math.inf
+    self._child, self._told, self._score = None, 0, trial["worst"]
 
-  def step(self):
+  def step(self) -> dict[str, Any]:
     code = None
     while True:
       curve = read_curve(self._job.directory)
@@ -179,10 +182,12 @@ class TrainingProcess(tune.Trainable):
       self._child.stop()
       self._child.wait()
 
-  def save_checkpoint(self, folder):  # the run directory has its own
+  def save_checkpoint(
+    self, folder: str
+  ) -> dict:  # the run directory has its own
     return {}
 
-  def load_checkpoint(self, nothing):
+  def load_checkpoint(self, nothing: Any):
     pass
 
   def _result(self):
@@ -213,7 +218,7 @@ class StopAtSignal(tune.Stopper):
   def __call__(self, trial, result):
     return False
 
-  def stop_all(self):
+  def stop_all(self) -> bool:
     return self._stop.number is not None
 
   def __reduce__(self):  # Tune keeps a copy, of which nothing is asked
@@ -226,19 +231,19 @@ class ShowInTable(tune.Callback):
   def __init__(self, table: SweepTable, stop: StopSignal):
     self._table, self._stop = table, stop
 
-  def on_trial_start(self, iteration, trials, trial, **more):
+  def on_trial_start(self, iteration: int, trials: list, trial: Any, **more):
     self._table.started(_job(trial.config))
 
-  def on_trial_complete(self, iteration, trials, trial, **more):
+  def on_trial_complete(self, iteration: int, trials: list, trial: Any, **more):
     code = trial.last_result.get("exit_code", EXIT_SAVED_ON_SIGTERM)
     behind = is_saved(code) and self._stop.number is None
     self._table.ended(_job(trial.config), code, "lags behind" * behind)
 
-  def on_trial_error(self, iteration, trials, trial, **more):
+  def on_trial_error(self, iteration: int, trials: list, trial: Any, **more):
     job = _job(trial.config)
     self._table.ended(job, EXIT_SAVED_ON_SIGTERM, "its workers died")
 
-  def on_step_end(self, iteration, trials, **more):
+  def on_step_end(self, iteration: int, trials: list, **more):
     self._table.draw()
 
   def __reduce__(self):

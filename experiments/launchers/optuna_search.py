@@ -17,6 +17,7 @@ from optuna.storages import journal
 from optuna.trial import TrialState
 
 from experiments.launchers.child import Job, is_saved
+from experiments.launchers.local import JobList
 from lstm_jax.config import show
 from lstm_jax.config.sweeps import Choice, Integers, Point, SearchSpace
 from lstm_jax.run.status import read_curve, read_state
@@ -31,17 +32,18 @@ _DEAD = 120  # seconds without a sign of life
 _JOURNAL = "optuna.journal"
 
 
-class OptunaSearch:
-  """The trials of a study, as `local.run_jobs` takes jobs; those of all workers
-  count."""
+class OptunaSearch(JobList):
+  """The trials of a study; those of all workers count."""
 
   def __init__(
     self,
     workdir: pathlib.Path,
     space: SearchSpace,
     make_job: Callable[[Point], Job],
+    higher: bool = False,
   ):
-    self._study = open_study(workdir, space)
+    self._study = open_study(workdir, space, higher)
+    self._best = max if higher else min
     self._space, self._make_job, self.total = space, make_job, space.trials
     self._running, self._waiting = {}, []  # trials by job; (job, trial)
     self.take_over()
@@ -95,7 +97,7 @@ class OptunaSearch:
     if _PRUNED in trial.user_attrs:
       tell(trial, state=TrialState.PRUNED)
     elif code == 0 and curve:
-      tell(trial, min(score for _, score in curve))
+      tell(trial, self._best(score for _, score in curve))
     elif not is_saved(code, stopped):
       trial.set_user_attr(_FAILED, True)
       tell(trial, state=TrialState.FAIL)
@@ -148,8 +150,13 @@ class OptunaSearch:
     return len(trial.params) == len(self._space.axes)
 
 
-def open_study(workdir: pathlib.Path, space: SearchSpace) -> optuna.Study:
-  """The study of a directory."""
+def open_study(
+  workdir: pathlib.Path, space: SearchSpace, higher: bool = False
+) -> optuna.Study:
+  """The study of a directory.
+
+  higher: whether more of the score is better.
+  """
   optuna.logging.set_verbosity(optuna.logging.WARNING)
   workdir.mkdir(parents=True, exist_ok=True)
   study = optuna.create_study(
@@ -158,7 +165,7 @@ def open_study(workdir: pathlib.Path, space: SearchSpace) -> optuna.Study:
       journal.JournalFileBackend(str(workdir / _JOURNAL))
     ),
     load_if_exists=True,
-    direction="minimize",
+    direction="maximize" if higher else "minimize",
     pruner=optuna.pruners.SuccessiveHalvingPruner(),
   )
   # Another start, or worker, must not draw the first one's points again. A
@@ -168,7 +175,7 @@ def open_study(workdir: pathlib.Path, space: SearchSpace) -> optuna.Study:
   return study
 
 
-def suggest_point(trial, space: SearchSpace) -> Point:
+def suggest_point(trial: optuna.Trial, space: SearchSpace) -> Point:
   """A point from Optuna."""
   for name, axis in space.axes.items():
     if isinstance(axis, Choice):
