@@ -49,12 +49,12 @@ from lstm_jax.run import build as experiment_lib
 from lstm_jax.run import directory, lock, writers
 from lstm_jax.run.load import digest
 from lstm_jax.run.writers import MetricWriter
-from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.state import (
   all_finite,
   observe_validation,
   run_step,
 )
+from lstm_jax.training.step import suspects
 
 
 def train(

@@ -27,8 +27,8 @@ from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.run.build import build
 from lstm_jax.run.directory import read_record
 from lstm_jax.run.writers import MetricWriter, read_metrics
-from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.optimizers import Schedule
+from lstm_jax.training.step import suspects
 
 
 def test_a_run_directory_has_everything(finished_run):
