@@ -33,8 +33,8 @@ from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.parallel import processes
 from lstm_jax.parallel.rows import Layout
 from lstm_jax.run import directory, lock
-from lstm_jax.training.non_finite import suspects
 from lstm_jax.training.state import all_finite, observe_validation
+from lstm_jax.training.step import suspects
 
 
 def train(plan: Plan) -> int:

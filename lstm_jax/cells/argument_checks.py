@@ -93,13 +93,6 @@ def check_fields(settings: Any, least: Mapping[str, int | float] | None = None):
         raise ValueError(f"{name} must be one of {known}, got {each!r}")
 
 
-def widest(*kinds: Any) -> Any:
-  """The type that holds the numbers of all, asked for by name, so that JAX's
-  strict promotion allows it."""
-  with jax.numpy_dtype_promotion("standard"):
-    return jnp.result_type(*[jnp.dtype(kind) for kind in kinds])
-
-
 def as_array(name: str, value: ArrayLike) -> Array:
   """An array as it is, and lists and numbers as arrays."""
   if isinstance(value, jax.Array | np.ndarray):

@@ -16,10 +16,11 @@ import dataclasses
 import math
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, Float, Int, Key, Params
-from lstm_jax.cells.argument_checks import check_fields, widest
+from lstm_jax.cells.argument_checks import check_fields
 from lstm_jax.cells.short_repr import short
 
 _TINY = 1024  # numbers of a matrix
@@ -156,6 +157,13 @@ class BasicCell:
 def is_symbols(x: Array) -> bool:
   """Whether inputs are numbers of symbols, each for a one-hot vector."""
   return jnp.issubdtype(x.dtype, jnp.integer)
+
+
+def widest(*kinds: Any) -> Any:
+  """The type that holds the numbers of all, asked for by name, so that JAX's
+  strict promotion allows it."""
+  with jax.numpy_dtype_promotion("standard"):
+    return jnp.result_type(*[jnp.dtype(kind) for kind in kinds])
 
 
 def matmul(

@@ -22,8 +22,8 @@ from jax import lax
 
 from lstm_jax.array_types import Array, Float, Key, Params
 from lstm_jax.cells import initializers
-from lstm_jax.cells.argument_checks import check_integer, widest
-from lstm_jax.cells.base import BasicCell, option
+from lstm_jax.cells.argument_checks import check_integer
+from lstm_jax.cells.base import BasicCell, option, widest
 from lstm_jax.cells.lstm import LSTM, LSTMState
 from lstm_jax.cells.peephole import PeepholeLSTM
 

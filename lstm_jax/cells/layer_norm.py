@@ -17,8 +17,7 @@ from jax import lax
 from lstm_jax.array_types import Array, Float, Int, Key, Params
 from lstm_jax.cells import initializers
 from lstm_jax.cells.activations import sigmoid
-from lstm_jax.cells.argument_checks import widest
-from lstm_jax.cells.base import BasicCell, matmul, option
+from lstm_jax.cells.base import BasicCell, matmul, option, widest
 from lstm_jax.cells.lstm import LSTMState
 
 EPSILON = 1e-5

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lstm_jax.array_types import Array, ArrayLike, Float, Params
-from lstm_jax.cells.argument_checks import as_floats, widest
+from lstm_jax.cells.argument_checks import as_floats
 from lstm_jax.cells.attending import (
   attention_memory,
   read_memory,
   score_params,
 )
+from lstm_jax.cells.base import widest
 
 
 def attend(

@@ -9,6 +9,9 @@ from lstm_jax.layers.dropout import Dropout, NoiseKeys, keep_rows
 from lstm_jax.recurrence.products import recurrent_size
 from lstm_jax.recurrence.scan import Noise
 
+# The rates of `Dropout` that are drawn here.
+RATES = ("recurrent", "cell_input", "weight", "zoneout_h", "zoneout_c")
+
 
 def draw(
   rates: Dropout,

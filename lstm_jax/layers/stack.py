@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lstm_jax.array_types import Array, ArrayLike, Float, Int, State
+from lstm_jax.array_types import Array, ArrayLike, Bool, Float, Int, State
 from lstm_jax.cells.argument_checks import (
   as_array,
   as_floats,
@@ -26,7 +26,8 @@ from lstm_jax.layers.dropout import (
   dropout,
 )
 from lstm_jax.recurrence.inputs import check_state, takes_context
-from lstm_jax.recurrence.unroll import Options, bidirectional, unroll
+from lstm_jax.recurrence.scan import Noise
+from lstm_jax.recurrence.unroll import Options, run, run_both, unroll
 
 
 class Stack(nnx.Module):
@@ -70,6 +71,9 @@ class Stack(nnx.Module):
     self.sum_layers = sum_layers
     self.bidirectional = bidirectional
     self.rates = rates
+    self.draws_in_recurrence = any(
+      getattr(rates, name) for name in recurrent_dropout.RATES
+    )
     self.options = options
     widths = [(1 + bidirectional) * cell.output_size for cell in cells]
     self.output_size = widths[-1]
@@ -126,7 +130,9 @@ class Stack(nnx.Module):
   def drop_outputs(
     self, x: Float[Array, "b t h"], keys: NoiseKeys | None
   ) -> Float[Array, "b t h"]:
-    last = keys and keys.fold_in(len(self.cells))
+    if keys is None or not self.rates.output:
+      return x
+    last = keys.fold_in(len(self.cells))
     return dropout(x, self.rates.output, last, self.rates.locked)
 
   def layer_outputs(
@@ -162,17 +168,40 @@ class Stack(nnx.Module):
     if context is not None and not any(map(takes_context, self.cells)):
       raise ValueError(f"context: no layer takes one, got {short(context)}")
     state = self._check_state(state, x.shape[0])
+    return self._run(unroll, x, state, context, mask, reset, keys)
+
+  def run(
+    self,
+    x: Float[Array, "b t d"] | Int[Array, "b t"],
+    state: tuple[State, ...] | None = None,
+    *,
+    context: Any = None,
+    mask: Bool[Array, "b t"] | None = None,
+    reset: Bool[Array, "b t"] | None = None,
+    keys: NoiseKeys | None = None,
+  ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
+    """`layer_outputs` of arrays that are known to be of the right kinds and
+    shapes, as those of a task's batch are; symbols as `take_symbols` gives
+    them."""
+    if state is None:
+      state = self.initial_state(x.shape[0])
+    return self._run(run, x, state, context, mask, reset, keys)
+
+  def _run(self, run_cell, x, state, context, mask, reset, keys):
     rates, final, total = self.rates, [], 0.0
     for number, (cell, layer, before) in enumerate(
       zip(self.cells, self.layers, state, strict=True)
     ):
-      here = keys and keys.fold_in(number)
       rate = rates.between if number else rates.input
+      here = None
+      if keys is not None and (rate or self.draws_in_recurrence):
+        here = keys.fold_in(number)
       if rate:
         x = dropout(x, rate, here, rates.locked)
+      reads = context is not None and takes_context(cell)
       y, after = self.run_layer(
-        *(cell, layer, x, before, here),
-        context=context if takes_context(cell) else None,
+        *(run_cell, cell, layer, x, before, here),
+        context=context if reads else None,
         mask=mask,
         reset=reset,
       )
@@ -199,12 +228,17 @@ class Stack(nnx.Module):
     pairs = enumerate(zip(self.cells, layers, strict=True))
     return tuple(of(cell, s, f"state[{n}]") for n, (cell, s) in pairs)
 
-  def run_layer(self, cell, layer, x, state, keys, **arguments):
-    """Outputs and final state of one layer, with noise of its own."""
+  def run_layer(self, run_cell, cell, layer, x, state, keys, **arguments):
+    """Outputs and final state of one layer, with noise of its own.
+
+    run_cell: `unroll`, or `run` where nothing is to be checked.
+    """
     arguments["options"] = self.options
 
     def draw(layer, state, number):
       params = {name: param[...] for name, param in layer.items()}
+      if not self.draws_in_recurrence:
+        return params, Noise()
       here = keys and keys.fold_in(1 + number)
       return recurrent_dropout.draw(
         self.rates, cell, params, state, x.shape[1], here
@@ -212,10 +246,10 @@ class Stack(nnx.Module):
 
     if not self.bidirectional:
       params, noise = draw(layer, state, 0)
-      return unroll(cell, params, x, state, noise=noise, **arguments)
+      return run_cell(cell, params, x, state, noise=noise, **arguments)
     params, noise = zip(*map(draw, layer, state, (0, 1)), strict=True)
-    return bidirectional(
-      (cell, cell), params, x, state, noise=noise, **arguments
+    return run_both(
+      run_cell, (cell, cell), params, x, state, noise, **arguments
     )
 
 

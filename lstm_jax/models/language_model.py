@@ -202,6 +202,11 @@ class LanguageModel(nnx.Module):
       ValueError: the inputs are no tokens of the vocabulary, and as `unroll`.
     """
     inputs = as_symbols("inputs", inputs, self.vocabulary_size, mask=mask)
+    layers = self.stack.layer_outputs
+    return self._read(layers, inputs, state, mask, reset, keys)
+
+  def _read(self, layers, inputs, state, mask, reset, keys):
+    """layers: `stack.layer_outputs`, or `stack.run` where all is checked."""
     fused = self.stack.options.backward == "fused"
     if hasattr(self, "embedding"):
       here = keys and keys.fold_in(0)
@@ -214,9 +219,7 @@ class LanguageModel(nnx.Module):
     if self.axis:
       x = gather(x, self.axis)
     inside = keys and keys.fold_in(1)
-    raw, state = self.stack.layer_outputs(
-      x, state, mask=mask, reset=reset, keys=inside
-    )
+    raw, state = layers(x, state, mask=mask, reset=reset, keys=inside)
     features = self.stack.drop_outputs(raw, inside)
     sizes = self.head.activation_l2, self.head.slowness_l2
     penalty = 0.0
@@ -231,7 +234,7 @@ class LanguageModel(nnx.Module):
   ) -> Output:
     """A batch of a task, as `Model.read`."""
     x, mask, reset = inputs
-    return self(x, state, mask=mask, reset=reset, keys=keys.noise)
+    return self._read(self.stack.run, x, state, mask, reset, keys.noise)
 
   def start(
     self, inputs: Tokens

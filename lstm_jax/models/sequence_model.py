@@ -121,8 +121,14 @@ class SequenceModel(nnx.Module):
     Raises:
       ValueError: the inputs are not these, and as `unroll`.
     """
-    x = self._inputs(inputs, mask)
-    features, state = self.stack(x, state, mask=mask, reset=reset, keys=keys)
+    layers, x = self.stack.layer_outputs, self._inputs(inputs, mask)
+    return self._read(layers, x, state, mask, reset, keys)
+
+  def _read(self, layers, x, state, mask, reset, keys):
+    """layers: `stack.layer_outputs`, or `stack.run` where all is checked."""
+    x = self._embed(x)
+    features, state = layers(x, state, mask=mask, reset=reset, keys=keys)
+    features = self.stack.drop_outputs(features, keys)
     z = matmul(features, self.output_w[...])
     if self.skip_w is not None:
       z = z + matmul(x, self.skip_w[...])
@@ -137,17 +143,23 @@ class SequenceModel(nnx.Module):
   ) -> Output:
     """A batch of a task, as `Model.read`."""
     reset = getattr(inputs, "reset", None)
-    return self(inputs.x, state, mask=inputs.mask, reset=reset, keys=keys.noise)
+    x, mask = inputs[:2]
+    return self._read(self.stack.run, x, state, mask, reset, keys.noise)
 
   def _inputs(self, inputs, mask):
+    if self.symbols:
+      return as_symbols("inputs", inputs, self.input_size, mask=mask)
+    x = as_floats("inputs", inputs, self.dtype)
+    if x.ndim != 3 or x.shape[-1] != self.input_size:
+      raise ValueError(
+        f"inputs must be [batch, time, {self.input_size}], got {x.shape}"
+      )
+    return x
+
+  def _embed(self, inputs):
+    """What the first layer reads."""
     if not self.symbols:
-      x = as_floats("inputs", inputs, self.dtype)
-      if x.ndim != 3 or x.shape[-1] != self.input_size:
-        raise ValueError(
-          f"inputs must be [batch, time, {self.input_size}], got {x.shape}"
-        )
-      return x.astype(self.dtype)
-    inputs = as_symbols("inputs", inputs, self.input_size, mask=mask)
+      return inputs.astype(self.dtype)
     if self.embedding is not None:
       return lookup(self.embedding[...], inputs).astype(self.dtype)
     return self.stack.take_symbols(inputs, self.input_size, self.dtype)

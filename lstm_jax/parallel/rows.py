@@ -61,7 +61,7 @@ class Layout:
   """How a batch and a model lie on devices: each device has some of the rows,
   and a copy of the parameters. `units.UnitLayout` shares the parameters too.
 
-  mesh: the devices; None is one.
+  mesh: the devices; None is one, and nothing is to be split.
   """
 
   carry = ROWS  # of the carried state
@@ -74,22 +74,40 @@ class Layout:
     return COPIES
 
   def own_part(self, model: Any) -> Any:
-    """Inside `split`: the model that computes a device's part."""
+    """The model that computes a device's part; inside a split function."""
     return model
 
-  def split(
-    self, function: Callable, arguments: tuple, results: tuple
-  ) -> Callable:
-    """Runs a function on every device's share of its arguments; see
-    `split_rows`."""
+  def split_gradient(self, function: Callable, params: Any) -> Callable:
+    """(parameters, batch, carried state, key, row numbers) -> (gradient, sums,
+    carried state) for the batch, of a function that computes the gradient of a
+    device's part of the parameters and sums over its rows."""
+    specs = self.parameters(params)
+
+    def run(*arguments):
+      gradient, sums, carry = function(*arguments)
+      return self.sum_gradients(gradient, specs), self.sum(sums), carry
+
+    return self._split(run, specs, (specs, COPIES, self.carry))
+
+  def split_scores(self, function: Callable, params: Any) -> Callable:
+    """The same of (...) -> (sums, carried state)."""
+
+    def run(*arguments):
+      sums, carry = function(*arguments)
+      return self.sum(sums), carry
+
+    return self._split(run, self.parameters(params), (COPIES, self.carry))
+
+  def _split(self, function, params, results):
+    arguments = (params, ROWS, self.carry, COPIES, ROWS)
     return split_rows(function, self.mesh, arguments, results)
 
   def sum(self, tree: Any) -> Any:
-    """Inside `split`: the sum of every device's numbers."""
-    return jax.lax.psum(tree, "batch") if self.mesh else tree
+    """Of every device's numbers; inside a split function."""
+    return jax.lax.psum(tree, "batch")
 
   def sum_gradients(self, gradients: Any, specs: Any) -> Any:
-    """Inside `split`: the gradients of the batch."""
+    """The gradients of the batch; inside a split function."""
     return self.sum(gradients)
 
   def place_state(self, state: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What `unroll` is given, checked and brought into one form.
+"""What `unroll` is given, checked and made arrays.
 
 Everything that comes from outside passes here once, whatever computes it later:
 a wrong argument is one ValueError that names it, what was wanted and what came.
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, ArrayLike, Params, PyTree, State
 from lstm_jax.cells.argument_checks import (
@@ -19,17 +18,15 @@ from lstm_jax.cells.argument_checks import (
   as_floats,
   as_symbols,
   nearest_symbol,
-  widest,
 )
-from lstm_jax.cells.base import BasicCell, Cell, is_symbols
+from lstm_jax.cells.base import BasicCell, Cell, is_symbols, widest
 from lstm_jax.cells.short_repr import short
 from lstm_jax.recurrence.products import recurrent_size
 from lstm_jax.recurrence.scan import Noise
 
 
 class Inputs(NamedTuple):
-  """Arguments of a recurrence. Parameters, state, context and noise are of one
-  type, the widest of inputs, parameters, state and context."""
+  """Arguments of a recurrence, each an array of its own type."""
 
   params: Params
   x: Array
@@ -38,7 +35,6 @@ class Inputs(NamedTuple):
   mask: Array | None
   reset: Array | None
   noise: Noise
-  dtype: Any  # of the outputs
 
 
 def take(
@@ -51,20 +47,19 @@ def take(
   reset: ArrayLike | None,
   noise: Noise | None,
 ) -> Inputs:
-  """The arguments of `unroll` as it computes with them."""
+  """The arguments of `unroll` as `run` computes with them."""
   if not isinstance(params, Mapping):
     raise ValueError(f"params must be a dictionary, got {short(params)}")
   params = {k: as_floats(f'params["{k}"]', p) for k, p in params.items()}
   if not params:
     raise ValueError(f"params must be those of {cell}, got none")
   kinds = [p.dtype for p in params.values()]
-  dtype = widest(*kinds)
   x = as_array("x", x)
   symbols = is_symbols(x) and x.ndim == 2
   w_x = params.get("w_x")  # [d g], or a kernel [y x d g] for images
   if not symbols:
-    x = as_floats("x", x, dtype)
-    dtype = x.dtype
+    x = as_floats("x", x, widest(*kinds))
+    kinds.append(x.dtype)
   _check_axes(cell, w_x, x, symbols)
   _check_params(cell, params, w_x.shape[-2] if symbols else x.shape[-1])
   mask = as_flags("mask", mask, x.shape[:2])
@@ -73,21 +68,13 @@ def take(
     size = w_x.shape[0]
     x = nearest_symbol(as_symbols("x", x, size, mask=mask), size)
   if state is None:
-    state = cell.initial_state(x.shape[0], widest(dtype, *kinds))
+    state = cell.initial_state(x.shape[0], widest(*kinds))
   else:
     state = check_state("state", cell, x.shape[0], state)
   context = _check_context(cell, context, x.shape[0])
-  kinds += [leaf.dtype for leaf in jax.tree.leaves((state, context))]
-  wide = widest(dtype, *kinds)
   noise = Noise() if noise is None else noise
   noise = _check_noise(cell, params, state, noise, x.shape[:2])
-  if mask is not None:
-    live = jnp.reshape(mask, mask.shape + (1,) * (x.ndim - 2))
-    x = jnp.where(live, x, 0)  # not even a NaN gets in
-  params, state, context, noise = jax.tree.map(
-    lambda a: a.astype(wide), (params, state, context, noise)
-  )
-  return Inputs(params, x, state, context, mask, reset, noise, dtype)
+  return Inputs(params, x, state, context, mask, reset, noise)
 
 
 def _check_axes(cell, w_x, x, symbols):

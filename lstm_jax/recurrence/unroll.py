@@ -7,6 +7,7 @@ Arrays are batch-major.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -27,7 +28,7 @@ from lstm_jax.cells.argument_checks import (
   check_integer,
   is_known,
 )
-from lstm_jax.cells.base import Cell, is_symbols
+from lstm_jax.cells.base import Cell, is_symbols, widest
 from lstm_jax.cells.short_repr import short
 from lstm_jax.recurrence import cudnn, inputs
 from lstm_jax.recurrence.scan import (
@@ -140,13 +141,52 @@ def unroll(
     ValueError: an argument is not of the shape or kind above, or of another
       cell, or the engine cannot serve this call.
   """
-  params, x, state, context, mask, reset, noise, dtype = inputs.take(
-    cell, params, x, state, context, mask, reset, noise
-  )
-  if options.engine == "cudnn" and is_symbols(x):
+  arguments = inputs.take(cell, params, x, state, context, mask, reset, noise)
+  if options.engine == "cudnn" and is_symbols(arguments.x):
     raise ValueError(
       f"x: {type(cell).__name__} takes no symbols here; give one-hot vectors"
     )
+  return run(
+    cell,
+    *arguments,
+    reverse=reverse,
+    return_states=return_states,
+    options=options,
+  )
+
+
+def run(
+  cell: Cell,
+  params: Params,
+  x: Array,
+  state: State,
+  context: PyTree = None,
+  mask: Bool[Array, "b t"] | None = None,
+  reset: Bool[Array, "b t"] | None = None,
+  noise: Noise = Noise(),
+  *,
+  reverse: bool = False,
+  return_states: bool = False,
+  options: Options = Options(),
+) -> tuple[PyTree[Float[Array, "b t ..."]], State]:
+  """`unroll` of arrays that are known to be of the right kinds and shapes, as
+  those of a stack's layers are."""
+  kinds = [p.dtype for p in params.values()]
+  # The outputs have the type of x, or of the parameters where x is symbols.
+  dtype = widest(*kinds) if is_symbols(x) else x.dtype
+  others = [a.dtype for a in jax.tree.leaves((state, context))]
+  wide = widest(dtype, *kinds, *others)
+  if mask is not None:
+    live = jnp.reshape(mask, mask.shape + (1,) * (x.ndim - 2))
+    x = jnp.where(live, x, 0)  # not even a NaN gets in
+  params, state, context, noise = jax.tree.map(
+    lambda a: a.astype(wide), (params, state, context, noise)
+  )
+  if reset is not None and reverse:
+    # Backwards, a document begins at the step before the next one's first.
+    reset = jnp.pad(reset[:, 1:], ((0, 0), (0, 1)), constant_values=False)
+  flip = _flip if reverse else lambda a: a
+  x, mask, reset, noise = jax.tree.map(flip, (x, mask, reset, noise))
   extras = {
     "mask": mask is not None,
     "reset": reset is not None,
@@ -156,11 +196,6 @@ def unroll(
     'backward="autodiff"': options.backward == "autodiff",
     'memory="sqrt"': options.memory == "sqrt",
   }
-  if reset is not None and reverse:
-    # Backwards, a document begins at the step before the next one's first.
-    reset = jnp.pad(reset[:, 1:], ((0, 0), (0, 1)), constant_values=False)
-  flip = _flip if reverse else lambda a: a
-  x, mask, reset = jax.tree.map(flip, (x, mask, reset))
   engine = _engine(options.engine, cell, params, x, extras)
   if 0 in x.shape[:2]:  # no row, or no step
     y = state if return_states else cell.output(state).astype(dtype)
@@ -174,9 +209,9 @@ def unroll(
     y = y.astype(dtype)
   else:
     plan = _plan(cell, params, x, state, context, return_states, options, dtype)
-    controls = StepControls(mask, reset, jax.tree.map(flip, noise))
-    run = run_autodiff if options.backward == "autodiff" else run_fused
-    y, state = run(plan, params, x, state, context, controls)
+    controls = StepControls(mask, reset, noise)
+    scan = run_autodiff if options.backward == "autodiff" else run_fused
+    y, state = scan(plan, params, x, state, context, controls)
   return jax.tree.map(flip, y), state
 
 
@@ -284,8 +319,21 @@ def bidirectional(
       raise ValueError(
         f"{name} must be a pair, forwards and backwards, got {short(pair)}"
       )
+  return run_both(unroll, cells, params, x, states, noise, **arguments)
+
+
+def run_both(
+  run_one: Callable,
+  cells: tuple[Cell, Cell],
+  params: tuple[Params, Params],
+  x: ArrayLike,
+  states: tuple[Any, Any],
+  noise: tuple[Noise, Noise],
+  **arguments: Any,
+) -> tuple[Float[Array, "b t two_h"], tuple[State, State]]:
+  """`bidirectional` by `unroll`, or by `run` where nothing is to be checked."""
   (forth, s_forth), (back, s_back) = (
-    unroll(cell, p, x, s, noise=n, reverse=reverse, **arguments)
+    run_one(cell, p, x, s, noise=n, reverse=reverse, **arguments)
     for cell, p, s, n, reverse in zip(
       cells, params, states, noise, (False, True), strict=True
     )

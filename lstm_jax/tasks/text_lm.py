@@ -131,7 +131,7 @@ class TextLM:
     return Evaluation(cut, data, data.inputs.shape[1] // window)
 
   def loss(self, output: Any, targets: Targets) -> Sums:
-    nll = output.nll(targets.tokens)
+    nll = output.likelihood.nll(targets.tokens)
     return Sums((nll * targets.weights).sum(), targets.weights.sum())
 
 

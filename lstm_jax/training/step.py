@@ -1,8 +1,7 @@
 """One update, and one window of an evaluation, as pure functions."""
 
-import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +12,9 @@ from lstm_jax.array_types import Array, Float, Int, Params
 from lstm_jax.layers.dropout import noise_keys
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.models.base import Keys
-from lstm_jax.parallel.rows import COPIES, ROWS, Layout
+from lstm_jax.parallel.rows import Layout
 from lstm_jax.tasks.base import Task
-from lstm_jax.training import averaging, non_finite
+from lstm_jax.training import averaging
 from lstm_jax.training.state import TrainState
 
 DATA = 2**31  # the data's key is fold_in(key, DATA); no step is as large
@@ -26,8 +25,24 @@ class StepMetrics(NamedTuple):
   sums: Sums
   gradient_norm: Float[Array, "*n"]  # before clipping
   learning_rate: Float[Array, "*n"]
-  culprit: Int[Array, "*n"] = 0  # of non_finite.suspects; 0 is none
-  skipped: Int[Array, "*n"] = 0  # updates that were left out
+  culprit: Int[Array, "*n"] | int = 0  # of `suspects`; 0 is none
+  skipped: Int[Array, "*n"] | int = 0  # updates that were left out
+
+
+class TrainStep(Protocol):
+  def __call__(
+    self, state: TrainState, data: Any
+  ) -> tuple[TrainState, StepMetrics]:
+    """One update, or several; `data` is what `Task.batch` reads."""
+    ...
+
+
+class EvalStep(Protocol):
+  def __call__(
+    self, params: Params, carry: Any, data: Any, index: Int[Array, ""]
+  ) -> tuple[Any, Sums]:
+    """The carried state and the sums of a window."""
+    ...
 
 
 def rows_of(tree: Any) -> int:
@@ -45,36 +60,38 @@ def restarted(model: Any, carry: Any, controls: Any, rows: int) -> Any:
 
 
 def make_train_step(
-  structure,
+  structure: Any,
   task: Task,
   optimizer: optax.GradientTransformation,
   schedule: optax.Schedule,
   layout: Layout = Layout(),
   recurrent_from: int = 0,
   skip_non_finite: bool = False,
-) -> Callable[[TrainState, Any], tuple[TrainState, StepMetrics]]:
-  """One update: (state, data) -> (state, metrics).
+) -> TrainStep:
+  """One update.
 
   layout: of rows and parameters on the devices.
   recurrent_from: the step from which recurrent layers learn.
   skip_non_finite: leave out an update whose loss or gradient is not finite.
   """
+  split = layout.mesh is not None
 
-  def gradient_of_rows(specs, params, batch, carry, key, rows):
+  def gradient_of_rows(params, batch, carry, key, rows):
     keys = Keys(
       noise_keys(key, rows), noise_keys(jax.random.fold_in(key, LATENT), rows)
     )
 
     def loss(params):
-      model = layout.own_part(nnx.merge(structure, params))
+      model = nnx.merge(structure, params)
+      if split:
+        model = layout.own_part(model)
       output = model.read(batch.inputs, carry, keys)
       sums = task.loss(output, batch.targets)
-      weight = layout.sum(sums.weight)
+      weight = layout.sum(sums.weight) if split else sums.weight
       return (sums.nats + output.penalty) / weight, (sums, output.state)
 
     gradient, (sums, carry) = jax.grad(loss, has_aux=True)(params)
-    gradient = layout.sum_gradients(gradient, specs)
-    return gradient, layout.sum(sums), carry
+    return gradient, sums, carry
 
   def train_step(state: TrainState, data) -> tuple[TrainState, StepMetrics]:
     data_key = jax.random.fold_in(state.key, DATA)
@@ -82,12 +99,9 @@ def make_train_step(
     rows = rows_of(batch)
     model = nnx.merge(structure, state.params)
     carry = restarted(model, state.carry, controls, rows)
-    specs = layout.parameters(state.params)
-    gradient_of_batch = layout.split(
-      functools.partial(gradient_of_rows, specs),
-      arguments=(specs, ROWS, layout.carry, COPIES, ROWS),
-      results=(specs, COPIES, layout.carry),
-    )
+    gradient_of_batch = gradient_of_rows
+    if split:
+      gradient_of_batch = layout.split_gradient(gradient_of_rows, state.params)
     gradient, sums, carry = gradient_of_batch(
       state.params,
       batch,
@@ -105,7 +119,7 @@ def make_train_step(
     learning_rate = jnp.asarray(schedule(state.step)) * scale
     updates = jax.tree.map(lambda u: u * scale, updates)
     updates = hold_recurrent(updates, state.step, recurrent_from)
-    norm, culprit = non_finite.inspect(gradient)
+    norm, culprit = _inspect(gradient)
     new = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
@@ -118,13 +132,32 @@ def make_train_step(
     skipped = jnp.zeros((), jnp.int32)
     if skip_non_finite:
       sound = jnp.isfinite(sums.nats + norm)
-      new = non_finite.skip_update(sound, state, new)
+      kept = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, state)
+      new = kept.replace(step=new.step)
       skipped = 1 - sound.astype(jnp.int32)
       sums, norm = jax.tree.map(lambda a: jnp.where(sound, a, 0), (sums, norm))
     metrics = StepMetrics(sums, norm, learning_rate, culprit, skipped)
-    return layout.place_state(new), metrics
+    return layout.place_state(new) if split else new, metrics
 
   return train_step
+
+
+def _inspect(gradient: Params) -> tuple[Float[Array, ""], Int[Array, ""]]:
+  """The norm of a gradient, and the place in `suspects` of the first tensor
+  that is not finite, counted from 1; 0 where all are."""
+  squares = jnp.stack(
+    [jnp.sum(jnp.square(g)) for g in jax.tree.leaves(gradient)]
+  )
+  # A square that overflows is as bad: clipping would divide by infinity.
+  bad = ~jnp.isfinite(squares)
+  return jnp.sqrt(squares.sum()), jnp.where(bad.any(), bad.argmax() + 1, 0)
+
+
+def suspects(params: Params) -> list[str]:
+  """What a culprit's number stands for, from 1 on."""
+  paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+  names = ["/".join(str(entry.key) for entry in path) for path in paths]
+  return ["", *(f"the gradient of {name}" for name in names)]
 
 
 def hold_recurrent(
@@ -143,30 +176,31 @@ def hold_recurrent(
 
 
 def make_eval_step(
-  structure, task: Task, window: Callable, layout: Layout = Layout()
-) -> Callable[[Params, Any, Any, Int[Array, ""]], tuple[Any, Sums]]:
-  """One window without noise: (params, carry, data, index) -> (carry, sums).
+  structure: Any, task: Task, window: Callable, layout: Layout = Layout()
+) -> EvalStep:
+  """One window without noise.
 
   window: makes the batch, as the task's `evaluation` has it.
   """
+  split = layout.mesh is not None
 
-  def score_rows(params, carry, batch, key, rows):
-    model = layout.own_part(nnx.merge(structure, params))
-    keys = Keys(latent=noise_keys(key, rows))
-    output = model.read(batch.inputs, carry, keys)
-    return output.state, layout.sum(task.loss(output, batch.targets))
+  def score_rows(params, batch, carry, key, rows):
+    model = nnx.merge(structure, params)
+    if split:
+      model = layout.own_part(model)
+    output = model.read(batch.inputs, carry, Keys(latent=noise_keys(key, rows)))
+    return task.loss(output, batch.targets), output.state
 
   @jax.jit
   def eval_step(params, carry, data, index):
     batch, controls = window(data, index)
     rows = rows_of(batch)
     carry = restarted(nnx.merge(structure, params), carry, controls, rows)
-    score_batch = layout.split(
-      score_rows,
-      arguments=(layout.parameters(params), layout.carry, ROWS, COPIES, ROWS),
-      results=(layout.carry, COPIES),
-    )
+    score_batch = score_rows
+    if split:
+      score_batch = layout.split_scores(score_rows, params)
     key = jax.random.fold_in(jax.random.key(0), index)
-    return score_batch(params, carry, batch, key, jnp.arange(rows))
+    sums, carry = score_batch(params, batch, carry, key, jnp.arange(rows))
+    return carry, sums
 
   return eval_step

@@ -162,7 +162,9 @@ def test_sequence_models_and_layers_take_the_nearest():
     )
     structure, params = nnx.split(model)
     run = jax.jit(
-      lambda p, x, y: (lambda o: (o.z, o.nll(y)))(nnx.merge(structure, p)(x))
+      lambda p, x, y: (lambda o: (o.logits(), o.nll(y)))(
+        nnx.merge(structure, p)(x)
+      )
     )
     equal(run(params, WRONG, WRONG), run(params, NEAREST, NEAREST))
     with pytest.raises(ValueError, match="inputs must be symbols from 0 to 3"):

@@ -184,7 +184,10 @@ def test_layers_read_symbols_and_booleans():
   expected = noisy(one_hot.astype(np.float32), keys=keys)
   same(noisy(one_hot, keys=keys), expected)
   same(noisy(x, keys=keys), expected)
-  same(NUMBERS(one_hot).z, NUMBERS(one_hot.astype(np.float32)).z)
+  same(
+    NUMBERS(one_hot).likelihood.z,
+    NUMBERS(one_hot.astype(np.float32)).likelihood.z,
+  )
 
 
 @pytest.mark.parametrize("name", [*CELLS, "conv_lstm"])
