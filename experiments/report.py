@@ -12,7 +12,7 @@ from experiments.plain_text import significant
 from experiments.scores import summarise
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import visible
-from lstm_jax.models.language_model import parameter_count
+from lstm_jax.models.base import parameter_count
 from lstm_jax.parallel import processes
 from lstm_jax.parallel.rows import COPIES, place
 from lstm_jax.run.load import digest

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, ArrayLike, Float
-from lstm_jax.cells.argument_checks import as_symbols, nearest_symbol
+from lstm_jax.cells.argument_checks import as_symbols
 from lstm_jax.cells.base import matmul
 from lstm_jax.cells.short_repr import short
 from lstm_jax.layers import softmax
@@ -25,16 +25,12 @@ def _cross_entropy(fused):
 class Softmax:
   """fused: the hand-written gradient, else JAX's.
   projection: a linear map before it, from the features' width to that of w.
-  axis: of the mesh, whose devices share the vocabulary; for `nll` alone.
-  size: of the vocabulary, where they do.
   """
 
   w: Float[Array, "e v"]
   b: Float[Array, "v"]
   fused: bool = True
   projection: Float[Array, "h e"] | None = None
-  axis: str | None = None
-  size: int = 0
   __repr__ = short
 
   def _features(self, features):
@@ -48,13 +44,8 @@ class Softmax:
   def nll(
     self, features: Float[Array, "b t h"], targets: ArrayLike
   ) -> Float[Array, "b t"]:
-    size = self.size or self.b.shape[0]
+    size = self.b.shape[0]
     targets = as_symbols("targets", targets, size, features.shape[:-1])
-    if self.axis:
-      targets = nearest_symbol(targets, size)
-      return softmax.split_cross_entropy(
-        self._features(features), self.w, self.b, targets, self.axis
-      )
     loss = _cross_entropy(self.fused)
     return loss(self._features(features), self.w, self.b, targets)
 

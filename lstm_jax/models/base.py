@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any, NamedTuple, Protocol
 
+import jax
+
 from lstm_jax.array_types import Array, ArrayLike, Float
 from lstm_jax.cells.short_repr import short
 from lstm_jax.layers.dropout import NoiseKeys
@@ -51,3 +53,8 @@ class Model(Protocol):
   # A model that can say whole answers has one of the two: `start` and `step`,
   # see `search/base.py`, or decode(inputs, search, key) -> prediction, such as
   # the best path through labels, or frames to come.
+
+
+def parameter_count(params: Any) -> int:
+  """How many numbers a tree of parameters has."""
+  return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -238,13 +238,7 @@ class LanguageModelConfig(RecurrentConfig):
       vocabulary_size=spec.outputs,
       embedding_size=self.embedding_size,
       head=Head(
-        tied=self.tied,
-        project=self.project,
-        experts=self.experts,
-        latent_dropout=self.latent_dropout,
-        cutoffs=self.cutoffs,
-        activation_l2=self.activation_l2,
-        slowness_l2=self.slowness_l2,
+        **{f.name: getattr(self, f.name) for f in dataclasses.fields(Head)}
       ),
       sum_layers=self.sum_layers,
       init_scale=self.init_scale,

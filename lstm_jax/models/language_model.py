@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lstm_jax.array_types import Array, ArrayLike, Int, State
+from lstm_jax.array_types import Array, ArrayLike, Float, Int, State
 from lstm_jax.cells import initializers
 from lstm_jax.cells.argument_checks import (
   as_symbols,
@@ -23,7 +23,7 @@ from lstm_jax.cells.argument_checks import (
 )
 from lstm_jax.cells.base import Cell
 from lstm_jax.data.inputs import Tokens
-from lstm_jax.layers import adaptive_softmax, embedding, softmax
+from lstm_jax.layers import adaptive_softmax, embedding
 from lstm_jax.layers.adaptive_softmax import AdaptiveSoftmax
 from lstm_jax.layers.dropout import (
   Dropout,
@@ -36,7 +36,6 @@ from lstm_jax.layers.penalties import activation_penalty
 from lstm_jax.layers.stack import Stack
 from lstm_jax.likelihoods.categorical import OfFeatures
 from lstm_jax.models.base import Keys, Output
-from lstm_jax.parallel.split_lstm import gather, split_stack
 from lstm_jax.recurrence.unroll import Options
 
 
@@ -119,7 +118,6 @@ class LanguageModel(nnx.Module):
     self.vocabulary_size = vocabulary_size
     self.head = head
     self.dtype = dtype
-    self.axis = None
     h, v, e = self.stack.output_size, vocabulary_size, embedding_size
     width = e if head.project or head.experts else h
     if head.tied and e != width:
@@ -168,18 +166,6 @@ class LanguageModel(nnx.Module):
     ]
     nnx.update(self, jax.tree.unflatten(structure, leaves))
 
-  def take_part(self, count: int, axis: str):
-    """From now on computes what one of `count` devices computes, inside
-    `jax.shard_map`, with that device's part of the parameters.
-
-    Its state has the hidden units of this device, its outputs their likelihood
-    alone. For layers of `LSTM` whose sizes the count divides.
-
-    axis: of the mesh; its devices have the other parts.
-    """
-    self.axis = axis
-    split_stack(self.stack, count, axis)
-
   def initial_state(self, batch: int) -> tuple[State, ...]:
     return self.stack.initial_state(batch)
 
@@ -201,17 +187,7 @@ class LanguageModel(nnx.Module):
       ValueError: the inputs are no tokens of the vocabulary, and as `unroll`.
     """
     inputs = as_symbols("inputs", inputs, self.vocabulary_size, mask=mask)
-    fused = self.stack.options.backward == "fused"
-    if hasattr(self, "embedding"):
-      here = keys and keys.fold_in(0)
-      rate = self.stack.rates.embedding
-      table = embedding_dropout(self.embedding[...], rate, here)
-      lookup = embedding.lookup if fused else embedding.plain_lookup
-      x = lookup(table, inputs).astype(self.dtype)
-    else:
-      x = self.stack.take_symbols(inputs, self.vocabulary_size, self.dtype)
-    if self.axis:
-      x = gather(x, self.axis)
+    x = self.embed(inputs, keys and keys.fold_in(0))
     inside = keys and keys.fold_in(1)
     raw, state = self.stack.layer_outputs(
       x, state, mask=mask, reset=reset, keys=inside
@@ -222,7 +198,7 @@ class LanguageModel(nnx.Module):
     if keys is not None and any(sizes):
       each = activation_penalty(features, raw, *sizes, mask)
       penalty = (each if mask is None else each * mask).sum()
-    head = self._make_head(keys and keys.fold_in(2), fused)
+    head = self.make_head(keys and keys.fold_in(2))
     return Output(features, state, OfFeatures(features, head), penalty)
 
   def read(
@@ -246,7 +222,26 @@ class LanguageModel(nnx.Module):
     output = self(symbols[:, None], state)
     return output.likelihood, output.state
 
-  def _make_head(self, keys, fused):
+  @property
+  def _fused(self) -> bool:
+    return self.stack.options.backward == "fused"
+
+  def embed(
+    self, inputs: Int[Array, "b t"], keys: NoiseKeys | None
+  ) -> Float[Array, "b t e"] | Int[Array, "b t"]:
+    """What the first layer reads of tokens."""
+    if not hasattr(self, "embedding"):
+      return self.stack.take_symbols(inputs, self.vocabulary_size, self.dtype)
+    rate = self.stack.rates.embedding
+    table = embedding_dropout(self.embedding[...], rate, keys)
+    lookup = embedding.lookup if self._fused else embedding.plain_lookup
+    return lookup(table, inputs).astype(self.dtype)
+
+  def make_head(
+    self, keys: NoiseKeys | None
+  ) -> Softmax | MixtureOfSoftmaxes | AdaptiveSoftmax:
+    """What turns the last layer's outputs into likelihoods."""
+    fused = self._fused
     if self.head.cutoffs:
       params = {name: p[...] for name, p in self.adaptive.items()}
       return AdaptiveSoftmax(params, self.head.cutoffs, fused)
@@ -254,10 +249,7 @@ class LanguageModel(nnx.Module):
     b = self.softmax_b[...]
     if not self.head.experts:
       projection = self.projection[...] if self.head.project else None
-      if self.axis:
-        w, b = softmax.own_columns(w, b, self.axis, self.vocabulary_size)
-      size = self.vocabulary_size
-      return Softmax(w, b, fused, projection, self.axis, size)
+      return Softmax(w, b, fused, projection)
     factors, rate = None, self.head.latent_dropout
     if keys is not None and rate:
       factors = keep_rows(keys.rows, rate, (1, self.latent_b.shape[0]))
@@ -270,7 +262,3 @@ class LanguageModel(nnx.Module):
       fused,
       factors,
     )
-
-
-def parameter_count(params) -> int:
-  return sum(leaf.size for leaf in jax.tree.leaves(params))

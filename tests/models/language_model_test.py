@@ -9,7 +9,8 @@ from flax import nnx
 from lstm_jax import LSTM
 from lstm_jax.cells.mogrifier import MogrifierLSTM
 from lstm_jax.layers.dropout import Dropout, noise_keys
-from lstm_jax.models.language_model import Head, LanguageModel, parameter_count
+from lstm_jax.models.base import parameter_count
+from lstm_jax.models.language_model import Head, LanguageModel
 
 V, E, H = 11, 4, 6
 

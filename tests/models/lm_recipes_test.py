@@ -9,7 +9,7 @@ from configs import cells_ptb
 from experiments.command_line import load_config_file
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError
-from lstm_jax.models.language_model import parameter_count
+from lstm_jax.models.base import parameter_count
 from lstm_jax.tasks.base import Spec
 from lstm_jax.training.optimizers import make_schedule
 from lstm_jax.training.state import make_model

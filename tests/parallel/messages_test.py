@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import make_small_config
 
-from lstm_jax.models.language_model import parameter_count
+from lstm_jax.models.base import parameter_count
 from lstm_jax.run.build import build
 
 _COLLECTIVE = re.compile(

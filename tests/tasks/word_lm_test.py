@@ -19,7 +19,7 @@ from lstm_jax.data.text import read_corpus
 from lstm_jax.data.vocabulary import CharVocabulary, restore
 from lstm_jax.data.words import GLUE, WordSplit, WordVocabulary
 from lstm_jax.errors import ConfigError, DataError
-from lstm_jax.models.language_model import parameter_count
+from lstm_jax.models.base import parameter_count
 from lstm_jax.run.load import load_run
 from lstm_jax.tasks.base import Spec
 from lstm_jax.tasks.text_config import WordLMConfig
