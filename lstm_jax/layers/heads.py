@@ -11,10 +11,42 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, ArrayLike, Float
-from lstm_jax.cells.argument_checks import as_symbols
+from lstm_jax.cells.argument_checks import (
+  as_symbols,
+  check_fields,
+  check_number,
+)
 from lstm_jax.cells.base import matmul
 from lstm_jax.cells.short_repr import short
 from lstm_jax.layers import softmax
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+  """The way from the last layer to the softmax.
+
+  tied: the softmax weights are the embedding, transposed.
+  project: a linear map first, from the last layer to the embedding's width.
+  experts: softmaxes that are mixed (Yang et al. 2018), 0 for a plain one. Each
+    has features of the embedding's width.
+  latent_dropout: of those features, one mask a window.
+  cutoffs: of an adaptive softmax (Grave et al. 2017); none is a plain one.
+  activation_l2, slowness_l2: penalties on the last layer's outputs and on their
+    changes (AR's alpha and TAR's beta, Merity et al. 2018).
+  """
+
+  tied: bool = False
+  project: bool = False
+  experts: int = 0
+  latent_dropout: float = 0.0
+  cutoffs: tuple[int, ...] = ()
+  activation_l2: float = 0.0
+  slowness_l2: float = 0.0
+
+  def __post_init__(self):
+    fields = ("experts", "latent_dropout", "activation_l2", "slowness_l2")
+    check_fields(self, dict.fromkeys(fields, 0))
+    check_number("latent_dropout", self.latent_dropout, 0, 0.99)
 
 
 def _cross_entropy(fused):
