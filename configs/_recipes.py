@@ -8,7 +8,8 @@ run once a fixed set of validation sequences is right, all but `misses` of them;
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
-from lstm_jax.models.config import CellOptions, SequenceModelConfig
+from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.sequence_model import SequenceModelConfig
 from lstm_jax.tasks.sequence_task import SequenceTaskConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 from lstm_jax.training.stopping import StopConfig

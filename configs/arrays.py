@@ -21,7 +21,8 @@ their mean has 3.56.
 """
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
-from lstm_jax.models.config import CellOptions, SequenceModelConfig
+from lstm_jax.models.config import CellOptions
+from lstm_jax.models.sequence_model import SequenceModelConfig
 from lstm_jax.tasks.arrays import ArraysConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

@@ -14,7 +14,7 @@ The best checkpoint on validation is the one to test.
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
 from lstm_jax.layers.dropout import Dropout
-from lstm_jax.models.config import SequenceModelConfig
+from lstm_jax.models.sequence_model import SequenceModelConfig
 from lstm_jax.tasks.piano_rolls import PianoRollsConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

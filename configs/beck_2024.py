@@ -17,7 +17,7 @@ It has no recurrent weights and thus tracks no state.
 from configs._recipes import shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
-from lstm_jax.models.config import SequenceModelConfig
+from lstm_jax.models.sequence_model import SequenceModelConfig
 from lstm_jax.tasks.associative_recall import AssociativeRecallConfig
 from lstm_jax.tasks.chomsky_regular import ParityConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule

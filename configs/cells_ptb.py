@@ -18,7 +18,8 @@ from configs._recipes_lm import check_variant, shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
 from lstm_jax.layers.dropout import Dropout
-from lstm_jax.models.config import CellOptions, LanguageModelConfig
+from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.language_model import LanguageModelConfig
 from lstm_jax.tasks.text_config import WordLMConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

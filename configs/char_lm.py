@@ -13,7 +13,8 @@ validation 1.842 bits per character in 32 streams, 1.839 in one.
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
-from lstm_jax.models.config import CellOptions, LanguageModelConfig
+from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.language_model import LanguageModelConfig
 from lstm_jax.tasks.text_config import CharLMConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

@@ -19,7 +19,7 @@ are sums over a window, ours a mean: the bound 5 is 5 / 50 here.
 from configs._recipes_lm import check_variant, shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.layers.dropout import Dropout
-from lstm_jax.models.config import LanguageModelConfig
+from lstm_jax.models.language_model import LanguageModelConfig
 from lstm_jax.tasks.text_config import CharLMConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

@@ -15,7 +15,7 @@ strings of 40 symbols are right long before longer ones are.
 from configs._recipes import shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
-from lstm_jax.models.config import SequenceModelConfig
+from lstm_jax.models.sequence_model import SequenceModelConfig
 from lstm_jax.tasks.registry import TASKS
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

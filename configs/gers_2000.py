@@ -15,7 +15,8 @@ on streams of 10,000 symbols.
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
-from lstm_jax.models.config import CellOptions, SequenceModelConfig
+from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.sequence_model import SequenceModelConfig
 from lstm_jax.tasks.continual_reber import ContinualReberConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

@@ -38,7 +38,8 @@ import math
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError, suggest
-from lstm_jax.models.config import CellOptions, SequenceModelConfig
+from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.sequence_model import SequenceModelConfig
 from lstm_jax.tasks.adding import AddingConfig
 from lstm_jax.tasks.embedded_reber import EmbeddedReberConfig
 from lstm_jax.tasks.long_lag import LongLagConfig

@@ -24,7 +24,8 @@ biases, as in the paper's equations; those of the authors' code have, which is
 from configs._recipes_lm import check_variant, shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.layers.dropout import Dropout
-from lstm_jax.models.config import CellOptions, LanguageModelConfig
+from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.language_model import LanguageModelConfig
 from lstm_jax.tasks.text_config import WordLMConfig
 from lstm_jax.training.averaging import AveragingConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule

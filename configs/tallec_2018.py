@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.errors import ConfigError
-from lstm_jax.models.config import CellOptions, SequenceModelConfig
+from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.sequence_model import SequenceModelConfig
 from lstm_jax.tasks.adding import AddingConfig
 from lstm_jax.tasks.copy_memory import CopyMemoryConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig

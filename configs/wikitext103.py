@@ -18,7 +18,7 @@ score is recorded.
 
 from configs._recipes_lm import check_variant, shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
-from lstm_jax.models.config import LanguageModelConfig
+from lstm_jax.models.language_model import LanguageModelConfig
 from lstm_jax.tasks.text_config import WordLMConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

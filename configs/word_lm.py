@@ -16,7 +16,8 @@ Python 3.12.1, seed 0: validation perplexity 76.8 in one stream, 78.7 in 32, of
 from configs._recipes_lm import check_variant, shrink
 from lstm_jax.config import Config, RunConfig, TrainConfig
 from lstm_jax.layers.dropout import Dropout
-from lstm_jax.models.config import CellOptions, LanguageModelConfig
+from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.language_model import LanguageModelConfig
 from lstm_jax.tasks.text_config import WordLMConfig
 from lstm_jax.training.optimizers import Optimizer, OptimizerConfig, Schedule
 

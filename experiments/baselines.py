@@ -10,8 +10,6 @@ training batches; a task that samples its sequences has no epochs, so that
 --batches says how many.
 """
 
-import json
-
 from experiments.command_line import (
   PLATFORMS,
   add_flag,
@@ -19,8 +17,7 @@ from experiments.command_line import (
   parse_config,
   run_command,
 )
-from experiments.evaluate_runs import finite
-from experiments.plain_text import align, significant
+from experiments.plain_text import align, significant, strict_json
 from lstm_jax.evaluation.baselines import estimate_baselines, score_baselines
 from lstm_jax.parallel import runtime
 
@@ -52,8 +49,7 @@ def main(argv: list[str]):
   scores = {name: task.scores(sums) for name, sums in found.items()}
   if values.json:
     for name, each in scores.items():
-      each = {key: finite(value) for key, value in each.items()}
-      print(json.dumps({"baseline": name} | each))
+      print(strict_json({"baseline": name} | each))
     return
   names = list(next(iter(scores.values())))
   rows = [["baseline", *(name.replace("_", " ") for name in names)]]

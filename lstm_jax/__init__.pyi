@@ -24,16 +24,14 @@ from lstm_jax.cells.rnn import RNN as RNN
 from lstm_jax.cells.slstm import SLSTM as SLSTM
 from lstm_jax.layers.attention import Attention as Attention, attend as attend
 from lstm_jax.layers.dropout import Dropout as Dropout, noise_keys as noise_keys
+from lstm_jax.layers.heads import Head as Head
 from lstm_jax.layers.pooling import (
   AttentionPooling as AttentionPooling,
   pool as pool,
 )
 from lstm_jax.layers.stack import Stack as Stack
 from lstm_jax.models.encoder_decoder import EncoderDecoder as EncoderDecoder
-from lstm_jax.models.language_model import (
-  Head as Head,
-  LanguageModel as LanguageModel,
-)
+from lstm_jax.models.language_model import LanguageModel as LanguageModel
 from lstm_jax.models.sequence_model import SequenceModel as SequenceModel
 from lstm_jax.recurrence.scan import Noise as Noise
 from lstm_jax.recurrence.unroll import (

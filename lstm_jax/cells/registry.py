@@ -4,6 +4,7 @@ makes its config:
     CELLS["mine"] = Mine  # a dataclass as `cells/base.py` says
 """
 
+from lstm_jax.cells.conv_lstm import ConvLSTM
 from lstm_jax.cells.greff import GreffLSTM
 from lstm_jax.cells.gru import GRU
 from lstm_jax.cells.layer_norm import LayerNormLSTM
@@ -34,4 +35,5 @@ CELLS: dict[str, type] = {
   "matrix_lstm_block": MatrixLSTMBlock,
   "gru": GRU,
   "rnn": RNN,
+  "conv_lstm": ConvLSTM,  # which takes images
 }

@@ -302,6 +302,10 @@ def _check_online(config):
     problem = "needs a task of sequences"
   elif model.dropout != Dropout():
     problem = "has no dropout"
+  elif getattr(model, "bidirectional", False):
+    problem = "needs model.bidirectional=false"
+  elif getattr(model, "pooling", "none") != "none":
+    problem = 'needs model.pooling="none"'
   elif train.averaging.name != "never":
     problem = "has no averaging"
   elif optimizer.warmup_steps or not constant:

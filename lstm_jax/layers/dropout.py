@@ -93,19 +93,19 @@ def keep_rows(
 
 
 def dropout(
-  x: Float[Array, "b t d"],
+  x: Float[Array, "b t ..."],
   rate: float,
   keys: NoiseKeys | None,
   locked: bool = False,
-) -> Float[Array, "b t d"]:
+) -> Float[Array, "b t ..."]:
   """Drops elements (Srivastava et al. 2014); locked, the same ones at every
   step (Gal & Ghahramani 2016)."""
   check_number("rate", rate, 0, 0.99)
   if keys is None or rate == 0.0:
     return x
   check_keys(keys, len(x))
-  _, time, features = x.shape
-  factors = keep_rows(keys.rows, rate, (1 if locked else time, features))
+  _, time, *features = x.shape
+  factors = keep_rows(keys.rows, rate, (1 if locked else time, *features))
   return x * factors.astype(x.dtype)
 
 

@@ -11,10 +11,42 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.array_types import Array, ArrayLike, Float
-from lstm_jax.cells.argument_checks import as_symbols, nearest_symbol
+from lstm_jax.cells.argument_checks import (
+  as_symbols,
+  check_fields,
+  check_number,
+)
 from lstm_jax.cells.base import matmul
 from lstm_jax.cells.short_repr import short
 from lstm_jax.layers import softmax
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+  """The way from the last layer to the softmax.
+
+  tied: the softmax weights are the embedding, transposed.
+  project: a linear map first, from the last layer to the embedding's width.
+  experts: softmaxes that are mixed (Yang et al. 2018), 0 for a plain one. Each
+    has features of the embedding's width.
+  latent_dropout: of those features, one mask a window.
+  cutoffs: of an adaptive softmax (Grave et al. 2017); none is a plain one.
+  activation_l2, slowness_l2: penalties on the last layer's outputs and on their
+    changes (AR's alpha and TAR's beta, Merity et al. 2018).
+  """
+
+  tied: bool = False
+  project: bool = False
+  experts: int = 0
+  latent_dropout: float = 0.0
+  cutoffs: tuple[int, ...] = ()
+  activation_l2: float = 0.0
+  slowness_l2: float = 0.0
+
+  def __post_init__(self):
+    fields = ("experts", "latent_dropout", "activation_l2", "slowness_l2")
+    check_fields(self, dict.fromkeys(fields, 0))
+    check_number("latent_dropout", self.latent_dropout, 0, 0.99)
 
 
 def _cross_entropy(fused):
@@ -25,16 +57,12 @@ def _cross_entropy(fused):
 class Softmax:
   """fused: the hand-written gradient, else JAX's.
   projection: a linear map before it, from the features' width to that of w.
-  axis: of the mesh, whose devices share the vocabulary; for `nll` alone.
-  size: of the vocabulary, where they do.
   """
 
   w: Float[Array, "e v"]
   b: Float[Array, "v"]
   fused: bool = True
   projection: Float[Array, "h e"] | None = None
-  axis: str | None = None
-  size: int = 0
   __repr__ = short
 
   def _features(self, features):
@@ -48,13 +76,8 @@ class Softmax:
   def nll(
     self, features: Float[Array, "b t h"], targets: ArrayLike
   ) -> Float[Array, "b t"]:
-    size = self.size or self.b.shape[0]
+    size = self.b.shape[0]
     targets = as_symbols("targets", targets, size, features.shape[:-1])
-    if self.axis:
-      targets = nearest_symbol(targets, size)
-      return softmax.split_cross_entropy(
-        self._features(features), self.w, self.b, targets, self.axis
-      )
     loss = _cross_entropy(self.fused)
     return loss(self._features(features), self.w, self.b, targets)
 

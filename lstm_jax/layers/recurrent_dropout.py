@@ -41,7 +41,8 @@ def draw(
     if not cell.takes_state_noise:
       noise = noise._replace(recurrent=on_state)
   if rates.cell_input:
-    factor = recurrent(time, cell.hidden_size, rates.cell_input, keys)
+    width = *getattr(cell, "image_size", ()), cell.hidden_size
+    factor = recurrent((time, *width), rates.cell_input, keys)
     noise = noise._replace(step=factor)
   if cell.takes_state_noise and (rates.recurrent or rates.cell_input):
     noise = noise._replace(step=StateNoise(factor, on_state))
@@ -82,14 +83,14 @@ def variational(
 
 
 def recurrent(
-  time: int, size: int, rate: float, keys: NoiseKeys
-) -> Float[Array, "b t h"]:
+  shape: tuple[int, ...], rate: float, keys: NoiseKeys
+) -> Float[Array, "b t ..."]:
   """A mask a step on the cell input g.
 
   Semeniuta, Severyn & Barth 2016, "Recurrent Dropout without Memory Loss",
   COLING: the cell state itself is never dropped.
   """
-  return keep_rows(keys.fold_in(1).rows, rate, (time, size))
+  return keep_rows(keys.fold_in(1).rows, rate, shape)
 
 
 def zoneout(

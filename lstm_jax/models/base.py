@@ -102,7 +102,11 @@ class ModelConfig:
     return []
 
   def build(self, spec: Spec, rngs: nnx.Rngs) -> nnx.Module:
-    """A `Model` for the task."""
+    """A `Model` with its initial parameters.
+
+    Raises:
+      ConfigError: it does not fit the task's spec.
+    """
     raise NotImplementedError
 
 

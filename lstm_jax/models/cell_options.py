@@ -70,6 +70,11 @@ def _make_class(options) -> type[CellOptions]:
   )
 
 
+def reads_images(cell: Any) -> bool:
+  """Whether a cell, or its class, is one of images."""
+  return any(field.name == "image_size" for field in dataclasses.fields(cell))
+
+
 def check_cells(names: list[str]):
   """
   Raises:

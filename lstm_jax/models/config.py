@@ -1,22 +1,16 @@
-"""Model configs: what a config file and the command line say of a model."""
+"""What the configs of recurrent models share; each is beside its model."""
 
 import dataclasses
 from typing import Any, ClassVar
-
-from flax import nnx
 
 from lstm_jax.cells.base import Cell, options_of
 from lstm_jax.cells.registry import CELLS
 from lstm_jax.errors import ConfigError
 from lstm_jax.layers.recurrent_dropout import misplaced, without_place
 from lstm_jax.models.base import ModelConfig
-from lstm_jax.models.cell_options import CellOptions, check_cells
-from lstm_jax.models.language_model import Head, LanguageModel
-from lstm_jax.models.sequence_model import OUTPUTS, SequenceModel
+from lstm_jax.models.cell_options import CellOptions, check_cells, reads_images
 from lstm_jax.recurrence.unroll import Options
-from lstm_jax.tasks.base import Spec, TaskConfig
-
-_NO_EMBEDDING = "there is no embedding; set model.embedding_size"
+from lstm_jax.tasks.base import TaskConfig
 
 
 def _no_place(cell: str) -> str:
@@ -47,10 +41,37 @@ class RecurrentConfig(ModelConfig):
   engine: str = "auto"
 
   def check(self, task: TaskConfig):
+    """What fields say together, and with the task.
+
+    Raises:
+      ConfigError: no layer, an unknown cell, an option or dropout that no cell
+        takes, or a task that the model cannot do.
+    """
+    spec = task.spec()
+    if task.family not in ("", "frames"):
+      self._check_images(False)
+    elif spec is not None:
+      self._check_images(isinstance(spec.inputs, tuple))
     ModelConfig.check(self, task)
     for cell, name in zip(self.cells(), self._names(), strict=True):
       if rate := misplaced(self.dropout, cell):
         raise ConfigError(f"model.dropout.{rate}: {_no_place(name)}")
+
+  def _check_images(self, given: bool):
+    """Raises ConfigError for a cell of vectors where images are given, or the
+    reverse."""
+    for name in self._names():
+      if reads_images(CELLS[name]) != given:
+        raise ConfigError(
+          f'model.cell: "{name}" reads '
+          + (
+            "vectors, and the task gives images"
+            if given
+            else "images, and the task gives none"
+          )
+          + "; take another"
+          + " such as conv_lstm" * given
+        )
 
   def unread(self, task: TaskConfig) -> dict[str, str]:
     found = {}
@@ -62,14 +83,6 @@ class RecurrentConfig(ModelConfig):
     for rate in set.intersection(*map(without_place, self.cells())):
       found[f"dropout.{rate}"] = _no_place(self.cell)
     return found
-
-  def build(self, spec: Spec, rngs: nnx.Rngs) -> nnx.Module:
-    """The model, a `Model` of `models/base.py`, with its initial parameters.
-
-    Raises:
-      ConfigError: it does not fit the task's spec.
-    """
-    raise NotImplementedError
 
   def options_to_keep(self) -> dict[str, Any]:
     """The options that a saved config has, those of its own cells, so that it
@@ -95,8 +108,10 @@ class RecurrentConfig(ModelConfig):
       )
     return names * len(self.hidden_sizes) if len(names) == 1 else names
 
-  def cells(self) -> list[Cell]:
+  def cells(self, image_size: tuple[int, int] = (1, 1)) -> list[Cell]:
     """
+    image_size: of what cells of images read, which the data says.
+
     Raises:
       ConfigError: they cannot be made so.
     """
@@ -107,6 +122,8 @@ class RecurrentConfig(ModelConfig):
         # The cell may be newer than the config, and its options at defaults.
         names = [k for k in options_of(kind) if hasattr(self.options, k)]
         values = {k: getattr(self.options, k) for k in names}
+        if reads_images(kind):
+          values["image_size"] = image_size
         made.append(kind(hidden_size=size, **values))
       return made
     except ValueError as error:
@@ -126,168 +143,3 @@ class RecurrentConfig(ModelConfig):
         engine=self.engine,
       ),
     }
-
-
-@dataclasses.dataclass(slots=True)
-class LanguageModelConfig(RecurrentConfig):
-  RANGES: ClassVar = RecurrentConfig.RANGES | {
-    "embedding_size": (0, 10**6),
-    "init_scale": (0, 100),
-    "experts": (0, 10**4),
-    "cutoffs": (1, 10**9),
-    "latent_dropout": (0, 0.99),
-    "activation_l2": (0, 10**6),
-    "slowness_l2": (0, 10**6),
-  }
-  READS: ClassVar = ("text",)
-
-  name: str = "language_model"
-  # 0 is none: one-hot vectors
-  embedding_size: int = 64
-  # share the embedding with the softmax
-  tied: bool = False
-  # a linear map from the last layer to the embedding's width, below the softmax
-  project: bool = False
-  # the softmax reads the sum of all layers' outputs, which are of one width
-  sum_layers: bool = False
-  # softmaxes that are mixed, each on features of the embedding's width, and the
-  # dropout of these (Yang et al. 2018); 0 is one plain softmax
-  experts: int = 0
-  latent_dropout: float = 0.0
-  # adaptive softmax, for large vocabularies: the words, by frequency, at which
-  # its clusters begin, as 20000,60000 (Grave et al. 2017); none is a plain one
-  cutoffs: tuple[int, ...] = ()
-  # penalties on the squares of the last layer's outputs, dropped, and of their
-  # changes from step to step (AR and TAR, Merity et al. 2018)
-  activation_l2: float = 0.0
-  slowness_l2: float = 0.0
-  # every parameter starts as U(-init_scale, init_scale); 0 leaves each layer
-  # its own way
-  init_scale: float = 0.0
-
-  def check(self, task: TaskConfig):
-    RecurrentConfig.check(self, task)
-    last = self.cells()[-1].output_size
-    if self.project and self.experts:
-      raise ConfigError(
-        "model.project: model.experts have a projection of their own; set it to"
-        " false"
-      )
-    for name in ("tied", "project", "experts"):
-      if getattr(self, name) and not self.embedding_size:
-        raise ConfigError(f"model.{name}: {_NO_EMBEDDING}")
-    if self.cutoffs:
-      if list(self.cutoffs) != sorted(set(self.cutoffs)):
-        raise ConfigError("model.cutoffs: must rise, as 20000,60000")
-      for name in ("tied", "project", "experts"):
-        if getattr(self, name):
-          raise ConfigError(f"model.{name}: does not go with model.cutoffs")
-    widths = {cell.output_size for cell in self.cells()}
-    if self.sum_layers and len(widths) > 1:
-      raise ConfigError("model.sum_layers: the layers must be of one width")
-    changed = self.project or self.experts
-    if self.tied and self.embedding_size != last and not changed:
-      raise ConfigError(
-        f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
-        f" the last layer's output ({last}); set"
-        f" model.embedding_size={last} or model.project=true"
-      )
-
-  def unread(self, task: TaskConfig) -> dict[str, str]:
-    found = RecurrentConfig.unread(self, task)
-    if self.init_scale:
-      why = "model.init_scale draws every parameter; set it to 0 to choose this"
-      for cell in self.cells():
-        for name, field in options_of(cell).items():
-          if field.metadata["option"].initial:
-            found[f"options.{name}"] = why
-    if not self.experts:
-      found["latent_dropout"] = "there are no model.experts; set it to 0"
-    if not self.embedding_size:
-      found["dropout.input"] = found["dropout.embedding"] = _NO_EMBEDDING
-    return found
-
-  def build(self, spec: Spec, rngs: nnx.Rngs) -> LanguageModel:
-    if self.cutoffs and self.cutoffs[-1] >= spec.outputs:
-      raise ConfigError(
-        f"model.cutoffs: must be below the vocabulary's {spec.outputs} words"
-      )
-    return LanguageModel(
-      self.cells(),
-      vocabulary_size=spec.outputs,
-      embedding_size=self.embedding_size,
-      head=Head(
-        tied=self.tied,
-        project=self.project,
-        experts=self.experts,
-        latent_dropout=self.latent_dropout,
-        cutoffs=self.cutoffs,
-        activation_l2=self.activation_l2,
-        slowness_l2=self.slowness_l2,
-      ),
-      sum_layers=self.sum_layers,
-      init_scale=self.init_scale,
-      **self._shared(),
-      rngs=rngs,
-    )
-
-
-@dataclasses.dataclass(slots=True)
-class SequenceModelConfig(RecurrentConfig):
-  CHOICES: ClassVar = RecurrentConfig.CHOICES | {"output": OUTPUTS}
-  RANGES: ClassVar = RecurrentConfig.RANGES | {
-    "embedding_size": (0, 10**6),
-    "output_scale": (0, 100),
-  }
-  READS: ClassVar = ("tokens", "frames")
-
-  name: str = "sequence_model"
-  # width of an embedding of symbols; 0 is one-hot vectors
-  embedding_size: int = 0
-  # units that give the output: "linear", or "logistic" for squared_error
-  output: str = "linear"
-  # they have biases
-  output_bias: bool = True
-  # the output units see the inputs besides the last layer
-  skip: bool = False
-  # their weights and biases start as U(-output_scale, output_scale); 0 is LeCun
-  # uniform, with biases of 0
-  output_scale: float = 0.0
-
-  def check(self, task: TaskConfig):
-    RecurrentConfig.check(self, task)
-    self._check_inputs(task.family)
-
-  def _check_inputs(self, family: str, size: Any = 0):
-    """Raises ConfigError where the model does not fit a task's inputs."""
-    if self.embedding_size and family == "frames":
-      raise ConfigError(
-        "model.embedding_size: the task's inputs are numbers, not symbols;"
-        " set it to 0"
-      )
-    if isinstance(size, tuple):
-      raise ConfigError(
-        f'model.name: "{self.name}" reads features, and the task\'s inputs are'
-        f" images {list(size)}"
-      )
-
-  def unread(self, task: TaskConfig) -> dict[str, str]:
-    why = "a sequence_model drops no rows of its embedding"
-    return RecurrentConfig.unread(self, task) | {"dropout.embedding": why}
-
-  def build(self, spec: Spec, rngs: nnx.Rngs) -> SequenceModel:
-    self._check_inputs(spec.family, spec.inputs)
-    return SequenceModel(
-      self.cells(),
-      input_size=spec.inputs,
-      output_size=spec.outputs,
-      symbols=spec.family == "tokens",
-      embedding_size=self.embedding_size,
-      likelihood=spec.likelihood,
-      output=self.output,
-      output_bias=self.output_bias,
-      skip=self.skip,
-      output_scale=self.output_scale,
-      **self._shared(),
-      rngs=rngs,
-    )

@@ -7,23 +7,23 @@ is from Press & Wolf 2017 and Inan et al. 2017. `layers/heads.py` and
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lstm_jax.array_types import Array, ArrayLike, Int, State
+from lstm_jax.array_types import Array, ArrayLike, Float, Int, State
 from lstm_jax.cells import initializers
 from lstm_jax.cells.argument_checks import (
   as_symbols,
-  check_fields,
   check_integer,
   check_number,
 )
-from lstm_jax.cells.base import Cell
+from lstm_jax.cells.base import Cell, options_of
 from lstm_jax.data.inputs import Tokens
-from lstm_jax.layers import adaptive_softmax, embedding, softmax
+from lstm_jax.errors import ConfigError
+from lstm_jax.layers import adaptive_softmax, embedding
 from lstm_jax.layers.adaptive_softmax import AdaptiveSoftmax
 from lstm_jax.layers.dropout import (
   Dropout,
@@ -31,41 +31,16 @@ from lstm_jax.layers.dropout import (
   embedding_dropout,
   keep_rows,
 )
-from lstm_jax.layers.heads import MixtureOfSoftmaxes, Softmax
+from lstm_jax.layers.heads import Head, MixtureOfSoftmaxes, Softmax
 from lstm_jax.layers.penalties import activation_penalty
 from lstm_jax.layers.stack import Stack
 from lstm_jax.likelihoods.categorical import OfFeatures
 from lstm_jax.models.base import Keys, Output
-from lstm_jax.parallel.split_lstm import gather, split_stack
+from lstm_jax.models.config import RecurrentConfig
 from lstm_jax.recurrence.unroll import Options
+from lstm_jax.tasks.base import Spec, TaskConfig
 
-
-@dataclasses.dataclass(frozen=True)
-class Head:
-  """The way from the last layer to the softmax.
-
-  tied: the softmax weights are the embedding, transposed.
-  project: a linear map first, from the last layer to the embedding's width.
-  experts: softmaxes that are mixed (Yang et al. 2018), 0 for a plain one. Each
-    has features of the embedding's width.
-  latent_dropout: of those features, one mask a window.
-  cutoffs: of an adaptive softmax (Grave et al. 2017); none is a plain one.
-  activation_l2, slowness_l2: penalties on the last layer's outputs and on their
-    changes (AR's alpha and TAR's beta, Merity et al. 2018).
-  """
-
-  tied: bool = False
-  project: bool = False
-  experts: int = 0
-  latent_dropout: float = 0.0
-  cutoffs: tuple[int, ...] = ()
-  activation_l2: float = 0.0
-  slowness_l2: float = 0.0
-
-  def __post_init__(self):
-    fields = ("experts", "latent_dropout", "activation_l2", "slowness_l2")
-    check_fields(self, dict.fromkeys(fields, 0))
-    check_number("latent_dropout", self.latent_dropout, 0, 0.99)
+_NO_EMBEDDING = "there is no embedding; set model.embedding_size"
 
 
 class LanguageModel(nnx.Module):
@@ -120,7 +95,6 @@ class LanguageModel(nnx.Module):
     self.feature_size = self.stack.output_size
     self.head = head
     self.dtype = dtype
-    self.axis = None
     h, v, e = self.stack.output_size, vocabulary_size, embedding_size
     width = e if head.project or head.experts else h
     if head.tied and e != width:
@@ -169,18 +143,6 @@ class LanguageModel(nnx.Module):
     ]
     nnx.update(self, jax.tree.unflatten(structure, leaves))
 
-  def take_part(self, count: int, axis: str):
-    """From now on computes what one of `count` devices computes, inside
-    `jax.shard_map`, with that device's part of the parameters.
-
-    Its state has the hidden units of this device, its outputs their likelihood
-    alone. For layers of `LSTM` whose sizes the count divides.
-
-    axis: of the mesh; its devices have the other parts.
-    """
-    self.axis = axis
-    split_stack(self.stack, count, axis)
-
   def initial_state(self, batch: int) -> tuple[State, ...]:
     return self.stack.initial_state(batch)
 
@@ -207,17 +169,7 @@ class LanguageModel(nnx.Module):
 
   def _read(self, layers, inputs, state, mask, reset, keys):
     """layers: `stack.layer_outputs`, or `stack.run` where all is checked."""
-    fused = self.stack.options.backward == "fused"
-    if hasattr(self, "embedding"):
-      here = keys and keys.fold_in(0)
-      rate = self.stack.rates.embedding
-      table = embedding_dropout(self.embedding[...], rate, here)
-      lookup = embedding.lookup if fused else embedding.plain_lookup
-      x = lookup(table, inputs).astype(self.dtype)
-    else:
-      x = self.stack.take_symbols(inputs, self.vocabulary_size, self.dtype)
-    if self.axis:
-      x = gather(x, self.axis)
+    x = self.embed(inputs, keys and keys.fold_in(0))
     inside = keys and keys.fold_in(1)
     raw, state = layers(x, state, mask=mask, reset=reset, keys=inside)
     features = self.stack.drop_outputs(raw, inside)
@@ -226,7 +178,7 @@ class LanguageModel(nnx.Module):
     if keys is not None and any(sizes):
       each = activation_penalty(features, raw, *sizes, mask)
       penalty = (each if mask is None else each * mask).sum()
-    head = self._make_head(keys and keys.fold_in(2), fused)
+    head = self.make_head(keys and keys.fold_in(2))
     return Output(features, state, OfFeatures(features, head), penalty)
 
   def read(
@@ -250,7 +202,26 @@ class LanguageModel(nnx.Module):
     output = self(symbols[:, None], state)
     return output.likelihood, output.state
 
-  def _make_head(self, keys, fused):
+  @property
+  def _fused(self) -> bool:
+    return self.stack.options.backward == "fused"
+
+  def embed(
+    self, inputs: Int[Array, "b t"], keys: NoiseKeys | None
+  ) -> Float[Array, "b t e"] | Int[Array, "b t"]:
+    """What the first layer reads of tokens."""
+    if not hasattr(self, "embedding"):
+      return self.stack.take_symbols(inputs, self.vocabulary_size, self.dtype)
+    rate = self.stack.rates.embedding
+    table = embedding_dropout(self.embedding[...], rate, keys)
+    lookup = embedding.lookup if self._fused else embedding.plain_lookup
+    return lookup(table, inputs).astype(self.dtype)
+
+  def make_head(
+    self, keys: NoiseKeys | None
+  ) -> Softmax | MixtureOfSoftmaxes | AdaptiveSoftmax:
+    """What turns the last layer's outputs into likelihoods."""
+    fused = self._fused
     if self.head.cutoffs:
       params = {name: p[...] for name, p in self.adaptive.items()}
       return AdaptiveSoftmax(params, self.head.cutoffs, fused)
@@ -258,10 +229,7 @@ class LanguageModel(nnx.Module):
     b = self.softmax_b[...]
     if not self.head.experts:
       projection = self.projection[...] if self.head.project else None
-      if self.axis:
-        w, b = softmax.own_columns(w, b, self.axis, self.vocabulary_size)
-      size = self.vocabulary_size
-      return Softmax(w, b, fused, projection, self.axis, size)
+      return Softmax(w, b, fused, projection)
     factors, rate = None, self.head.latent_dropout
     if keys is not None and rate:
       factors = keep_rows(keys.rows, rate, (1, self.latent_b.shape[0]))
@@ -273,4 +241,102 @@ class LanguageModel(nnx.Module):
       self.latent_b[...],
       fused,
       factors,
+    )
+
+
+@dataclasses.dataclass(slots=True)
+class LanguageModelConfig(RecurrentConfig):
+  RANGES: ClassVar = RecurrentConfig.RANGES | {
+    "embedding_size": (0, 10**6),
+    "init_scale": (0, 100),
+    "experts": (0, 10**4),
+    "cutoffs": (1, 10**9),
+    "latent_dropout": (0, 0.99),
+    "activation_l2": (0, 10**6),
+    "slowness_l2": (0, 10**6),
+  }
+  READS: ClassVar = ("text",)
+
+  name: str = "language_model"
+  # 0 is none: one-hot vectors
+  embedding_size: int = 64
+  # share the embedding with the softmax
+  tied: bool = False
+  # a linear map from the last layer to the embedding's width, below the softmax
+  project: bool = False
+  # the softmax reads the sum of all layers' outputs, which are of one width
+  sum_layers: bool = False
+  # softmaxes that are mixed, each on features of the embedding's width, and the
+  # dropout of these (Yang et al. 2018); 0 is one plain softmax
+  experts: int = 0
+  latent_dropout: float = 0.0
+  # adaptive softmax, for large vocabularies: the words, by frequency, at which
+  # its clusters begin, as 20000,60000 (Grave et al. 2017); none is a plain one
+  cutoffs: tuple[int, ...] = ()
+  # penalties on the squares of the last layer's outputs, dropped, and of their
+  # changes from step to step (AR and TAR, Merity et al. 2018)
+  activation_l2: float = 0.0
+  slowness_l2: float = 0.0
+  # every parameter starts as U(-init_scale, init_scale); 0 leaves each layer
+  # its own way
+  init_scale: float = 0.0
+
+  def check(self, task: TaskConfig):
+    RecurrentConfig.check(self, task)
+    last = self.cells()[-1].output_size
+    if self.project and self.experts:
+      raise ConfigError(
+        "model.project: model.experts have a projection of their own; set it to"
+        " false"
+      )
+    for name in ("tied", "project", "experts"):
+      if getattr(self, name) and not self.embedding_size:
+        raise ConfigError(f"model.{name}: {_NO_EMBEDDING}")
+    if self.cutoffs:
+      if list(self.cutoffs) != sorted(set(self.cutoffs)):
+        raise ConfigError("model.cutoffs: must rise, as 20000,60000")
+      for name in ("tied", "project", "experts"):
+        if getattr(self, name):
+          raise ConfigError(f"model.{name}: does not go with model.cutoffs")
+    widths = {cell.output_size for cell in self.cells()}
+    if self.sum_layers and len(widths) > 1:
+      raise ConfigError("model.sum_layers: the layers must be of one width")
+    changed = self.project or self.experts
+    if self.tied and self.embedding_size != last and not changed:
+      raise ConfigError(
+        f"model.tied: the embedding ({self.embedding_size}) must be as wide as"
+        f" the last layer's output ({last}); set"
+        f" model.embedding_size={last} or model.project=true"
+      )
+
+  def unread(self, task: TaskConfig) -> dict[str, str]:
+    found = RecurrentConfig.unread(self, task)
+    if self.init_scale:
+      why = "model.init_scale draws every parameter; set it to 0 to choose this"
+      for cell in self.cells():
+        for name, field in options_of(cell).items():
+          if field.metadata["option"].initial:
+            found[f"options.{name}"] = why
+    if not self.experts:
+      found["latent_dropout"] = "there are no model.experts; set it to 0"
+    if not self.embedding_size:
+      found["dropout.input"] = found["dropout.embedding"] = _NO_EMBEDDING
+    return found
+
+  def build(self, spec: Spec, rngs: nnx.Rngs) -> LanguageModel:
+    if self.cutoffs and self.cutoffs[-1] >= spec.outputs:
+      raise ConfigError(
+        f"model.cutoffs: must be below the vocabulary's {spec.outputs} words"
+      )
+    return LanguageModel(
+      self.cells(),
+      vocabulary_size=spec.outputs,
+      embedding_size=self.embedding_size,
+      head=Head(
+        **{f.name: getattr(self, f.name) for f in dataclasses.fields(Head)}
+      ),
+      sum_layers=self.sum_layers,
+      init_scale=self.init_scale,
+      **self._shared(),
+      rngs=rngs,
     )

@@ -3,8 +3,9 @@
 import dataclasses
 
 from lstm_jax.models.base import ModelConfig
-from lstm_jax.models.config import LanguageModelConfig, SequenceModelConfig
 from lstm_jax.models.encoder_decoder import EncoderDecoderConfig
+from lstm_jax.models.language_model import LanguageModelConfig
+from lstm_jax.models.sequence_model import SequenceModelConfig
 from lstm_jax.models.window import WindowConfig
 
 MODELS = {

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lstm_jax.parallel.rows import COPIES, Layout
+from lstm_jax.parallel.split_lstm import gather, split_stack
+from lstm_jax.parallel.split_softmax import SplitSoftmax, own_columns
 
 _GATES = ("w_x", "w_h", "b")
 _SPLIT = (*_GATES, "embedding", "softmax_w", "softmax_b")
@@ -42,7 +44,20 @@ class UnitLayout(Layout):
     return jax.tree_util.tree_map_with_path(spec, tree)
 
   def own_part(self, model: Any) -> Any:
-    model.take_part(self.parts, "model")
+    """Its state has the hidden units of this device, its outputs their
+    likelihood alone."""
+    embed, make_head, size = model.embed, model.make_head, model.vocabulary_size
+
+    def embed_all(*arguments):
+      return gather(embed(*arguments), "model")
+
+    def make_part(*arguments):
+      head = make_head(*arguments)
+      w, b = own_columns(head.w, head.b, "model", size)
+      return SplitSoftmax(w, b, "model", size)
+
+    model.embed, model.make_head = embed_all, make_part
+    split_stack(model.stack, self.parts, "model")
     return model
 
   def sum_gradients(self, gradients: Any, specs: Any) -> Any:
@@ -89,4 +104,4 @@ class UnitLayout(Layout):
 
 
 def _name(path):
-  return getattr(path[-1], "key", None)
+  return getattr(path[-1], "key", None) if path else None

@@ -15,14 +15,10 @@ from lstm_jax.data.columns import Arrays, digest
 from lstm_jax.errors import ConfigError
 from lstm_jax.likelihoods.registry import LIKELIHOODS
 from lstm_jax.metrics.sums import Sums, nats_per_token
+from lstm_jax.tasks.answers import Answers
 from lstm_jax.tasks.base import Batch, Controls, Evaluation, Score
-from lstm_jax.tasks.sequence_task import (
-  Answers,
-  Example,
-  as_batch,
-  asked_at_the_end,
-  only_first,
-)
+from lstm_jax.tasks.sampled_task import only_first
+from lstm_jax.tasks.sequence_task import Example, as_row, asked_at_the_end
 
 _FEW = 8  # outputs that have scores of their own
 
@@ -88,7 +84,10 @@ class ArraysTask:
     self, data: Group, step: Int[Array, ""], key: Key[Array, ""]
   ) -> tuple[Batch, Controls]:
     rows = self.source.take(data, step, key)
-    return as_batch(jax.vmap(self._expand)(rows))
+    return self._batch(rows), Controls()
+
+  def _batch(self, rows: Rows) -> Batch:
+    return Batch(*jax.vmap(lambda row: as_row(self._expand(row)))(rows))
 
   def _expand(self, row: Rows) -> Example:
     x, target, length = row
@@ -107,7 +106,7 @@ class ArraysTask:
       numbers = index * rows + jnp.arange(rows)
       chosen = jnp.minimum(numbers, total - 1)
       rows_ = jax.tree.map(lambda a: jnp.asarray(a)[chosen], data)
-      return only_first(jax.vmap(self._expand)(rows_), numbers, total)
+      return only_first(self._batch(rows_), numbers, total), Controls()
 
     return Evaluation(window, stored, -(-total // rows))
 

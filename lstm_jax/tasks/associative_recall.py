@@ -38,6 +38,8 @@ class AssociativeRecallConfig(SequenceTaskConfig):
     "filler": ("random", "blank"),
   }
 
+  asks: ClassVar = "steps"
+
   name: str = "associative_recall"
   # steps of a sequence
   length: int = 64

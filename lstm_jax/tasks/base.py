@@ -78,6 +78,9 @@ class TaskConfig:
   # what `Spec.family` will be; empty where the data must be read to know
   family: ClassVar[str] = ""
   headline: ClassVar[Score]
+  # what is asked of a sequence: "one" answer, answers at several "steps", or
+  # the "next" input at each, which nothing may read before
+  asks: ClassVar[str] = "one"
   # each sequence is right or wrong, which stopping rules count
   judges_sequences: ClassVar[bool] = False
 

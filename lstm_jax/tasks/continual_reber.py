@@ -36,6 +36,7 @@ class ContinualReberConfig(SequenceTaskConfig):
   }
 
   UNUSED: ClassVar = ("tolerance",)
+  asks: ClassVar = "next"
 
   name: str = "continual_reber"
   # "squared_error" of one-hot symbols, or "cross_entropy"

@@ -36,6 +36,8 @@ class CopyMemoryConfig(SequenceTaskConfig):
     "variant": ("fixed", "variable", "bai"),
   }
 
+  asks: ClassVar = "steps"
+
   name: str = "copy_memory"
   # T, steps from the last symbol to the delimiter
   length: int = 100

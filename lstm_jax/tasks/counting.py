@@ -33,6 +33,7 @@ class CountingConfig(SequenceTaskConfig):
     "smallest": (1, 10**6),
     "largest": (1, 10**6),
   }
+  asks: ClassVar = "next"
 
   name: str = "counting"
   # "squared_error" or "binary" of the legal symbols, or "cross_entropy"

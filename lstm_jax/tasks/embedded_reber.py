@@ -41,6 +41,7 @@ class EmbeddedReberConfig(SequenceTaskConfig):
   CHOICES: ClassVar = {"loss": ("squared_error", "cross_entropy")}
 
   UNUSED: ClassVar = ("tolerance", "evaluation_sequences")
+  asks: ClassVar = "next"
 
   name: str = "embedded_reber"
   # "squared_error" of one-hot symbols, or "cross_entropy"

@@ -77,6 +77,10 @@ class LongLagConfig(SequenceTaskConfig):
         ' "squared_error"'
       )
 
+  @property
+  def asks(self) -> str:
+    return "one" if self.variant == "geometric" else "next"
+
   def sizes(self) -> Spec:
     p = self.symbols
     if self.variant == "geometric":

@@ -34,6 +34,7 @@ class PianoRollsConfig(SequenceTaskConfig):
   RANGES: ClassVar = SequenceTaskConfig.RANGES | {"window": (0, 10**6)}
 
   UNUSED: ClassVar = ("evaluation_sequences",)
+  asks: ClassVar = "next"
 
   name: str = "piano_rolls"
   loss: str = "binary"

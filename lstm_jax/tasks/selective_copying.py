@@ -35,6 +35,8 @@ class SelectiveCopyingConfig(SequenceTaskConfig):
   }
   CHOICES: ClassVar = SequenceTaskConfig.CHOICES | {"loss": ("cross_entropy",)}
 
+  asks: ClassVar = "steps"
+
   name: str = "selective_copying"
   # T, steps with symbols and blanks
   length: int = 256

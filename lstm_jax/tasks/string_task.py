@@ -38,6 +38,7 @@ class StringTaskConfig(SequenceTaskConfig):
     "shortest": (1, 10**5),
   }
   CHOICES: ClassVar = SequenceTaskConfig.CHOICES | {"loss": ("cross_entropy",)}
+  asks: ClassVar = "steps"
 
   # symbols of the longest string
   length: int = 40

@@ -34,6 +34,7 @@ class TextLMConfig(TaskConfig):
   """What both units share."""
 
   family: ClassVar = "text"
+  asks: ClassVar = "next"
   as_bytes: ClassVar = False
   words: ClassVar = False
   RANGES: ClassVar = {

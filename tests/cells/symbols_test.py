@@ -26,7 +26,7 @@ from lstm_jax.layers.adaptive_softmax import AdaptiveSoftmax
 from lstm_jax.layers.heads import MixtureOfSoftmaxes, Softmax
 
 B, T, V, H = 3, 5, 4, 6
-WITHOUT = {"mogrifier"}  # no matrix w_x
+WITHOUT = {"mogrifier", "conv_lstm"}  # no matrix w_x
 
 
 def make(name):

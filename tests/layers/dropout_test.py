@@ -24,7 +24,8 @@ from lstm_jax.layers.dropout import (
   noise_keys,
 )
 from lstm_jax.layers.stack import Stack
-from lstm_jax.models.config import CellOptions, LanguageModelConfig
+from lstm_jax.models.cell_options import CellOptions
+from lstm_jax.models.language_model import LanguageModelConfig
 
 B, T, D, H = 4, 50, 3, 20
 KEY = jax.random.key(0)
@@ -40,7 +41,7 @@ def test_masks_have_their_shapes_and_means():
   masks = {
     "elements": dropout(jnp.ones((40, 10, H)), 0.25, keys(40)),
     "recurrent": recurrent_dropout.variational(H, 0.25, keys(400)),
-    "cell input": recurrent_dropout.recurrent(T, H, 0.25, keys()),
+    "cell input": recurrent_dropout.recurrent((T, H), 0.25, keys()),
     "weights": recurrent_dropout.weight_drop(
       {"w_h": jnp.ones((90, 90))}, 0.25, keys()
     )["w_h"],
@@ -150,13 +151,14 @@ def test_every_cell_takes_every_noise(name):
   config = LanguageModelConfig(cell=name, hidden_sizes=(H,))
   config.options = CellOptions(projection_size=7)
   (cell,) = config.cells()
+  image = getattr(cell, "image_size", ())
   rates = Dropout(recurrent=0.3, cell_input=0.3, weight=0.3, zoneout_c=0.3)
   while wrong := recurrent_dropout.misplaced(rates, cell):
     setattr(rates, wrong, 0.0)
   rates.zoneout_h = 0.3
   params = cell.init(KEY, D)
   state = cell.initial_state(B)
-  x = jax.random.normal(KEY, (B, T, D))
+  x = jax.random.normal(KEY, (B, T, *image, D))
 
   def loss(params):
     dropped, noise = recurrent_dropout.draw(
@@ -175,14 +177,15 @@ def test_the_state_is_linear_in_the_noise_on_the_cell_input(name):
   config = LanguageModelConfig(cell=name, hidden_sizes=(H,))
   config.options = CellOptions(projection_size=7)
   (cell,) = config.cells()
+  image = getattr(cell, "image_size", ())
   rates = Dropout(cell_input=0.3)
   if recurrent_dropout.misplaced(rates, cell):
     return
   params = cell.init(KEY, D)
-  x = jax.random.normal(KEY, (B, 3, D))
+  x = jax.random.normal(KEY, (B, 3, *image, D))
 
   def final(factor):
-    step = jnp.full((B, 3, H), 1.0).at[:, -1].set(factor)
+    step = jnp.full((B, 3, *image, H), 1.0).at[:, -1].set(factor)
     step = StateNoise(step) if cell.takes_state_noise else step
     _, state = unroll(cell, params, x, noise=Noise(step=step))
     return np.asarray(getattr(state, "c", state.h))

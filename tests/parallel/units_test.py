@@ -17,6 +17,7 @@ from lstm_jax.evaluation.static import make_evaluation
 from lstm_jax.layers import softmax
 from lstm_jax.layers.dropout import Dropout
 from lstm_jax.parallel.rows import COPIES, make_mesh, split_rows
+from lstm_jax.parallel.split_softmax import own_columns, split_cross_entropy
 from lstm_jax.run.build import build
 
 
@@ -112,8 +113,8 @@ def test_the_vocabulary_in_parts(vocabulary):
     return (softmax.cross_entropy(features, w, b, targets) * factor).sum()
 
   def part(features, w, b):
-    w, b = softmax.own_columns(w, b, "model", vocabulary)
-    nll = softmax.split_cross_entropy(features, w, b, targets, "model")
+    w, b = own_columns(w, b, "model", vocabulary)
+    nll = split_cross_entropy(features, w, b, targets, "model")
     return (nll * factor).sum()
 
   def every_part(features, w, b):
