@@ -2,7 +2,7 @@
 
 import dataclasses
 import operator
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax
 from flax import nnx
@@ -46,6 +46,7 @@ class Output:
     return self.likelihood.values()
 
 
+@runtime_checkable
 class Model(Protocol):
   """An nnx module; its config says what it reads, and builds it."""
 

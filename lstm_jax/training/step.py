@@ -1,7 +1,7 @@
 """One update, and one window of an evaluation, as pure functions."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ class StepMetrics(NamedTuple):
   skipped: Int[Array, "*n"] | int = 0  # updates that were left out
 
 
+@runtime_checkable
 class TrainStep(Protocol):
   def __call__(
     self, state: TrainState, data: Any
@@ -37,6 +38,7 @@ class TrainStep(Protocol):
     ...
 
 
+@runtime_checkable
 class EvalStep(Protocol):
   def __call__(
     self, params: Params, carry: Any, data: Any, index: Int[Array, ""]
