@@ -12,7 +12,6 @@ training batches; a task that samples its sequences has no epochs, so that
 
 from experiments.command_line import (
   PLATFORMS,
-  add_flag,
   new_flags,
   parse_config,
   run_command,
@@ -23,22 +22,13 @@ from lstm_jax.parallel import runtime
 
 
 def main(argv: list[str]):
-  values = new_flags()
-  splits = ("valid", "test")
-  add_flag(values, "split", "valid", "which to score", enum_values=splits)
-  add_flag(
-    values, "batches", 0, "training batches; 0 is an epoch", lower_bound=0
+  values = new_flags(
+    split=("valid", "which to score", ("valid", "test")),
+    batches=(0, "training batches; 0 is an epoch", (0, None)),
+    orders=(5, "n of the longest n-gram", (1, 50)),
+    json=(False, "a JSON object a line"),
+    platform=(None, "where to compute", PLATFORMS),
   )
-  add_flag(
-    values,
-    "orders",
-    5,
-    "n of the longest n-gram",
-    lower_bound=1,
-    upper_bound=50,
-  )
-  add_flag(values, "json", False, "a JSON object a line")
-  add_flag(values, "platform", None, "where to compute", enum_values=PLATFORMS)
   config = parse_config(argv, values, __doc__)
   runtime.setup(values.platform or config.run.platform)
   task = config.task.load(config.train.batch_size)

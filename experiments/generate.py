@@ -18,6 +18,7 @@ and on. --output=FOLDER/ keeps the pictures that the task has for its answers.
 import pathlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 from absl import flags
@@ -80,7 +81,7 @@ def said(
   Raises:
     DataError: a line cannot be read.
   """
-  task = run.config.task
+  task: Any = run.config.task
   if isinstance(task, SpeakingConfig):
     for line in asked:
       prompt = task.request([line], run.assets).x[0]

@@ -10,7 +10,7 @@ from experiments import evaluate, train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.run.build import build
-from lstm_jax.training.non_finite import suspects
+from lstm_jax.training.step import suspects
 
 
 def test_an_update_that_is_not_finite_can_be_skipped(small_config):
