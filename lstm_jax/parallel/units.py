@@ -89,4 +89,4 @@ class UnitLayout(Layout):
 
 
 def _name(path):
-  return getattr(path[-1], "key", None)
+  return getattr(path[-1], "key", None) if path else None

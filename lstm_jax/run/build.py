@@ -195,11 +195,10 @@ def _taken_over(parent, params, workdir):
 
 def _layout(devices, model_parallel) -> Layout:
   mesh = make_mesh(devices, model_parallel)
-  if model_parallel == 1:
+  if mesh is None or model_parallel == 1:
     return Layout(mesh)
   from lstm_jax.parallel.units import UnitLayout
 
-  assert mesh is not None  # as run.devices is a multiple of model_parallel
   return UnitLayout(mesh)
 
 
