@@ -52,6 +52,9 @@ def check_mode_flags(values: flags.FlagValues, trial: int | None):
       raise ConfigError("--tune looks at the validation split alone")
     if values["json"].present:
       raise ConfigError("--tune takes no --json")
+    for name in MODES[mode].tuned:
+      if values[name].present:
+        raise ConfigError(f"--tune takes no --{name}")
   if mode == "static":
     return
   if trial is None:
@@ -73,8 +76,8 @@ def mode_config(values: flags.FlagValues) -> Any:
   kind = MODES[values.mode].config
   given = given_fields(values, kind, "")
   found = found_settings(values.workdir).get(values.mode, {})
-  form = getattr(kind(), "form", None)
-  if given.get("form", form) != found.get("form", form) or values.tune:
+  form = found.get("form")
+  if given.get("form", form) != form or values.tune:
     found = {}
   config = kind(**found | given)
   check_leaves(config, "--")

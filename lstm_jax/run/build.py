@@ -199,7 +199,6 @@ def _layout(devices, model_parallel) -> Layout:
     return Layout(mesh)
   from lstm_jax.parallel.units import UnitLayout
 
-  assert mesh is not None  # as run.devices is a multiple of model_parallel
   return UnitLayout(mesh)
 
 

@@ -218,13 +218,13 @@ def test_a_search_is_kept_and_used(finished_run, tmp_path, capsys):
   path = tmp_path / "run"
   shutil.copytree(finished_run, path)
   words = [f"--workdir={path}", "--mode=cache"]
-  printed = run_main(evaluate, capsys, *words, "--search").splitlines()
+  printed = run_main(evaluate, capsys, *words, "--tune").splitlines()
   assert len(printed) == 7 * 6 + 1
   best = min(float(line.split()[-1]) for line in printed[:-1])
   found = json.loads((path / "evaluation.json").read_text())["cache"]
-  some = [*words, "--search", "--search_tokens=20"]
+  some = [*words, "--tune", "--tune_tokens=20"]
   assert run_main(evaluate, capsys, *some).splitlines() != printed
-  run_main(evaluate, capsys, *words, "--search")
+  run_main(evaluate, capsys, *words, "--tune")
   assert printed[-1].startswith(
     f"best: theta {found['theta']}, share {found['share']}, bits_per_char"
   )
@@ -245,7 +245,7 @@ def test_a_search_is_kept_and_used(finished_run, tmp_path, capsys):
     {"cache": {"form": "rms"}},
   ):
     (path / "evaluation.json").write_text(json.dumps(wrong))
-    for word in ([], ["--search"]):  # and not after it
+    for word in ([], ["--tune"]):  # and not after it
       with pytest.raises(RunError, match="remove it to use the defaults"):
         run_main(evaluate, capsys, *words[:2], *word)
 
@@ -254,14 +254,14 @@ def test_a_form_has_a_rate_of_its_own(tmp_path):
   def chosen(*words):
     values = new_flags()
     flags.DEFINE_string("workdir", str(tmp_path), "", flag_values=values)
-    evaluation_modes.define_flags(values)
+    evaluation_modes.define_mode_flags(values)
     values(["x", "--mode=dynamic", *words])
-    found = evaluation_modes.settings(values)
-    return found["form"], found["rate"], found["segment"]
+    found = evaluation_modes.mode_config(values)
+    return found.form, found.rate, found.segment
 
   assert chosen("--form=krause", "--epsilon=1") == ("krause", 0.001, 5)
-  sgd = ("sgd", evaluation_modes.SGD_RATE, 5)
-  assert chosen("--form=sgd") == chosen("--form=sgd", "--search") == sgd
+  sgd = ("sgd", 0.1, 5)
+  assert chosen("--form=sgd") == chosen("--form=sgd", "--tune") == sgd
   found = {"form": "rms", "rate": 0.007, "segment": 9}
   (tmp_path / "evaluation.json").write_text(json.dumps({"dynamic": found}))
   assert chosen() == chosen("--form=rms") == ("rms", 0.007, 9)
@@ -270,29 +270,38 @@ def test_a_form_has_a_rate_of_its_own(tmp_path):
   (tmp_path / "evaluation.json").write_text(json.dumps({"dynamic": found}))
   assert chosen() == chosen("--form=sgd") == ("sgd", 0.007, 9)
   assert chosen("--rate=1") == ("sgd", 1.0, 9)
-  with pytest.raises(ConfigError, match="for --form=rms or krause, not sgd"):
+  with pytest.raises(
+    ConfigError, match="--epsilon is for another --form, not sgd"
+  ):
     chosen("--epsilon=1")
-  assert chosen("--search")[0] == "rms"
+  assert chosen("--tune")[0] == "rms"
 
 
 def test_dropout_of_the_mixture_is_dropout(made):
-  task, *_ = made
+  task, structure, params = made
   config = make_small_config("x")
   config.model.dropout = Dropout(locked=True)
-  run = Run(None, None, config, None)
+  run = Run(nnx.merge(structure, params), params, config, {})
+
+  def evaluate_once():
+    few = mc_dropout.MCDropoutConfig(samples=1)
+    return mc_dropout.evaluate_mc_dropout(
+      *(run, task, "valid", 1, few), lambda *done: None
+    )
+
   with pytest.raises(ConfigError, match="the model has no dropout"):
-    evaluation_modes._check_run("mc_dropout", run, task)
+    evaluate_once()
   config.model.latent_dropout = 0.1
-  evaluation_modes._check_run("mc_dropout", run, task)
+  assert evaluate_once().weight == 59
 
 
 @pytest.mark.parametrize(
   "words",
   [
     [],
-    ["--mode=dynamic", "--form=sgd", "--rate=0", "--segment=8"],
-    ["--mode=dynamic", "--rate=0", "--segment=8", "--rms_windows=2"],
-    "--mode=dynamic --form=krause --rate=0 --segment=8 --rms_windows=2".split(),
+    ["--mode=dynamic", "--form=sgd", "--rate=1e-12", "--segment=8"],
+    ["--mode=dynamic", "--rate=1e-12", "--segment=8", "--rms_windows=2"],
+    ["--mode=dynamic", "--form=krause", "--rate=1e-12", "--rms_windows=2"],
     ["--mode=cache", "--share=0"],
     ["--mode=mc_dropout", "--samples=2"],
   ],
@@ -318,14 +327,14 @@ def test_what_every_mode_prints(words, finished_run, capsys):
   [
     (["--theta=1"], "--theta is for --mode=cache, not static"),
     (["--mode=cache", "--rate=1"], "--rate is for --mode=dynamic, not cache"),
-    (["--search"], "--mode=static has nothing to search"),
-    (["--mode=cache", "--search", "--split=test"], "validation split alone"),
-    (["--mode=cache", "--search", "--theta=1"], "--search takes no --theta"),
-    (["--mode=cache", "--search", "--share=0"], "--search takes no --share"),
-    (["--mode=dynamic", "--search", "--rate=1"], "--search takes no --rate"),
-    (["--mode=dynamic", "--search", "--decay=1"], "--search takes no --decay"),
-    (["--mode=cache", "--search", "--json"], "--search takes no --json"),
-    (["--search_tokens=9"], "--search_tokens is for --search"),
+    (["--tune"], "--mode=static has nothing to search"),
+    (["--mode=cache", "--tune", "--split=test"], "validation split alone"),
+    (["--mode=cache", "--tune", "--theta=1"], "--tune takes no --theta"),
+    (["--mode=cache", "--tune", "--share=0"], "--tune takes no --share"),
+    (["--mode=dynamic", "--tune", "--rate=1"], "--tune takes no --rate"),
+    (["--mode=dynamic", "--tune", "--decay=1"], "--tune takes no --decay"),
+    (["--mode=cache", "--tune", "--json"], "--tune takes no --json"),
+    (["--tune_tokens=9"], "--tune_tokens is for --tune"),
     (["--mode=dynamic", "--streams=2"], "reads one stream"),
     (["--mode=cache", "--streams=1,2"], "takes one number of --streams"),
     (["--mode=cache", "--trial=all"], "evaluates one trial"),

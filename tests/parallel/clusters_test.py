@@ -168,7 +168,7 @@ def test_what_kubernetes_lacks_is_one_line(kubernetes, joined, nowhere):
     raise type("ConfigException", (Exception,), {})("not in a cluster")
 
   sys.modules["kubernetes"].config.load_incluster_config = outside
-  with pytest.raises(ConfigError, match="auto: not in a cluster; give --coo"):
+  with pytest.raises(ConfigError, match="auto: not in a cluster; give coord"):
     joined()
 
 

@@ -124,7 +124,7 @@ def flops(jaxpr) -> int:
 def test_products_of_an_update(corpus):
   experiment, state = update_of(corpus, 1, 1)
   found = flops(jax.make_jaxpr(experiment.train_call)(state, experiment.data))
-  v = experiment.task.sizes.outputs
+  v = experiment.task.spec.outputs
   matrices = (8 + 8) * 32 + (8 + 12) * 48 + 12 * v
   # Forwards, and backwards for the inputs and for the weights; the biases'
   # gradients are a row of the weights' product.
