@@ -56,6 +56,7 @@ def finish(config, experiment, state, checkpointer, report, path, stop):
       config.task.request([""], assets).x[0],
       config.run.sample_length,
       forbidden=config.task.unspoken(assets),
+      restart=config.task.restart(assets),
     )
     blocks = list(itertools.takewhile(lambda _: stop.number is None, blocks))
     text = visible("".join(config.task.spoken(blocks, assets)))

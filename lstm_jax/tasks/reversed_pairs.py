@@ -15,6 +15,7 @@ import numpy as np
 
 from lstm_jax.array_types import Array, Int, Key
 from lstm_jax.data.inputs import Pair
+from lstm_jax.data.source import Memory
 from lstm_jax.errors import DataError
 from lstm_jax.metrics.sums import Sums, nats_per_token
 from lstm_jax.search.base import Prediction, SearchConfig
@@ -107,7 +108,7 @@ class ReversedPairsConfig(TaskConfig):
 class ReversedPairs:
   """Batches of freshly drawn words."""
 
-  train = ()
+  source = Memory(())
   steps_per_epoch = 0  # there are none
   token = "word"
   end = END
