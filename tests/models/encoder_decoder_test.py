@@ -21,9 +21,9 @@ from lstm_jax.search.base import SearchConfig, find_answers
 B, S, T, V, H = 2, 5, 4, 7, 6
 LENGTHS = np.array([5, 3])
 PAIR = Pair(
-  source=np.array([[1, 4, 2, 6, 3], [5, 5, 1, 0, 0]]),
+  source=np.array([[1, 4, 2, 6, 3], [5, 5, 1, 0, 0]], np.int32),
   source_mask=np.arange(S) < LENGTHS[:, None],
-  before=np.array([[0, 3, 6, 2], [0, 1, 5, 0]]),
+  before=np.array([[0, 3, 6, 2], [0, 1, 5, 0]], np.int32),
   before_mask=np.ones((B, T), bool),
 )
 
@@ -145,7 +145,7 @@ def test_a_masked_source_is_the_shorter_source(attention, both, reverse):
 
 @pytest.mark.parametrize("attention", slow_but(ATTENTION, ["additive"]))
 def test_gradients_are_finite_differences(attention, x64):
-  structure, params = nnx.split(make(attention), nnx.Param)
+  structure, params = nnx.split(make(attention, dtype="float64"), nnx.Param)
   params = jax.tree.map(lambda a: a.astype(jnp.float64), params)
   targets = np.array([[3, 6, 2, 0], [1, 5, 0, 0]])
 
@@ -190,7 +190,7 @@ def test_a_beam_finds_nothing_worse_than_the_likeliest_symbols(attention):
     answer = [*np.asarray(beam.symbols[row, 0, :n]).tolist(), 0]
     pair = Pair(*(a[row : row + 1] for a in PAIR))
     pair = pair._replace(
-      before=np.array([[0, *answer[:-1]]]),
+      before=np.array([[0, *answer[:-1]]], np.int32),
       before_mask=np.ones((1, n + 1), bool),
     )
     nll = model.read(pair).nll(np.array([answer])).sum()
