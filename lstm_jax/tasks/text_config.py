@@ -151,7 +151,8 @@ class TextLMConfig(TaskConfig):
   ) -> TextLM:
     """Reads the corpus. Its vocabulary is made of the training split, unless
     assets have one."""
-    return TextLM(self, batch_size, assets and _vocabulary_of(assets))
+    vocabulary = _vocabulary_of(assets) if assets else None
+    return TextLM(self, batch_size, vocabulary)
 
 
 @dataclasses.dataclass(slots=True)
