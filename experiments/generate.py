@@ -95,6 +95,7 @@ def said(
         top_p=search.top_p,
         seed=search.seed,
         forbidden=task.unspoken(run.assets),
+        restart=task.restart(run.assets),
       )
       yield from task.spoken(blocks, run.assets, line)
       yield "\n"

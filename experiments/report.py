@@ -52,6 +52,7 @@ def _sample(run, params) -> str:
     config.task.request([""], assets).x[0],
     config.run.sample_length,
     forbidden=config.task.unspoken(assets),
+    restart=config.task.restart(assets),
   )
   blocks = list(itertools.takewhile(lambda _: run.stop.number is None, blocks))
   text = visible("".join(config.task.spoken(blocks, assets)))

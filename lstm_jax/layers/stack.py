@@ -122,14 +122,14 @@ class Stack(nnx.Module):
 
   def __call__(
     self, x, state=None, *, keys: NoiseKeys | None = None, **arguments
-  ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
+  ) -> tuple[Float[Array, "b t ..."], tuple[State, ...]]:
     """`layer_outputs`, whose arguments it takes, and `drop_outputs`."""
     x, state = self.layer_outputs(x, state, keys=keys, **arguments)
     return self.drop_outputs(x, keys), state
 
   def drop_outputs(
-    self, x: Float[Array, "b t h"], keys: NoiseKeys | None
-  ) -> Float[Array, "b t h"]:
+    self, x: Float[Array, "b t ..."], keys: NoiseKeys | None
+  ) -> Float[Array, "b t ..."]:
     if keys is None or not self.rates.output:
       return x
     last = keys.fold_in(len(self.cells))
@@ -144,10 +144,11 @@ class Stack(nnx.Module):
     mask: ArrayLike | None = None,
     reset: ArrayLike | None = None,
     keys: NoiseKeys | None = None,
-  ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
+  ) -> tuple[Float[Array, "b t ..."], tuple[State, ...]]:
     """Outputs of the last layer and the final state of every layer.
 
-    x: numbers [b t d], or symbols [b t] as one-hot vectors for the first layer.
+    x: numbers [b t d], images [b t y x d] for cells of these, or symbols [b t]
+      as one-hot vectors for the first layer.
     state: as it was returned, one of each layer; None is the initial one.
     context: as in `unroll`, for the layers whose cells take one.
     mask, reset: as in `unroll`.

@@ -52,9 +52,11 @@ class Model(Protocol):
 
   def initial_state(self, rows: int) -> Any:
     """What is carried from batch to batch; () where nothing is."""
+    ...
 
   def read(self, inputs: Any, state: Any, keys: Keys) -> Output:
     """Reads a batch's inputs, from a state on."""
+    ...
 
   # A model that can say whole answers has one of the two: `start` and `step`,
   # see `search/base.py`, or decode(inputs, search, key) -> prediction, such as

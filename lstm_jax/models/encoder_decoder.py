@@ -134,7 +134,8 @@ class EncoderDecoder(nnx.Module):
   ) -> tuple[AttentionMemory | None, tuple[State, ...], Int[Array, "b"]]:
     """For a search: what is read, the decoder's first state, and the symbol
     that stands before every answer."""
-    return *self._encode(inputs, None), inputs.before[:, 0]
+    context, state = self._encode(inputs, None)
+    return context, state, inputs.before[:, 0]
 
   def step(
     self,
@@ -147,7 +148,9 @@ class EncoderDecoder(nnx.Module):
     return self._likelihood(features), state
 
   def _encode(self, inputs, keys):
-    source = as_symbols("source", inputs.source, self.source_embedding.shape[0])
+    source = as_symbols(
+      "source", inputs.source, self.source_embedding[...].shape[0]
+    )
     x = lookup(self.source_embedding[...], source).astype(self.dtype)
     mask = inputs.source_mask
     if self.reverse:  # what is masked stays at the end of the sentence's steps
@@ -165,7 +168,7 @@ class EncoderDecoder(nnx.Module):
     ), state
 
   def _decode(self, context, state, symbols, *, mask=None, keys=None):
-    symbols = as_symbols("before", symbols, self.target_embedding.shape[0])
+    symbols = as_symbols("before", symbols, self.target_embedding[...].shape[0])
     y = lookup(self.target_embedding[...], symbols).astype(self.dtype)
     if context is None:
       return self.decoder(y, state, mask=mask, keys=keys)

@@ -302,7 +302,7 @@ def bidirectional(
   *,
   noise: tuple[Noise, Noise] = (Noise(), Noise()),
   **arguments: Any,
-) -> tuple[Float[Array, "b t two_h"], tuple[State, State]]:
+) -> tuple[Float[Array, "b t ..."], tuple[State, State]]:
   """One cell forwards, one backwards, side by side (Schuster & Paliwal 1997).
 
   Each row is reversed inside its own length, and each document inside itself.

@@ -70,6 +70,7 @@ def generate(
   top_p: float = 1.0,
   seed: int = 0,
   forbidden: tuple[int, ...] = (0,),
+  restart: int | None = None,
 ) -> Iterator[np.ndarray]:
   """Continues a prompt; yields the symbols in blocks as they are made.
 
@@ -84,11 +85,12 @@ def generate(
     seed: symbol n is drawn from fold_in(key(seed), n): the same seed gives the
       same text whatever the length.
     forbidden: symbols that are never made, such as the unknown one.
+    restart: a symbol before which the state starts afresh.
   """
   structure, params = nnx.split(model)
   banned = np.zeros(model.vocabulary_size, bool)
   banned[list(forbidden)] = True
-  carry, _ = _read_windows(model, prompt)
+  carry, _ = _read_windows(model, prompt, restart)
   symbol = jnp.int32(prompt[-1:])
   key = jax.random.key(seed)
   for start in range(0, length, _BLOCK):
@@ -101,6 +103,7 @@ def generate(
       jnp.int32(start),
       jnp.float32(temperature),
       jnp.asarray(banned),
+      restart=restart,
       top_k=min(top_k, model.vocabulary_size),
       top_p=top_p,
     )
@@ -113,26 +116,28 @@ def score_tokens(model: Any, symbols: np.ndarray) -> np.ndarray:
   return _read_windows(model, symbols)[1]
 
 
-def _read_windows(model, symbols) -> tuple:
+def _read_windows(model, symbols, restart=None) -> tuple:
   """State before the last symbol, and the nats of all but the first."""
   structure, params = nnx.split(model)
   carry, nats = model.initial_state(1), [np.zeros(0, np.float32)]
   symbols = symbols.astype(np.int32)[None]
   for start in range(0, symbols.shape[1] - 1, _WINDOW):
     window = symbols[:, start : start + _WINDOW + 1]
-    carry, nll = _read(structure, params, carry, window)
+    carry, nll = _read(structure, params, carry, window, restart)
     nats.append(np.asarray(nll[0]))
   return carry, np.concatenate(nats)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _read(structure, params, carry, symbols):
-  output = nnx.merge(structure, params)(symbols[:, :-1], carry)
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def _read(structure, params, carry, symbols, restart):
+  inputs = symbols[:, :-1]
+  reset = None if restart is None else inputs == restart
+  output = nnx.merge(structure, params)(inputs, carry, reset=reset)
   return output.state, output.nll(symbols[:, 1:])
 
 
 @functools.partial(
-  jax.jit, static_argnums=0, static_argnames=("top_k", "top_p")
+  jax.jit, static_argnums=0, static_argnames=("restart", "top_k", "top_p")
 )
 def _sample_block(
   structure,
@@ -144,6 +149,7 @@ def _sample_block(
   temperature,
   banned,
   *,
+  restart,
   top_k,
   top_p,
 ):
@@ -151,6 +157,13 @@ def _sample_block(
 
   def step(carry_and_symbol, position):
     carry, symbol = carry_and_symbol
+    if restart is not None:
+      begins = symbol[0] == restart
+      carry = jax.tree.map(
+        lambda new, old: jnp.where(begins, new, old),
+        model.initial_state(1),
+        carry,
+      )
     likelihood, carry = model.step((), carry, symbol)
     logits = jnp.where(banned, -jnp.inf, likelihood.logits()[:, 0])
     here = jax.random.fold_in(key, position)

@@ -33,7 +33,7 @@ from lstm_jax.tasks.sampled_task import SampledTask, only_first
 class Example(NamedTuple):
   """One sequence, padded to the longest that its task makes."""
 
-  inputs: Int[Array, "*b t"] | Float[Array, "*b t d"]  # symbols, or numbers
+  inputs: Int[Array, "*b t"] | Float[Array, "..."]  # as `Tokens` and `Frames`
   targets: Int[Array, "*b t"] | Float[Array, "*b t k"]  # of Answers
   weights: Float[Array, "*b t"]
   mask: Bool[Array, "*b t"]  # True inside the sequence
@@ -192,7 +192,7 @@ def class_targets(
 
 
 def asked_at_the_end(
-  inputs: Int[Array, "t"] | Float[Array, "t *d"],
+  inputs: Int[Array, "t"] | Float[Array, "t ..."],
   target: Int[Array, ""] | Float[Array, "k"],
   length: Int[Array, ""] | int,
 ) -> Example:

@@ -26,7 +26,7 @@ from lstm_jax.metrics.sums import (
 )
 from lstm_jax.search.base import SearchConfig
 from lstm_jax.tasks.base import Score, Spec, TaskConfig
-from lstm_jax.tasks.text_lm import TextLM
+from lstm_jax.tasks.text_lm import TextLM, number_of_start
 
 
 @dataclasses.dataclass(slots=True)
@@ -64,6 +64,9 @@ class TextLMConfig(TaskConfig):
   # characters of the corpus to use from the start of each split, and to the end
   # of the last word; 0 is all
   limit: int = 0
+  # a symbol that begins a document, as a character or word: the state starts
+  # afresh before each; empty is one text without end
+  document_start: str = ""
   # symbols of the vocabulary, the most frequent ones, with the unknown one; the
   # others are unknown, in training too; 0 is all. With train.init_from the
   # vocabulary is that run's
@@ -124,6 +127,10 @@ class TextLMConfig(TaskConfig):
     (prompt,) = lines
     return Tokens(encode_prompt(_vocabulary_of(assets), prompt)[None])
 
+  def restart(self, assets: dict[str, Any]) -> int | None:
+    """The number of `document_start`."""
+    return number_of_start(self.document_start, _vocabulary_of(assets))
+
   @staticmethod
   def unspoken(assets: dict[str, Any]) -> tuple[int, ...]:
     """Symbols that are never made."""
@@ -144,7 +151,8 @@ class TextLMConfig(TaskConfig):
   ) -> TextLM:
     """Reads the corpus. Its vocabulary is made of the training split, unless
     assets have one."""
-    return TextLM(self, batch_size, assets and _vocabulary_of(assets))
+    vocabulary = _vocabulary_of(assets) if assets else None
+    return TextLM(self, batch_size, vocabulary)
 
 
 @dataclasses.dataclass(slots=True)

@@ -24,7 +24,7 @@ from lstm_jax.data.streams import (
   evaluation_streams,
 )
 from lstm_jax.data.vocabulary import Vocabulary
-from lstm_jax.errors import DataError
+from lstm_jax.errors import ConfigError, DataError
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.base import Batch, Controls, Evaluation, Spec, Targets
 
@@ -62,6 +62,7 @@ class TextLM:
     self._tokens, self._source = corpus.tokens, corpus.source
     self.vocabulary = vocabulary = corpus.vocabulary
     self.window = config.window
+    self._restart = number_of_start(config.document_start, vocabulary)
     try:
       self.source = TrainingWindows(
         corpus.tokens["train"],
@@ -112,14 +113,15 @@ class TextLM:
     longest = self.source.longest
     inputs, targets = cut_tokens(data, data.places[number], longest)
     restart = data.starts[number] == 0
+    reset = _begins(inputs, self._restart)
     if data.lengths is None:
-      weights = jnp.ones(inputs.shape)
-      return Batch(Tokens(inputs), Targets(targets, weights)), Controls(restart)
+      targets = Targets(targets, jnp.ones(inputs.shape))
+      return Batch(Tokens(inputs, None, reset), targets), Controls(restart)
     # Padded to the longest, so that nothing recompiles.
     length = data.lengths[number]
     mask = jnp.broadcast_to(jnp.arange(longest) < length, inputs.shape)
     weights = mask.astype(jnp.float32)
-    batch = Batch(Tokens(inputs, mask), Targets(targets, weights))
+    batch = Batch(Tokens(inputs, mask, reset), Targets(targets, weights))
     return batch, Controls(restart, rate=length / self.window)
 
   def evaluation(self, split: str, rows: int, window: int = 0) -> Evaluation:
@@ -127,7 +129,7 @@ class TextLM:
     self._check_split(split)
     window = window or self.window
     data = evaluation_streams(self._tokens[split], rows, window)
-    cut = functools.partial(_batch, window=window)
+    cut = functools.partial(_batch, window=window, restart=self._restart)
     return Evaluation(cut, data, data.inputs.shape[1] // window)
 
   def loss(self, output: Any, targets: Targets) -> Sums:
@@ -135,11 +137,34 @@ class TextLM:
     return Sums((nll * targets.weights).sum(), targets.weights.sum())
 
 
-def _batch(data: Streams, index, window):
+def number_of_start(document_start: str, vocabulary: Vocabulary) -> int | None:
+  """The symbol that begins a document; None where none does.
+
+  Raises:
+    ConfigError: it is not one symbol of the vocabulary.
+  """
+  if not document_start:
+    return None
+  symbols = vocabulary.encode(document_start)
+  if len(symbols) != 1 or symbols[0] == vocabulary.unknown_symbol:
+    raise ConfigError(
+      f"task.document_start: {document_start!r} must be one symbol of the"
+      " vocabulary"
+    )
+  return int(symbols[0])
+
+
+def _begins(inputs, restart):
+  """Where documents begin, as `Tokens.reset`."""
+  return None if restart is None else inputs == restart
+
+
+def _batch(data: Streams, index, window, restart):
   start = index * window
   tokens, targets = cut_tokens(data, start, window)
   weights = cut_at(data.weights, start, window)
-  return Batch(Tokens(tokens), Targets(targets, weights)), Controls(index == 0)
+  inputs = Tokens(tokens, None, _begins(tokens, restart))
+  return Batch(inputs, Targets(targets, weights)), Controls(index == 0)
 
 
 def _digested(symbols: Any) -> bytes:
