@@ -214,6 +214,10 @@ class SpeakingConfig(GeneratingConfig, Protocol):
     """Symbols that are never made."""
     ...
 
+  def restart(self, assets: dict[str, Any]) -> int | None:
+    """The symbol that begins a document: the state starts afresh before it."""
+    ...
+
   def spoken(
     self, blocks: Iterable[np.ndarray], assets: dict[str, Any], prompt: str = ""
   ) -> Iterator[str]:

@@ -16,7 +16,8 @@ from lstm_jax.errors import ConfigError
 from lstm_jax.evaluation.predictions import make_predictions
 from lstm_jax.models.encoder_decoder import ATTENTION
 from lstm_jax.run.build import build
-from lstm_jax.search.base import SearchConfig, find_answers
+from lstm_jax.search.answers import find_answers
+from lstm_jax.search.base import SearchConfig
 
 B, S, T, V, H = 2, 5, 4, 7, 6
 LENGTHS = np.array([5, 3])
