@@ -195,7 +195,7 @@ def test_trials_on_text_end_with_a_sample_of_the_first(
   assert train(small_config, str(tmp_path)) == 0
   printed = capsys.readouterr().out
   sample = printed.split("a sample of 10 characters, of trial 0:\n")[1]
-  words = [f"--workdir={tmp_path}", "--length=10"]
+  words = [f"--workdir={tmp_path}", "--search.length=10"]
   assert run_main(generate, capsys, *words) == sample
 
 
