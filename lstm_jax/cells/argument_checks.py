@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from lstm_jax.array_types import Array, ArrayLike, Bool, Float, Int
 
@@ -190,5 +191,5 @@ def nearest_symbol(symbols: Int[Array, "*n"], size: int) -> Int[Array, "*n"]:
 
 def is_known(array: Array) -> bool:
   """Whether the values are here, and not of another process or inside jit."""
-  traced = isinstance(array, jax.core.Tracer)
+  traced = isinstance(array, Tracer)
   return not traced and getattr(array, "is_fully_addressable", True)

@@ -190,6 +190,7 @@ class AttendingLSTM(LSTM):
     context: AttentionMemory | None = None,
   ) -> AttendingState:
     """noise: as in `LSTM`."""
+    assert context is not None  # `unroll` refuses a call without one
     h, c = super().step(params, z, LSTMState(state.h, state.c), noise)
     query = state.h if self.before else h
     read, _ = read_memory(self.score, params, query, context)

@@ -45,26 +45,32 @@ class Cell(Protocol):
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     """Initial parameters for inputs [b t d], d = input_size."""
+    ...
 
-  def initial_state(self, batch: int, dtype) -> Any:
+  def initial_state(self, batch: int, dtype: Any = ...) -> Any:
     """The state before the first step; every leaf is [b ...]."""
+    ...
 
   def project(
     self, params: Params, x: Float[Array, "*n d"] | Int[Array, "*n"]
   ) -> Float[Array, "*n g"]:
     """The part of the gate inputs that needs no state, for any leading axes."""
+    ...
 
   def recurrent_input(self, params: Params, state: Any) -> Float[Array, "*n r"]:
     """What `w_h` multiplies, for any leading axes."""
+    ...
 
   def step(self, params: Params, z: Any, state: Any, noise: Any = None) -> Any:
     """The next state from the gate inputs [b g] and the state.
 
     noise: what `Noise.step` holds for this step; each cell says what it is.
     """
+    ...
 
   def output(self, state: Any) -> Float[Array, "*n h"]:
     """What the layer above reads from the state."""
+    ...
 
   # With `takes_context = True` a cell's `recurrent_input` and `step` have one
   # more argument, `context`: what `unroll` was given by that name.

@@ -24,7 +24,7 @@ def convolve(
   if mask is None and reset is None:
     x = jnp.concatenate([window, x], 1)
     taps = [x[:, j : j + t] * kernel[j] for j in range(w + 1)]
-    return sum(taps), x[:, t:]
+    return sum(taps[1:], taps[0]), x[:, t:]
   mask = jnp.ones((b, t), bool) if mask is None else mask
   reset = jnp.zeros((b, t), bool) if reset is None else reset
   document = jnp.cumsum(reset, 1)

@@ -12,7 +12,7 @@ Space Odyssey", IEEE TNNLS 28:
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,11 +48,13 @@ class GreffLSTM(BasicCell):
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     h = self.hidden_size
-    params = initializers.lstm_weights(key, input_size, h, self.forget_bias)
+    params: Params = initializers.lstm_weights(
+      key, input_size, h, self.forget_bias
+    )
     peepholes = {"i": 0, "f": 1, "o": 3}
     if (missing := _MISSING_GATE.get(self.variant)) is not None:
       columns = slice(missing * h, (missing + 1) * h)
-      params = {
+      params |= {
         name: jnp.delete(value, columns, axis=-1)
         for name, value in params.items()
       }
@@ -81,7 +83,7 @@ class GreffLSTM(BasicCell):
   ) -> GreffState:
     """noise: a factor on the cell input."""
     variant = self.variant
-    parts = jnp.split(z, z.shape[-1] // self.hidden_size, axis=-1)
+    parts: list[Any] = jnp.split(z, z.shape[-1] // self.hidden_size, axis=-1)
     if variant in _MISSING_GATE:
       parts.insert(_MISSING_GATE[variant], None)
     z_i, z_f, z_g, z_o = parts

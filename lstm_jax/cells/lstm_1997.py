@@ -116,7 +116,7 @@ class LSTM1997(BasicCell):
       params["w_h"] = initializers.uniform(key_h, (h + gates, gates + h), scale)
     if self.biases != "none":
       width = gates + (h if self.biases == "all" else 0)
-      b = initializers.uniform(key_b, (width,), scale)
+      b = jnp.asarray(initializers.uniform(key_b, (width,), scale))
       for first, values in (
         (0, self.input_gate_biases),
         (self._blocks, self.output_gate_biases),

@@ -14,8 +14,8 @@ def short(self: Any) -> str:
   if dataclasses.is_dataclass(self) and not isinstance(self, type):
     names = [field.name for field in dataclasses.fields(self) if field.repr]
     return _named(self, {name: getattr(self, name) for name in names})
-  if hasattr(self, "_fields"):
-    return _named(self, self._asdict())
+  if fields := getattr(self, "_fields", None):  # of a named tuple
+    return _named(self, dict(zip(fields, self, strict=True)))
   if isinstance(self, dict):
     inside = (f"{key!r}: {short(item)}" for key, item in self.items())
     return "{" + ", ".join(inside) + "}"

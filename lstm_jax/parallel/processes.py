@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from typing import Any
 
 import jax
 from jax._src import distributed  # JAX shows its key-value store nowhere else
@@ -165,7 +166,7 @@ def wait(name: str):
     _client().wait_at_barrier(f"lstm_jax/{name}", _PATIENCE * 1000)
 
 
-def _client():
+def _client() -> Any:
   return distributed.global_state.client
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 ROWS = PartitionSpec("batch")  # an array [b ...]
@@ -154,7 +155,7 @@ def place(tree: Any, mesh: Mesh | None, spec: Any) -> Any:
   if mesh is None:
     return tree
   sharding = jax.tree.map(lambda each: NamedSharding(mesh, each), spec)
-  traced = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves(tree))
+  traced = any(isinstance(a, Tracer) for a in jax.tree.leaves(tree))
   if traced or jax.process_count() == 1:
     return jax.device_put(tree, sharding)
   return jax.jit(_identity, out_shardings=sharding)(tree)

@@ -179,8 +179,8 @@ def use_compilation_cache(directory: str = "user"):
     return  # JAX has read them
   try:
     if directory == "user":
-      directory = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-      directory = pathlib.Path(directory) / "lstm_jax"
+      caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+      directory = os.path.join(caches, "lstm_jax")
     path = pathlib.Path(directory).expanduser()
     path = path / f"jaxlib-{jaxlib.__version__}"
     str(path).encode()  # JAX takes no path of other bytes

@@ -7,6 +7,7 @@ and each device multiplies them by its own columns of the recurrent matrix
 """
 
 import dataclasses
+from typing import Any
 
 from jax import lax
 
@@ -46,15 +47,17 @@ def split_stack(stack: Stack, count: int, axis: str):
 
   For layers of `LSTM` whose sizes the count divides.
   """
-  stack.cells = tuple(
+  cells: Any = stack.cells  # `LSTM` each
+  parts: Any = tuple(
     SplitLSTM(
       cell.hidden_size // count,
       cap_input_gate=cell.cap_input_gate,
       axis=axis,
       parts=count,
     )
-    for cell in stack.cells
+    for cell in cells
   )
+  stack.cells = parts
   run_part = stack.run_layer
 
   def run_layer(*arguments, **named):

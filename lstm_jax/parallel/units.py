@@ -28,6 +28,8 @@ _SPLIT = (*_GATES, "embedding", "softmax_w", "softmax_b")
 class UnitLayout(Layout):
   """mesh: with an axis "model"."""
 
+  mesh: Mesh
+
   def __init__(self, mesh: Mesh):
     super().__init__(mesh)
     self.parts = mesh.shape["model"]

@@ -56,7 +56,7 @@ def take(
   kinds = [p.dtype for p in params.values()]
   x = as_array("x", x)
   symbols = is_symbols(x) and x.ndim == 2
-  w_x = params.get("w_x")  # [d g], or a kernel [y x d g] for images
+  w_x: Any = params.get("w_x")  # [d g], or a kernel [y x d g] for images
   if not symbols:
     x = as_floats("x", x, widest(*kinds))
     kinds.append(x.dtype)
@@ -79,14 +79,14 @@ def take(
 
 def _check_axes(cell, w_x, x, symbols):
   """Inputs are [b t d], images [b t y x d], or symbols [b t]."""
-  flat = w_x is None or w_x.ndim == 2
-  if symbols and flat:
+  axes = 3 if w_x is None else w_x.ndim + 1
+  if symbols and axes == 3:
     if w_x is None:
       raise ValueError(
         f"x: {type(cell).__name__} takes no symbols here; give one-hot vectors"
       )
-  elif x.ndim != (3 if flat else w_x.ndim + 1):
-    image = "" if flat else "height, width, "
+  elif x.ndim != axes:
+    image = "" if axes == 3 else "height, width, "
     raise ValueError(f"x must be [batch, time, {image}features], got {x.shape}")
   elif w_x is not None and x.shape[-1] != w_x.shape[-2]:
     raise ValueError(

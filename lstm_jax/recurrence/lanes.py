@@ -74,10 +74,10 @@ def map_last(function: Callable) -> Callable:
 def _evaluate(closed: ClosedJaxpr, arguments: list[Value]) -> list[Value]:
   jaxpr = closed.jaxpr
   constants = [(c, None) for c in closed.consts]
-  values = dict(zip(jaxpr.constvars, constants, strict=True))
+  values: dict[Any, Value] = dict(zip(jaxpr.constvars, constants, strict=True))
   values |= zip(jaxpr.invars, arguments, strict=True)
 
-  def read(atom):
+  def read(atom) -> Value:
     return (atom.val, None) if isinstance(atom, Literal) else values[atom]
 
   for equation in jaxpr.eqns:

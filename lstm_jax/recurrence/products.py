@@ -88,6 +88,7 @@ def piece_gradients(
   dz: the cotangent of z, or of (zx, zh) for cells that keep the two apart.
   """
   if joint:
+    assert r is not None and not isinstance(dz, tuple)
     ones = jnp.ones((*x.shape[:-1], 1), x.dtype)
     inputs = jnp.concatenate([r.astype(x.dtype), x, ones], axis=-1)
     narrow = dz.astype(x.dtype)

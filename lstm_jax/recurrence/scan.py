@@ -241,7 +241,8 @@ def _make_backward_step(plan, recurrent, in_step):
     x, dy, before, z, varying = inputs
     controls = _merge(varying, constant)
     _, vjp = jax.vjp(
-      lambda *a: _step(plan, *a, controls), pointwise, z, before, context
+      lambda *a: _step(plan, *a, controls=controls),
+      *(pointwise, z, before, context),
     )
     dp, dz, *dread = vjp((dstate, dy))
     r = None
@@ -250,7 +251,7 @@ def _make_backward_step(plan, recurrent, in_step):
         dz if cell.adds_products else dz[1], w_h_transposed
       )
       r, vjp = jax.vjp(
-        lambda *a: _recurrent_input(plan, *a, controls),
+        lambda *a: _recurrent_input(plan, *a, controls=controls),
         *(pointwise, before, context),
       )
       dp_input, *dread_input = vjp(dr)

@@ -203,9 +203,9 @@ def run(
   if engine == "cudnn":
     y, state = cudnn.run(params, x, state)
   elif engine == "parallel":
-    y, state = cell.parallel(
-      params, x, state, mask, reset, options.chunk or _PARALLEL_CHUNK
-    )
+    chunk = options.chunk or _PARALLEL_CHUNK
+    parallel = cell.parallel  # pyright: ignore[reportAttributeAccessIssue] # `_engine` saw it
+    y, state = parallel(params, x, state, mask, reset, chunk)
     y = y.astype(dtype)
   else:
     plan = _plan(cell, params, x, state, context, return_states, options, dtype)

@@ -59,9 +59,9 @@ def add_to_averages(averages: Averages, params: Params) -> Averages:
 
 def observe_score(averages: Averages, loss: float) -> Averages:
   """After a validation."""
-  loss = jnp.float32(loss)
+  score = jnp.float32(loss)
   return averages._replace(
-    started=averages.started | (loss > averages.best),
+    started=averages.started | (score > averages.best),
     best=jnp.minimum(averages.best, averages.recent[0]),
-    recent=jnp.append(averages.recent[1:], loss),
+    recent=jnp.append(averages.recent[1:], score),
   )

@@ -10,7 +10,6 @@ adds up, c_t = c_{t-1} + i_t g_t, and nothing else reaches back in time, so
     dE_t/dW = direct part of step t + dE_t/dc_{t-1} S_{t-1}
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,7 +21,7 @@ from jax import lax
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.tasks.base import Task
 from lstm_jax.training.state import TrainState
-from lstm_jax.training.step import DATA, StepMetrics, hold_recurrent
+from lstm_jax.training.step import DATA, StepMetrics, TrainStep, hold_recurrent
 
 
 def make_online_step(
@@ -31,9 +30,8 @@ def make_online_step(
   optimizer: optax.GradientTransformation,
   schedule: optax.Schedule,
   recurrent_from: int = 0,
-) -> Callable:
-  """One sequence, with an update of the optimiser after each of its steps:
-  (state, data) -> (state, metrics).
+) -> TrainStep:
+  """One sequence, with an update of the optimiser after each of its steps.
 
   The loss of a step is what the task says of a batch of that step alone. Steps
   outside the mask, or without weight, change nothing. Only the layer has

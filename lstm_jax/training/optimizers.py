@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import optax
@@ -99,7 +99,7 @@ def make_schedule(
     )
   elif config.schedule in (Schedule.STEP, Schedule.MILESTONES):
 
-    def main(count):  # warm-up steps count as part of their epoch
+    def main(count, /):  # warm-up steps count as part of their epoch
       epoch = (count + config.warmup_steps) // steps_per_epoch
       times = jnp.maximum(epoch - config.decay_from_epoch + 1, 0)
       if config.schedule is Schedule.MILESTONES:
@@ -120,7 +120,11 @@ def make_optimizer(
   config: OptimizerConfig, schedule: optax.Schedule
 ) -> optax.GradientTransformation:
   """Clipping, the pull of `l2`, then the optimiser with its schedule."""
-  adam = {"b1": config.beta1, "b2": config.beta2, "eps": config.epsilon}
+  adam: dict[str, Any] = {
+    "b1": config.beta1,
+    "b2": config.beta2,
+    "eps": config.epsilon,
+  }
   match config.name:
     case Optimizer.SGD:
       optimizer = optax.sgd(schedule)

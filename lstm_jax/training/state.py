@@ -16,8 +16,7 @@ from lstm_jax.training.averaging import Averages, AveragingConfig
 from lstm_jax.training.stopping import StopConfig, StopState
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
   """Everything a run needs to go on exactly where it was.
 
   With several trials, every leaf has a leading axis n.

@@ -1,7 +1,7 @@
 """One update, and one window of an evaluation, as pure functions."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,22 +29,10 @@ class StepMetrics(NamedTuple):
   skipped: Int[Array, "*n"] | int = 0  # updates that were left out
 
 
-@runtime_checkable
-class TrainStep(Protocol):
-  def __call__(
-    self, state: TrainState, data: Any
-  ) -> tuple[TrainState, StepMetrics]:
-    """One update, or several; `data` is what `Task.batch` reads."""
-    ...
-
-
-@runtime_checkable
-class EvalStep(Protocol):
-  def __call__(
-    self, params: Params, carry: Any, data: Any, index: Int[Array, ""]
-  ) -> tuple[Any, Sums]:
-    """The carried state and the sums of a window."""
-    ...
+# (state, what `Task.batch` reads) -> (state, metrics) after one or more updates
+TrainStep = Callable[[TrainState, Any], tuple[TrainState, StepMetrics]]
+# (parameters, carried state, data, number of a window) -> (carried state, sums)
+EvalStep = Callable[[Params, Any, Any, Int[Array, ""]], tuple[Any, Sums]]
 
 
 def rows_of(tree: Any) -> int:

@@ -113,6 +113,6 @@ def _note(config, met, wrong, error, step):
   return jnp.where((met < 0) & now, step, met)
 
 
-def freeze(done: Bool[Array, ""], old: Any, new: Any) -> Any:
+def freeze(done: Bool[Array, ""] | bool, old: Any, new: Any) -> Any:
   """The old tree where a trial is done, else the new one."""
   return jax.tree.map(lambda a, b: jnp.where(done, a, b), old, new)

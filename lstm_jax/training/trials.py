@@ -9,7 +9,6 @@ other. A run's numbers do not depend on how many of its devices share them.
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -25,20 +24,20 @@ from lstm_jax.recurrence import lanes
 from lstm_jax.tasks.base import Task
 from lstm_jax.training import stopping
 from lstm_jax.training.state import TrainState
-from lstm_jax.training.step import StepMetrics
+from lstm_jax.training.step import StepMetrics, TrainStep
 from lstm_jax.training.stopping import StopConfig
 
 
 def make_call(
   structure: Any,
   task: Task,
-  update: Callable,
+  update: TrainStep,
   stop: StopConfig,
   steps_per_call: int,
   *,
   survive: bool = False,
-) -> Callable:
-  """So many updates in a loop: (state, data) -> (state, metrics).
+) -> TrainStep:
+  """So many updates in a loop.
 
   A state that is done stays as it is, and its metrics are 0. They are summed
   over the updates; norm and rate are those of the last.
@@ -136,7 +135,7 @@ def devices_for(trials: int, devices: int, in_turn: bool) -> int:
   return next(n for n in range(most, 0, -1) if trials % n == 0)
 
 
-def make_turns_call(call: Callable, mesh: Mesh | None) -> Callable:
+def make_turns_call(call: TrainStep, mesh: Mesh | None) -> TrainStep:
   """`call` for one trial after the other, without those that are done.
 
   mesh: devices that share the trials.
@@ -156,8 +155,8 @@ def make_turns_call(call: Callable, mesh: Mesh | None) -> Callable:
 
 
 def make_trials_call(
-  call: Callable, mesh: Mesh | None, by_eights: bool = False
-) -> Callable:
+  call: TrainStep, mesh: Mesh | None, by_eights: bool = False
+) -> TrainStep:
   """`call` for all trials at once, without those that are done.
 
   Trials that are done are left out as soon as half of them, or of what is left,
@@ -186,7 +185,7 @@ def make_trials_call(
 
   def run_part(part, data):
     count = len(part.done)
-    if devices > 1 and (count % devices or count < 2 * devices):
+    if mesh and (count % devices or count < 2 * devices):
       part = jax.device_put(part, mesh.devices.flat[0])
       return place(run_one(part, data), mesh, COPIES)
     return run_shared(place(part, mesh, ROWS), data)
@@ -206,7 +205,7 @@ def make_trials_call(
   return run_active
 
 
-def _by_eights(mapped: Callable) -> Callable:
+def _by_eights(mapped: TrainStep) -> TrainStep:
   """`mapped` for groups of eight trials, the last one filled up with repeats.
 
   `lanes` computes eight of them in the time of five, and a group is the
@@ -247,5 +246,5 @@ def merge_metrics(metrics: StepMetrics) -> StepMetrics:
     np.max(metrics.gradient_norm),
     np.max(metrics.learning_rate),
     np.max(metrics.culprit),
-    np.sum(metrics.skipped),
+    int(np.sum(metrics.skipped)),
   )

@@ -199,3 +199,35 @@ STACK = Stack([LSTM(3), GRU(3)], D, rngs=nnx.Rngs(0))
 def test_a_wrong_context_is_named(unchecked, run, message):
   with pytest.raises(ValueError, match=message):
     run()
+
+
+def scans(jaxpr):
+  """Every scan over the time steps."""
+  for equation in jaxpr.eqns:
+    if equation.primitive.name == "scan" and equation.params["length"] == T:
+      yield equation
+    for value in equation.params.values():
+      inner = getattr(value, "jaxpr", value)
+      if hasattr(inner, "eqns"):
+        yield from scans(inner)
+
+
+def test_without_a_context_the_scans_read_and_carry_nothing_more():
+  cell = LSTM(H)
+  params, x = cell.init(jax.random.key(0), D), jnp.ones((B, T, D))
+
+  def loss(params, x):
+    return unroll(cell, params, x, context=None)[0].sum()
+
+  jaxpr = jax.make_jaxpr(jax.grad(loss, (0, 1)))(params, x).jaxpr
+  forwards, backwards = (
+    ([a.aval.shape for a in scan.invars], [a.aval.shape for a in scan.outvars])
+    for scan in scans(jaxpr)
+  )
+  h, all_h, z = (B, H), (T, B, H), (T, B, 4 * H)
+  w_h, transposed, gate_columns = (H, 4 * H), (4 * H, H), (4 * H,)
+  assert forwards == ([w_h, h, h, z], [h, h, all_h, all_h, all_h, z])
+  assert backwards == (
+    [gate_columns, transposed, h, h, all_h, all_h, all_h, z],
+    [h, h, z],
+  )
