@@ -37,11 +37,27 @@ class Cell(Protocol):
   [n r/n g/n] is block-diagonal, n heads that do not see each other.
   """
 
-  hidden_size: int
-  output_size: int
-  adds_products: bool
-  """True: `step` takes z = zx + zh, one array. False: z = (zx, zh), for cells
-  that treat the two apart (layer normalisation, the reset-after GRU)."""
+  @property
+  def hidden_size(self) -> int: ...
+
+  @property
+  def output_size(self) -> int: ...
+
+  @property
+  def adds_products(self) -> bool:
+    """True: `step` takes z = zx + zh, one array. False: z = (zx, zh), for cells
+    that treat the two apart (layer normalisation, the reset-after GRU)."""
+    ...
+
+  @property
+  def takes_state_noise(self) -> bool:
+    """`noise` of `step` is a `StateNoise`."""
+    ...
+
+  @property
+  def has_cell_input(self) -> bool:
+    """It is as wide as the state, and noise may drop it."""
+    ...
 
   def init(self, key: Key[Array, ""], input_size: int) -> Params:
     """Initial parameters for inputs [b t d], d = input_size."""

@@ -95,8 +95,8 @@ def _convolve(
   images."""
   wide = widest(images.dtype, kernel.dtype)
   return lax.conv_general_dilated(
-    images.astype(wide),
-    kernel.astype(images.dtype).astype(wide),
+    jnp.asarray(images, wide),
+    jnp.asarray(kernel.astype(images.dtype), wide),
     window_strides=(1, 1),
     padding="SAME",
     dimension_numbers=("NHWC", "HWIO", "NHWC"),

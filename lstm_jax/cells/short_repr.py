@@ -15,7 +15,7 @@ def short(self: Any) -> str:
     names = [field.name for field in dataclasses.fields(self) if field.repr]
     return _named(self, {name: getattr(self, name) for name in names})
   if fields := getattr(self, "_fields", None):  # of a named tuple
-    return _named(self, dict(zip(fields, self, strict=True)))
+    return _named(self, {name: getattr(self, name) for name in fields})
   if isinstance(self, dict):
     inside = (f"{key!r}: {short(item)}" for key, item in self.items())
     return "{" + ", ".join(inside) + "}"

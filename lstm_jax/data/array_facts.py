@@ -96,6 +96,7 @@ class Facts(NamedTuple):
     mask = np.ones(len(targets), bool) if self.at_end else arrays.mask()
     if numbers:
       return _inside(self.target_scale.standardise(targets), mask)
+    assert self.classes is not None
     numbers = {str(label): k for k, label in enumerate(self.classes)}
     labels, place = np.unique(targets, return_inverse=True)
     found = np.array([numbers.get(str(label), -1) for label in labels])

@@ -5,7 +5,7 @@ import pathlib
 import zipfile
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,8 @@ class Arrays(NamedTuple):
     return np.arange(self.inputs.shape[1]) < self.lengths[:, None]
 
   def take(self, rows: np.ndarray) -> "Arrays":
-    where, *arrays = self
-    return Arrays(where, *(a if a is None else a[rows] for a in arrays))
+    targets = None if self.targets is None else self.targets[rows]
+    return Arrays(self.where, self.inputs[rows], targets, self.lengths[rows])
 
 
 def shape_in_words(array: np.ndarray) -> str:
@@ -147,7 +147,8 @@ def cut_splits(
   Raises:
     DataError: there are too few samples.
   """
-  whole, shares = splits["train"], dict(zip(SPLITS, percent, strict=True))
+  whole = splits["train"]
+  shares: dict[str, int] = dict(zip(SPLITS, percent, strict=True))
   missing = [
     split for split in SPLITS if split == "train" or split not in splits
   ]
@@ -179,7 +180,7 @@ def digest(splits: dict[str, Arrays]) -> str:
 def _digits() -> Arrays:
   from sklearn.datasets import load_digits  # late: it takes seconds
 
-  digits = load_digits()
+  digits: Any = load_digits()
   inputs = digits.images.astype(np.float32)
   return make_arrays("sklearn:digits: ", inputs, digits.target)
 

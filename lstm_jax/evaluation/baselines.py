@@ -117,6 +117,7 @@ def _with_contexts(cut: Callable) -> Callable:
       x, mask, reset = inputs.before, inputs.before_mask, None
     else:
       x, mask, reset = (*inputs, None)[:3]
+    assert x is not None
     if not jnp.issubdtype(x.dtype, jnp.integer):
       return batch, jnp.zeros((*x.shape[:2], 0), jnp.int32), last
     last = jnp.where(controls.restart, NOTHING, last)
@@ -169,7 +170,9 @@ def _of_numbers(spec, seen) -> dict[str, Say]:
     asked = (weights > 0)[..., None] & (True if asked is None else asked)
     x = getattr(batch.inputs, "x", None)
     again = x is not None and x.shape == targets.shape
-    last = x > 0.5 if again and binary else np.zeros(targets.shape, bool)
+    last = np.zeros(targets.shape, bool)
+    if x is not None and again and binary:
+      last = x > 0.5
     for value in (False, True):
       here = asked & (last == value)
       sums[int(value)] += (targets * here).sum((0, 1)), here.sum((0, 1))

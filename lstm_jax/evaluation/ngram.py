@@ -49,7 +49,7 @@ class NGram:
     order: n.
     """
     number = np.zeros(contexts.shape[:-1], np.int64)
-    p = np.float64(1 / self.outcomes)
+    p = np.full(number.shape, 1 / self.outcomes)
     for m, level in enumerate(self.levels[:order]):
       if m:
         key = _key(number, contexts[..., m - 1], self.inputs)

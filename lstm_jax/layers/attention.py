@@ -48,20 +48,20 @@ def attend(
     raise ValueError(
       f"queries must be [batch, time, features], got {queries.shape}"
     )
-  memory, params = attention_memory(keys, values, mask), params or {}
-  width = params["w_q"].shape[1] if params else queries.shape[-1]
+  memory, weights = attention_memory(keys, values, mask), params or {}
+  width = weights["w_q"].shape[1] if weights else queries.shape[-1]
   if memory.keys.shape[::2] != (len(queries), width):
     raise ValueError(
       f"keys must be [{len(queries)}, source, {width}], got {memory.keys.shape}"
     )
-  arrays = queries, memory, params
+  arrays = queries, memory, weights
   wide = widest("float32", *(a.dtype for a in jax.tree.leaves(arrays)))
-  wider, memory, params = jax.tree.map(lambda a: a.astype(wide), arrays)
-  read, weights = (
+  wider, memory, weights = jax.tree.map(lambda a: a.astype(wide), arrays)
+  read, shares = (
     jnp.swapaxes(a, 0, 1)
-    for a in read_memory(score, params, jnp.swapaxes(wider, 0, 1), memory)
+    for a in read_memory(score, weights, jnp.swapaxes(wider, 0, 1), memory)
   )
-  return read.astype(queries.dtype), weights
+  return read.astype(queries.dtype), shares
 
 
 class Attention(nnx.Module):

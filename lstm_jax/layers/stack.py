@@ -1,5 +1,6 @@
 """Recurrent layers on top of each other."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -50,7 +51,7 @@ class Stack(nnx.Module):
 
   def __init__(
     self,
-    cells: list[Cell],
+    cells: Sequence[Cell],
     input_size: int,
     *,
     residual: bool = False,
@@ -189,7 +190,8 @@ class Stack(nnx.Module):
     return self._run(run, x, state, context, mask, reset, keys)
 
   def _run(self, run_cell, x, state, context, mask, reset, keys):
-    rates, final, total = self.rates, [], 0.0
+    rates, final = self.rates, []
+    total: Any = 0.0
     for number, (cell, layer, before) in enumerate(
       zip(self.cells, self.layers, state, strict=True)
     ):

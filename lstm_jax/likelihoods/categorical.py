@@ -14,6 +14,9 @@ from lstm_jax.cells.short_repr import short
 class _Symbols:
   """What follows from `logits()` [b t v]."""
 
+  def logits(self) -> Float[Array, "b t v"]:
+    raise NotImplementedError
+
   def mode(self) -> Int[Array, "b t"]:
     """The likeliest symbol."""
     return self.logits().argmax(-1)

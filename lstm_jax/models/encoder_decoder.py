@@ -8,6 +8,7 @@ each symbol, as much of each as it attends to (`cells/attending.py`).
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -53,7 +54,7 @@ class EncoderDecoder(nnx.Module):
 
   def __init__(
     self,
-    cells: list[LSTM],
+    cells: Sequence[LSTM],
     *,
     source_size: int,
     target_size: int,
@@ -226,8 +227,9 @@ class EncoderDecoderConfig(RecurrentConfig):
     return found
 
   def build(self, spec: Spec, rngs: nnx.Rngs) -> EncoderDecoder:
+    cells = [cell for cell in self.cells() if isinstance(cell, LSTM)]
     return EncoderDecoder(
-      self.cells(),
+      cells,  # which `check` has seen to be all
       source_size=spec.inputs,
       target_size=spec.outputs,
       embedding_size=self.embedding_size,

@@ -7,6 +7,7 @@ is from Press & Wolf 2017 and Inan et al. 2017. `layers/heads.py` and
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -64,7 +65,7 @@ class LanguageModel(nnx.Module):
 
   def __init__(
     self,
-    cells: list[Cell],
+    cells: Sequence[Cell],
     *,
     vocabulary_size: int,
     embedding_size: int,

@@ -2,6 +2,7 @@
 numbers: the network of most tasks on long-range dependencies."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -57,7 +58,7 @@ class SequenceModel(nnx.Module):
 
   def __init__(
     self,
-    cells: list[Cell],
+    cells: Sequence[Cell],
     *,
     input_size: int | tuple[int, int, int],
     output_size: int,
@@ -183,8 +184,7 @@ class SequenceModel(nnx.Module):
 
   def _inputs(self, inputs, mask):
     if self.symbols:
-      (size,) = self.input_shape
-      return as_symbols("inputs", inputs, size, mask=mask)
+      return as_symbols("inputs", inputs, self.input_shape[0], mask=mask)
     x = as_floats("inputs", inputs, self.dtype)
     if x.shape[2:] != self.input_shape:
       wanted = ", ".join(map(str, self.input_shape))

@@ -180,9 +180,9 @@ class WindowModel(nnx.Module):
     windows, after = last_inputs(x, before, mask, reset)
     features = self._features(windows, keys)
     if mask is not None:
-      mask = as_flags("mask", mask, x.shape[:2])
-      features = jnp.where(mask[..., None], features, 0)
-    z = self.output(features).astype("float32")
+      inside = jnp.asarray(as_flags("mask", mask, x.shape[:2]))
+      features = jnp.where(inside[..., None], features, 0)
+    z = self.output(jnp.asarray(features)).astype("float32")
     state = (after,) if self.window > 1 else ()
     return Output(features, state, LIKELIHOODS[self.likelihood](z))
 

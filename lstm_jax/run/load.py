@@ -16,6 +16,7 @@ from lstm_jax.checkpoints.checkpointing import Checkpointer
 from lstm_jax.config import Config
 from lstm_jax.data.vocabulary import Vocabulary, restore
 from lstm_jax.errors import DataError, RunError
+from lstm_jax.models.config import RecurrentConfig
 from lstm_jax.recurrence import cudnn
 from lstm_jax.run.directory import read_assets, read_config
 from lstm_jax.training import trials as trials_lib
@@ -81,8 +82,10 @@ def load_trials(
     RunError: there is no run, or no such checkpoint, or it is damaged.
   """
   config = read_config(workdir)
-  if config.model.engine == "cudnn" and not cudnn.on_nvidia():
-    config.model.engine = "auto"  # which computes the same
+  model = config.model
+  if isinstance(model, RecurrentConfig) and not cudnn.on_nvidia():
+    if model.engine == "cudnn":
+      model.engine = "auto"  # which computes the same
   assets = read_assets(workdir)
   try:
     spec = config.task.spec(assets)

@@ -94,10 +94,10 @@ class ArraysConfig(TaskConfig):
   def unread(self, with_assets: bool) -> dict[str, str]:
     if not self.csv:
       return dict.fromkeys(_CSV, "it is for a .csv file")
-    found = {}
+    found: dict[str, str] = {}
     if self.goal == "next_step":
       why = 'with the goal "next_step" the inputs are the targets'
-      found = dict.fromkeys(("target", "ahead"), why)
+      found |= dict.fromkeys(("target", "ahead"), why)
     if self.group:
       why = "with task.group a sequence is the rows of a group"
       found |= dict.fromkeys(("window", "ahead"), why)

@@ -167,7 +167,7 @@ class ArraysTask:
   def _known_targets(self) -> np.ndarray:
     """Those of the training split, of all timesteps side by side."""
     inputs, targets, lengths = self._rows["train"]
-    if self._facts.at_end:
+    if targets is not None and self._facts.at_end:
       return targets
     if targets is None:
       targets, lengths = inputs[:, 1:], lengths - 1

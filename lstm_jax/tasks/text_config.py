@@ -36,6 +36,7 @@ class TextLMConfig(TaskConfig):
   family: ClassVar = "text"
   asks: ClassVar = "next"
   as_bytes: ClassVar = False
+  vocabulary: ClassVar[Any] = None  # its class, where it has no options
   words: ClassVar = False
   RANGES: ClassVar = {
     "window": (1, 10**6),
@@ -199,8 +200,9 @@ class WordLMConfig(TextLMConfig):
 
   def make_vocabulary(self, pieces: Iterable[str | bytes]) -> Vocabulary:
     split = WordSplit(self.lower, self.split_punctuation)
+    texts: Any = pieces  # never bytes, for words
     return WordVocabulary.from_pieces(
-      pieces, self.vocabulary_size, self.min_count, split
+      texts, self.vocabulary_size, self.min_count, split
     )
 
   @staticmethod
