@@ -3,7 +3,7 @@
 # make test-all  runs every test, the slow ones too, on programs that XLA
 #              optimises as it does for users: hours, for a night
 # make env     builds the environment alone, in .venv
-# make lint    checks format and style
+# make lint    checks format, style and types
 #
 # With uv where it is installed, else with venv and pip from the first
 # Python >= 3.12 found. PYTHON=/path/to/python chooses another.
@@ -32,6 +32,7 @@ env: $(DONE)
 lint: $(DONE)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/pyright
 
 $(DONE): requirements.txt
 	@rm -rf $(VENV)
