@@ -18,7 +18,7 @@ has attention outside the recurrence, where nothing that is read is fed back.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -169,7 +169,9 @@ class AttendingLSTM(LSTM):
     params["w_h"] = jnp.concatenate([params["w_h"], w_read])
     return params | score_params(self.score, key_score, h, self.key_size or h)
 
-  def initial_state(self, batch: int, dtype=jnp.float32) -> AttendingState:
+  def initial_state(
+    self, batch: int, dtype: Any = jnp.float32
+  ) -> AttendingState:
     h, c = super().initial_state(batch, dtype)
     return AttendingState(h, c, jnp.zeros((batch, self.memory_size), dtype))
 

@@ -159,7 +159,7 @@ class BasicCell:
   def output_size(self) -> int:
     return self.hidden_size
 
-  def initial_state(self, batch: int, dtype=jnp.float32) -> Any:
+  def initial_state(self, batch: int, dtype: Any = jnp.float32) -> Any:
     """Zeros, [b h] each: own buffers, which a program may write into."""
     shape, count = (batch, self.hidden_size), len(self.state_type._fields)
     return self.state_type(*(jnp.zeros(shape, dtype) for _ in range(count)))

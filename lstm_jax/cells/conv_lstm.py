@@ -15,6 +15,7 @@ peephole LSTM. Kernels are [y x d g], the gates in the order i f g o.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +64,7 @@ class ConvLSTM(BasicCell):
         params[name] = jnp.zeros((*self.image_size, h))
     return params
 
-  def initial_state(self, batch: int, dtype=jnp.float32) -> LSTMState:
+  def initial_state(self, batch: int, dtype: Any = jnp.float32) -> LSTMState:
     shape = (batch, *self.image_size, self.hidden_size)
     # A buffer each, so that a program may be given both to write into.
     return LSTMState(h=jnp.zeros(shape, dtype), c=jnp.zeros(shape, dtype))

@@ -67,7 +67,7 @@ class GreffLSTM(BasicCell):
       )
     return params
 
-  def initial_state(self, batch: int, dtype=jnp.float32) -> GreffState:
+  def initial_state(self, batch: int, dtype: Any = jnp.float32) -> GreffState:
     h, c = LSTM(self.hidden_size).initial_state(batch, dtype)
     gates = None
     if self.variant == "FGR":

@@ -25,7 +25,7 @@ The columns of the weights are i, o, g: the gates first.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -127,7 +127,9 @@ class LSTM1997(BasicCell):
       params["b"] = b
     return params
 
-  def initial_state(self, batch: int, dtype=jnp.float32) -> LSTM1997State:
+  def initial_state(
+    self, batch: int, dtype: Any = jnp.float32
+  ) -> LSTM1997State:
     h, c = LSTM(self.hidden_size).initial_state(batch, dtype)
     gates = jnp.zeros((batch, self._gates), dtype)
     return LSTM1997State(h, c, gates)

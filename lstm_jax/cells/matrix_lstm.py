@@ -23,7 +23,7 @@ The columns of the weights are q, k, v, o [h each], i, f [heads each].
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +74,9 @@ class MatrixLSTM(BasicCell):
       "b": jnp.zeros(width).at[-self.heads :].set(self.forget_bias),
     }
 
-  def initial_state(self, batch: int, dtype=jnp.float32) -> MatrixLSTMState:
+  def initial_state(
+    self, batch: int, dtype: Any = jnp.float32
+  ) -> MatrixLSTMState:
     heads, d = self.heads, self.hidden_size // self.heads
     return MatrixLSTMState(
       h=jnp.zeros((batch, self.hidden_size), dtype),

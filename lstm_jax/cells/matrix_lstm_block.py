@@ -25,7 +25,7 @@ smaller the more blocks there are; here they are uniform with the variance
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -104,7 +104,7 @@ class MatrixLSTMBlock(BasicCell):
     }
 
   def initial_state(
-    self, batch: int, dtype=jnp.float32
+    self, batch: int, dtype: Any = jnp.float32
   ) -> MatrixLSTMBlockState:
     e, heads = WIDER * self.hidden_size, self.heads
     d = e // heads

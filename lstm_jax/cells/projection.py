@@ -12,7 +12,7 @@ With W_r = I it is the LSTM with forget gate.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,9 @@ class ProjectionLSTM(BasicCell):
       "w_r": initializers.lecun_uniform(key_r, (h, p)),
     }
 
-  def initial_state(self, batch: int, dtype=jnp.float32) -> ProjectionState:
+  def initial_state(
+    self, batch: int, dtype: Any = jnp.float32
+  ) -> ProjectionState:
     return ProjectionState(
       h=jnp.zeros((batch, self.projection_size), dtype),
       c=jnp.zeros((batch, self.hidden_size), dtype),

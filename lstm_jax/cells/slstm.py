@@ -18,7 +18,7 @@ The columns of the weights are, head by head, i, f, g, o.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +81,7 @@ class SLSTM(BasicCell):
       "b": b.reshape(-1),
     }
 
-  def initial_state(self, batch: int, dtype=jnp.float32) -> SLSTMState:
+  def initial_state(self, batch: int, dtype: Any = jnp.float32) -> SLSTMState:
     shape = (batch, self.hidden_size)
     h, c, n = (jnp.zeros(shape, dtype) for _ in range(3))
     return SLSTMState(h, c, n, jnp.full(shape, NOTHING_YET, dtype))

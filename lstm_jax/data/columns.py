@@ -40,7 +40,9 @@ def shape_in_words(array: np.ndarray) -> str:
   return f"{array.dtype} {list(array.shape)}"
 
 
-def make_arrays(where: str, inputs, targets=None, lengths=None) -> Arrays:
+def make_arrays(
+  where: str, inputs: Any, targets: Any = None, lengths: Any = None
+) -> Arrays:
   """Checks the arrays of a split; where there are no lengths, all are whole.
 
   Raises:

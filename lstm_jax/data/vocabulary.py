@@ -66,7 +66,7 @@ class CharVocabulary:
     known = self._codes[place] == codes
     return np.where(known, place + 1, self.unknown_symbol).astype(np.int32)
 
-  def decode(self, symbols) -> str:
+  def decode(self, symbols: Iterable[Any]) -> str:
     """The text of symbol numbers; the unknown symbol reads as U+FFFD."""
     return "".join(
       self.characters[s - 1] if s else "\ufffd" for s in map(int, symbols)
@@ -125,11 +125,11 @@ class ByteVocabulary:
     """Symbol numbers [t] int32, one a byte."""
     return self._numbers[_bytes(text)]
 
-  def decode(self, symbols) -> str:
+  def decode(self, symbols: Iterable[Any]) -> str:
     """The text; what is no UTF-8, and the unknown symbol, reads as U+FFFD."""
     return self.to_bytes(symbols).decode("utf-8", "replace")
 
-  def to_bytes(self, symbols) -> bytes:
+  def to_bytes(self, symbols: Iterable[Any]) -> bytes:
     """The bytes of symbol numbers; the unknown symbol is 255, no UTF-8."""
     values = b"\xff" + self.values
     return bytes(values[int(s)] for s in symbols)

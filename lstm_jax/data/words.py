@@ -148,7 +148,7 @@ class WordVocabulary:
     number, unknown = self._numbers.get, self.unknown_symbol
     return np.array([number(w, unknown) for w in self.split(text)], np.int32)
 
-  def decode(self, symbols) -> str:
+  def decode(self, symbols: Iterable[Any]) -> str:
     """The text of symbol numbers, a space after each word."""
     return self._split.join(self._spaced(symbols))
 

@@ -19,7 +19,7 @@ def lookup(
   return plain_lookup(table, tokens)
 
 
-def plain_lookup(table, tokens):
+def plain_lookup(table: Array, tokens: Array):
   """The same for JAX to differentiate, forwards and twice too."""
   return jnp.take(table, tokens, axis=0, mode="clip")
 

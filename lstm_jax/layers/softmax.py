@@ -33,7 +33,7 @@ def cross_entropy(
   return _forward(features, w, b, targets)[0]
 
 
-def plain_cross_entropy(features, w, b, targets):
+def plain_cross_entropy(features: Array, w: Array, b: Array, targets: Array):
   """The same for JAX to differentiate, forwards and twice too."""
   z = logits(features, w, b)
   targets = nearest_symbol(targets, b.shape[0])

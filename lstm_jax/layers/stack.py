@@ -1,6 +1,6 @@
 """Recurrent layers on top of each other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -111,7 +111,9 @@ class Stack(nnx.Module):
     symbols = nearest_symbol(symbols, size)
     return symbols if plain else jax.nn.one_hot(symbols, size, dtype=dtype)
 
-  def initial_state(self, batch: int, dtype="float32") -> tuple[State, ...]:
+  def initial_state(
+    self, batch: int, dtype: Any = "float32"
+  ) -> tuple[State, ...]:
     """The state of each layer; of both directions where there are two."""
 
     def both(cell):
@@ -231,7 +233,16 @@ class Stack(nnx.Module):
     pairs = enumerate(zip(self.cells, layers, strict=True))
     return tuple(of(cell, s, f"state[{n}]") for n, (cell, s) in pairs)
 
-  def run_layer(self, run_cell, cell, layer, x, state, keys, **arguments):
+  def run_layer(
+    self,
+    run_cell: Callable,
+    cell: Cell,
+    layer: Any,
+    x: Any,
+    state: Any,
+    keys: NoiseKeys | None,
+    **arguments,
+  ):
     """Outputs and final state of one layer, with noise of its own.
 
     run_cell: `unroll`, or `run` where nothing is to be checked.

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -130,7 +131,7 @@ def _check_port(port):
       raise ConfigError(f"coordinator: port {port}: {reason}") from None
 
 
-def share(name: str, make) -> str:
+def share(name: str, make: Callable[[], str]) -> str:
   """What process 0 makes, a text, for all; the others wait for it.
 
   name: of this one sharing; none may occur twice in a process's life.

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from lstm_jax.array_types import Array, Bool, Float, PyTree
+from lstm_jax.array_types import Array, Bool, Float, Params, PyTree
 from lstm_jax.cells.base import Cell, is_symbols
 from lstm_jax.cells.short_repr import short
 from lstm_jax.cells.time_chunks import scan_chunks
@@ -195,7 +195,14 @@ def _make_forward(plan, params, context, constant, save):
   return forward
 
 
-def run_autodiff(plan, params, x, state, context, controls):
+def run_autodiff(
+  plan: ScanPlan,
+  params: Params,
+  x: Any,
+  state: Any,
+  context: Any,
+  controls: Any,
+):
   """Outputs [b t ...] and final state; JAX differentiates the scan."""
   varying, constant = _split_constants(controls)
   forward = _make_forward(plan, params, context, constant, save=False)
@@ -211,7 +218,14 @@ def run_autodiff(plan, params, x, state, context, controls):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def run_fused(plan, params, x, state, context, controls):
+def run_fused(
+  plan: ScanPlan,
+  params: Params,
+  x: Any,
+  state: Any,
+  context: Any,
+  controls: Any,
+):
   """The same with the backward pass below."""
   plan = plan._replace(memory="full")
   return run_autodiff(plan, params, x, state, context, controls)

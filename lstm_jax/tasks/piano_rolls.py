@@ -89,7 +89,7 @@ def cut(roll: np.ndarray, window: int) -> list[np.ndarray]:
   return [roll[i : i + window + 1] for i in range(0, len(roll) - 1, window)]
 
 
-def next_frame(row) -> Example:
+def next_frame(row: Any) -> Example:
   """A padded roll [frames 88] and its length, each frame to be said from those
   before."""
   roll, length = row

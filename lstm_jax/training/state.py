@@ -55,7 +55,7 @@ def make_model(build: Callable[[nnx.Rngs], nnx.Module], seed: int):
   return structure, nnx.to_pure_dict(params)
 
 
-def shape_difference(theirs, ours) -> str | None:
+def shape_difference(theirs: Any, ours: Any) -> str | None:
   """The first parameter that two models do not share in name, shape and type.
 
   The leaves are arrays, or descriptions of arrays such as a checkpoint has.
@@ -98,7 +98,7 @@ def init_state(
 
 
 @jax.jit
-def all_finite(tree) -> Bool[Array, ""]:
+def all_finite(tree: Any) -> Bool[Array, ""]:
   """Whether no number of a tree is infinite or not a number."""
   leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
   return jnp.stack(leaves).all()
