@@ -30,7 +30,8 @@ _NAMES = {  # of each module, its public names, which __init__.pyi has too
   "models.language_model": ("LanguageModel",),
   "models.sequence_model": ("SequenceModel",),
   "recurrence.scan": ("Noise",),
-  "recurrence.unroll": ("Options", "bidirectional", "length_mask", "unroll"),
+  "recurrence.directions": ("bidirectional",),
+  "recurrence.unroll": ("Options", "length_mask", "unroll"),
   "run.runs": ("read_runs",),
   "run.load": ("load_run",),
 }

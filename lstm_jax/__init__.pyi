@@ -33,10 +33,10 @@ from lstm_jax.layers.stack import Stack as Stack
 from lstm_jax.models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from lstm_jax.models.language_model import LanguageModel as LanguageModel
 from lstm_jax.models.sequence_model import SequenceModel as SequenceModel
+from lstm_jax.recurrence.directions import bidirectional as bidirectional
 from lstm_jax.recurrence.scan import Noise as Noise
 from lstm_jax.recurrence.unroll import (
   Options as Options,
-  bidirectional as bidirectional,
   length_mask as length_mask,
   unroll as unroll,
 )

@@ -26,9 +26,10 @@ from lstm_jax.layers.dropout import (
   check_rates,
   dropout,
 )
+from lstm_jax.recurrence.directions import run_both
 from lstm_jax.recurrence.inputs import check_state, takes_context
 from lstm_jax.recurrence.scan import Noise
-from lstm_jax.recurrence.unroll import Options, run, run_both, unroll
+from lstm_jax.recurrence.unroll import Options, run, unroll
 
 
 class Stack(nnx.Module):

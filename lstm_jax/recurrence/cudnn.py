@@ -53,7 +53,7 @@ def pack(params: Params) -> Float[Array, "n"]:
   return jnp.concatenate([jnp.ravel(piece) for piece in pieces])
 
 
-def run(
+def run_cudnn(
   params: Params, x: Float[Array, "b t d"], state: LSTMState
 ) -> tuple[Float[Array, "b t h"], LSTMState]:
   """The same as the scan, to float32 rounding (TF32 where JAX allows it)."""

@@ -7,7 +7,6 @@ Arrays are batch-major.
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -201,7 +200,7 @@ def run(
     y = state if return_states else cell.output(state).astype(dtype)
     return jax.tree.map(lambda a: _no_steps(a, x.shape[:2]), y), state
   if engine == "cudnn":
-    y, state = cudnn.run(params, x, state)
+    y, state = cudnn.run_cudnn(params, x, state)
   elif engine == "parallel":
     chunk = options.chunk or _PARALLEL_CHUNK
     parallel = cell.parallel  # pyright: ignore[reportAttributeAccessIssue] # `_engine` saw it
@@ -292,53 +291,6 @@ def length_mask(lengths: ArrayLike, time: int) -> Bool[Array, "b t"]:
       f" {lengths.max()}"
     )
   return jnp.arange(time) < jnp.asarray(lengths)[:, None]
-
-
-def bidirectional(
-  cells: tuple[Cell, Cell],
-  params: tuple[Params, Params],
-  x: ArrayLike,
-  state: tuple[State, State] | None = None,
-  *,
-  noise: tuple[Noise, Noise] = (Noise(), Noise()),
-  **arguments: Any,
-) -> tuple[Float[Array, "b t ..."], tuple[State, State]]:
-  """One cell forwards, one backwards, side by side (Schuster & Paliwal 1997).
-
-  Each row is reversed inside its own length, and each document inside itself.
-  The other arguments are those of `unroll`; both cells read the same context.
-
-  Raises:
-    ValueError: cells, params, state or noise are not a pair, and what `unroll`
-      refuses.
-  """
-  states = (None, None) if state is None else state
-  pairs = {"cells": cells, "params": params, "state": states, "noise": noise}
-  for name, pair in pairs.items():
-    if type(pair) not in (tuple, list) or len(pair) != 2:
-      raise ValueError(
-        f"{name} must be a pair, forwards and backwards, got {short(pair)}"
-      )
-  return run_both(unroll, cells, params, x, states, noise, **arguments)
-
-
-def run_both(
-  run_one: Callable,
-  cells: tuple[Cell, Cell],
-  params: tuple[Params, Params],
-  x: ArrayLike,
-  states: tuple[Any, Any],
-  noise: tuple[Noise, Noise],
-  **arguments: Any,
-) -> tuple[Float[Array, "b t two_h"], tuple[State, State]]:
-  """`bidirectional` by `unroll`, or by `run` where nothing is to be checked."""
-  (forth, s_forth), (back, s_back) = (
-    run_one(cell, p, x, s, noise=n, reverse=reverse, **arguments)
-    for cell, p, s, n, reverse in zip(
-      cells, params, states, noise, (False, True), strict=True
-    )
-  )
-  return jnp.concatenate([forth, back], -1), (s_forth, s_back)
 
 
 def _chunk(options, batch, time):

@@ -18,7 +18,6 @@ from experiments.command_line import (
 )
 from lstm_jax.config import config as config_lib
 from lstm_jax.errors import ConfigError
-from lstm_jax.models.registry import MODELS
 from lstm_jax.run.directory import differences
 from lstm_jax.training.optimizers import Optimizer
 
@@ -308,46 +307,6 @@ def test_any_command_line_is_a_config_or_one_line(words):
     parse(TINY, *argv)
   except ConfigError as error:
     assert "\n" not in str(error)
-
-
-WINDOW = "--config.model.name=window"
-
-
-def test_another_model_takes_over_what_both_have():
-  config = parse("--workdir=x", TINY, WINDOW, "--config.model.window=3")
-  file = load_config_file("configs/char_lm.py:tiny").model
-  assert type(config.model) is MODELS["window"] and config.model.window == 3
-  assert config.model.hidden_sizes == file.hidden_sizes
-  assert config.model.embedding_size == file.embedding_size
-  assert config_lib.from_json(config_lib.to_json(config)) == config
-  # Rates that a feed-forward network has no place for are the file's.
-  dropped = parse("--workdir=x", "--config=configs/awd_lstm.py:tiny", WINDOW)
-  rates = load_config_file("configs/awd_lstm.py:tiny").model.dropout
-  assert rates.weight and not dropped.model.dropout.weight
-  assert dropped.model.dropout.output == rates.output > 0
-  same = parse("--workdir=x", TINY, "--config.model.name=language_model")
-  assert same == parse("--workdir=x", TINY)
-
-
-@pytest.mark.parametrize(
-  "words, message",
-  [
-    ((WINDOW, "--config.model.cell=gru"), 'unknown config field "model.cell"'),
-    ((WINDOW, "--config.model.dropout.weight=0.5"), "nothing it could act on"),
-    (
-      (WINDOW, "--config.run.devices=2", "--config.run.model_parallel=2"),
-      "is for a language_model",
-    ),
-    ((WINDOW, "--config.train.update_every=step"), "one layer of lstm_1997"),
-    ((WINDOW, "--config.train.recurrent_from=5"), 'for a "sequence_model"'),
-    (("--config.model.name=sequence_model",), 'take "language_model" or "win'),
-    (("--config.model.name=windo",), 'did you mean "window"'),
-    (("--config.model.name",), "model.name: must be text"),
-  ],
-)
-def test_models_that_do_not_fit(words, message):
-  with pytest.raises(ConfigError, match=message):
-    parse("--workdir=x", TINY, *words)
 
 
 def test_messages_of_the_library_are_told_with_flags():
