@@ -70,8 +70,8 @@ def estimate_baselines(
   batches = batches or task.steps_per_epoch
   if not batches:
     raise ConfigError(
-      f'--batches: the task "{task.config.name}" has no epochs; say how many,'
-      " as --batches=100"
+      f'batches: the task "{task.config.name}" has no epochs; say how many,'
+      " as batches=100"
     )
   seen = _training_batches(task, batches, orders, seed)
   if task.spec.likelihood == "cross_entropy":

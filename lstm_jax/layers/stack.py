@@ -177,7 +177,7 @@ class Stack(nnx.Module):
 
   def run(
     self,
-    x: Float[Array, "b t d"] | Int[Array, "b t"],
+    x: Float[Array, "b t ..."] | Int[Array, "b t"],
     state: tuple[State, ...] | None = None,
     *,
     context: Any = None,

@@ -48,7 +48,7 @@ def run_both(
   states: tuple[Any, Any],
   noise: tuple[Noise, Noise],
   **arguments: Any,
-) -> tuple[Float[Array, "b t two_h"], tuple[State, State]]:
+) -> tuple[Float[Array, "b t ..."], tuple[State, State]]:
   """`bidirectional` by `unroll`, or by `run` where nothing is to be checked."""
   (forth, s_forth), (back, s_back) = (
     run_one(cell, p, x, s, noise=n, reverse=reverse, **arguments)

@@ -13,7 +13,14 @@ from lstm_jax.data.inputs import Tokens
 from lstm_jax.layers import softmax
 from lstm_jax.models.language_model import Head, LanguageModel
 from lstm_jax.parallel import runtime
-from lstm_jax.parallel.rows import COPIES, ROWS, Layout, make_mesh, place
+from lstm_jax.parallel.rows import (
+  COPIES,
+  ROWS,
+  Layout,
+  make_mesh,
+  place,
+  split_rows,
+)
 from lstm_jax.search.sample import generate
 from lstm_jax.tasks.base import Batch, Controls, Targets
 from lstm_jax.tasks.text_config import WordLMConfig
@@ -47,6 +54,10 @@ def _layout():
   """The devices that a CPU has been made; of GPUs one, as torch has."""
   on_cpu = jax.default_backend() == "cpu"
   return Layout(make_mesh(jax.device_count() if on_cpu else 1))
+
+
+def _sum(layout, tree):
+  return layout.sum(tree) if layout.mesh else tree
 
 
 def _build(case):
@@ -106,10 +117,10 @@ def forward(case: dict):
 
   def score(params, carry, inputs, targets):
     output = nnx.merge(structure, params)(inputs, carry)
-    return output.state, layout.sum(output.nll(targets).sum())
+    return output.state, _sum(layout, output.nll(targets).sum())
 
   arguments = (COPIES, ROWS, ROWS, ROWS)
-  score = jax.jit(layout.split(score, arguments, (ROWS, COPIES)))
+  score = jax.jit(split_rows(score, layout.mesh, arguments, (ROWS, COPIES)))
   carry = place(_carry(structure, params, case["batch"]), layout.mesh, ROWS)
   window = place(jax.device_put(_window(case)), layout.mesh, ROWS)
   params = place(params, layout.mesh, COPIES)
@@ -135,10 +146,10 @@ def top(case: dict):
 
   def gradients(features, w, b, targets):
     nats, (df, dw, db) = jax.value_and_grad(loss)((features, w, b), targets)
-    return df, layout.sum((nats, dw, db))
+    return df, _sum(layout, (nats, dw, db))
 
   split = (ROWS, COPIES, COPIES, ROWS)
-  gradients = jax.jit(layout.split(gradients, split, (ROWS, COPIES)))
+  gradients = jax.jit(split_rows(gradients, layout.mesh, split, (ROWS, COPIES)))
   arguments = [
     place(jax.device_put(a), layout.mesh, spec)
     for a, spec in zip((features, w, b, targets), split, strict=True)

@@ -234,13 +234,13 @@ def test_a_language_model_learns_from_the_first_update_on():
       char_lm,
       adding,
       'model.name: "sequence_model" does not read the text of the task'
-      ' "char_lm"; take "language_model"',
+      ' "char_lm"; take "language_model" or "window"',
     ),
     (
       adding,
       char_lm,
       'model.name: "language_model" does not read the frames of the task'
-      ' "adding"; take "sequence_model"',
+      ' "adding"; take "sequence_model" or "window"',
     ),
   ],
 )

@@ -16,7 +16,7 @@ from experiments.command_line import (
   parse_config,
   parse_flags,
 )
-from lstm_jax.config import config as config_lib
+from lstm_jax import config as config_lib
 from lstm_jax.errors import ConfigError
 from lstm_jax.run.directory import differences
 from lstm_jax.training.optimizers import Optimizer

@@ -73,9 +73,9 @@ def test_every_module_that_is_a_command_is_listed():
   [
     (["trian"], 'error: no command "trian"; did you mean "train"?\n'),
     (["gradient-flow"], 'no command "gradient-flow"; did you mean "gradient_f'),
-    (["xyz"], 'no command "xyz"; known: train, evaluate, generate, sweep, '),
+    (["xyz"], 'no command "xyz"; known: train, evaluate, baselines, gener'),
     (["--config=a.py"], 'no command "--config=a.py"; known: train, evaluate'),
-    ([], "error: a command is missing; known: train, evaluate, generate, swe"),
+    ([], "error: a command is missing; known: train, evaluate, baselines, g"),
   ],
 )
 def test_what_is_no_command_is_one_clear_line(words, message, capsys):

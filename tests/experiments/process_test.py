@@ -164,7 +164,7 @@ def test_a_closed_terminal(tmp_path, corpus, sighup, steps, code, said):
   )
   os.close(its)
   printed = b""
-  while b" left" not in printed:
+  while b"  epoch " not in printed:
     printed += os.read(ours, 1000)
   os.close(ours)
   log = tmp_path / "run/train.log"

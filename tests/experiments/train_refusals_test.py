@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import make_small_config, small_text
 
-from experiments import evaluate, train
+from experiments import evaluate, plan, train
 from lstm_jax.config import validate
 from lstm_jax.errors import ConfigError, DataError, RunError
 from lstm_jax.run.build import build
@@ -46,7 +46,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
     return experiment._replace(train_call=train_step), state
 
-  monkeypatch.setattr(train.experiment_lib, "build", build_poisoned)
+  monkeypatch.setattr(plan.experiment_lib, "build", build_poisoned)
   with pytest.raises(RunError) as error:
     train.train(train.Plan(small_config, str(tmp_path / "run")))
   assert str(error.value).startswith(

@@ -160,7 +160,7 @@ def test_tensorflow_datasets(tmp_path, monkeypatch):
 def test_other_channels_are_named(tmp_path):
   check_error(
     save_npz(tmp_path / "a.npz", *fake(channels=3)),
-    "the images have 3 numbers a pixel; set --config.task.channels=3",
+    "the images have 3 numbers a pixel; set task.channels=3",
   )
 
 

