@@ -184,7 +184,7 @@ class Stack(nnx.Module):
     mask: Bool[Array, "b t"] | None = None,
     reset: Bool[Array, "b t"] | None = None,
     keys: NoiseKeys | None = None,
-  ) -> tuple[Float[Array, "b t h"], tuple[State, ...]]:
+  ) -> tuple[Float[Array, "b t ..."], tuple[State, ...]]:
     """`layer_outputs` of arrays that are known to be of the right kinds and
     shapes, as those of a task's batch are; symbols as `take_symbols` gives
     them."""
