@@ -145,7 +145,7 @@ def test_last_value_and_mean_of_numbers():
   mean = np.stack(seen)[:, :, :15].mean()
   error = np.square(mean - y)[:, :15].mean()
   assert scores["mean"]["squared_error"] == pytest.approx(error, 1e-4)
-  with pytest.raises(ConfigError, match=r'--batches: the task "walk" has no'):
+  with pytest.raises(ConfigError, match=r'batches: the task "walk" has no'):
     estimate_baselines(task, 0, 5)
 
 
