@@ -142,7 +142,11 @@ def parse_words(
   try:
     rest = values(_read_flag_files(values, argv))
   except flags.Error as error:
-    raise ConfigError(_plain(error) + "; --help lists the flags") from None
+    near = nearest(getattr(error, "flagname", ""), list(values))
+    hint = "--help lists the flags"
+    if near and "." in near:  # of others absl says it
+      hint = f'did you mean "--{near}"?'
+    raise ConfigError(f"{_plain(error)}; {hint}") from None
   for name in values:
     flag = values[name]
     if flag.present and flag.value == []:

@@ -12,6 +12,7 @@ from flax import nnx
 
 from lstm_jax.array_types import Params
 from lstm_jax.errors import ConfigError
+from lstm_jax.files import write_atomically
 from lstm_jax.metrics.sums import Sums
 from lstm_jax.search.answers import find_answers
 from lstm_jax.search.base import SearchConfig
@@ -77,7 +78,7 @@ def make_predictions(
         lines += map(json.dumps, task.describe(prediction, batch))
       watch(index + 1, windows)
     if file:
-      file.write_text("".join(line + "\n" for line in lines), "utf-8")
+      write_atomically(file, "".join(line + "\n" for line in lines))
     return Sums(0.0, 0.0, jax.tree.map(np.asarray, total))
 
   return evaluate

@@ -179,6 +179,9 @@ def test_generate(finished_run, capsys):
     (["--search.temperature=nan"], "--search.temperature"),
     (["--search.length=x"], "--search.length=x"),
     (["--search.top_k=-2"], "--search.top_k"),
+    (["--temperature=1"], 'did you mean "--search.temperature"?'),
+    (["--lenght=9"], 'did you mean "--search.length"?'),
+    (["--xyzzy=9"], "--help lists the flags"),
     (["--checkpoint=3"], "no checkpoint"),
   ],
 )
